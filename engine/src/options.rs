@@ -1,0 +1,84 @@
+//! [`Options`]: what an operator may set about a log.
+
+use std::time::Duration;
+
+use crate::error::{Error, Result};
+use crate::event::DimensionSchema;
+
+/// The settings of a log. [`Options::default`] suits a machine with 2 cores and 1 GiB to spare.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Which properties of events are indexed.
+    pub schema: DimensionSchema,
+    /// How long events are kept after they were received. Whole days are dropped once all of the day is older than this.
+    pub retention: Duration,
+    /// The head is flushed to a segment when it holds this many bytes in memory.
+    pub head_bytes_max: u64,
+    /// The head is flushed to a segment when its oldest event is this old.
+    pub head_age_max: Duration,
+    /// How many full heads may wait for the flusher before appends are refused as [`crate::ErrorKind::Busy`].
+    pub heads_waiting_max: usize,
+    /// The length to which a journal file is preallocated; it grows past it for a frame that is larger.
+    pub journal_bytes: u64,
+    /// How many bytes of batches may wait for the writer before appends are refused as [`crate::ErrorKind::Busy`].
+    pub pending_bytes_max: u64,
+    /// A segment is sealed when it has this many events...
+    pub segment_events_max: u32,
+    /// ... or this many bytes ...
+    pub segment_bytes_max: u64,
+    /// ... or when its day has been over for this long.
+    pub seal_grace: Duration,
+    /// How much of the clock a single retention step may trust: when wall time moved further than this beyond what the
+    /// monotonic clock says, nothing is dropped until the operator confirms (see `lifecycle::retention`).
+    pub clock_jump_max: Duration,
+    /// How long one query may run.
+    pub query_time_max: Duration,
+    /// How much memory the answer of one query may take, in bytes.
+    pub query_memory_bytes_max: u64,
+    /// No appends, no maintenance: for looking at a copy of a log.
+    pub read_only: bool,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            schema: DimensionSchema::default(),
+            retention: Duration::from_secs(30 * 86_400),
+            head_bytes_max: 96 << 20,
+            head_age_max: Duration::from_secs(15 * 60),
+            heads_waiting_max: 1,
+            journal_bytes: 64 << 20,
+            pending_bytes_max: 128 << 20,
+            segment_events_max: 16_000_000,
+            segment_bytes_max: 1 << 30,
+            seal_grace: Duration::from_secs(15 * 60),
+            clock_jump_max: Duration::from_secs(26 * 3_600),
+            query_time_max: Duration::from_secs(30),
+            query_memory_bytes_max: 256 << 20,
+            read_only: false,
+        }
+    }
+}
+
+impl Options {
+    /// Checks that the settings make sense together.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Invalid`], naming the setting.
+    pub fn check(&self) -> Result<()> {
+        self.schema.check()?;
+        let positive = [
+            ("retention", self.retention.as_secs()),
+            ("head_bytes_max", self.head_bytes_max),
+            ("journal_bytes", self.journal_bytes),
+            ("pending_bytes_max", self.pending_bytes_max),
+            ("segment_events_max", u64::from(self.segment_events_max)),
+            ("segment_bytes_max", self.segment_bytes_max),
+            ("query_memory_bytes_max", self.query_memory_bytes_max),
+        ];
+        match positive.iter().find(|(_, value)| *value == 0) {
+            Some((name, _)) => Err(Error::invalid(format!("`{name}` must not be zero"))),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! What a log says about itself, as plain data.
+
+use crate::event::Dimension;
+use crate::id::{Day, SegmentId, Sequence, Timestamp};
+
+/// A segment as `segments()` lists it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SegmentInfo {
+    /// Its id.
+    pub id: SegmentId,
+    /// The UTC day on which its events were received.
+    pub day: Day,
+    /// Its first sequence.
+    pub first_sequence: Sequence,
+    /// Its last sequence.
+    pub last_sequence: Sequence,
+    /// Its smallest event time.
+    pub time_min: Timestamp,
+    /// Its largest event time.
+    pub time_max: Timestamp,
+    /// How many events it has.
+    pub events: u64,
+    /// The length of the events' text, in bytes.
+    pub event_bytes: u64,
+    /// The length of the file, in bytes.
+    pub file_bytes: u64,
+    /// Whether it is final.
+    pub sealed: bool,
+    /// CRC-32 (ISO-HDLC) of the whole file.
+    pub crc32: u32,
+}
+
+/// What the log holds and has done since it was opened.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Stats {
+    /// Events that can be queried now.
+    pub events: u64,
+    /// The bytes of their text.
+    pub event_bytes: u64,
+    /// The first sequence that is still kept, and the last that is durable.
+    pub first_sequence: Option<Sequence>,
+    /// The last durable sequence.
+    pub last_sequence: Option<Sequence>,
+    /// How many segments there are.
+    pub segments: u64,
+    /// The bytes of the segment files.
+    pub segment_bytes: u64,
+    /// The bytes of the journal files.
+    pub journal_bytes: u64,
+    /// Events in the heads.
+    pub head_events: u64,
+    /// The memory of the heads, in bytes.
+    pub head_bytes: u64,
+    /// Since the log was opened: events appended.
+    pub appended_events: u64,
+    /// Since the log was opened: bytes of events appended.
+    pub appended_bytes: u64,
+    /// Since the log was opened: exact copies that were not stored again.
+    pub duplicate_events: u64,
+    /// Since the log was opened: groups of batches that were synced together.
+    pub commits: u64,
+    /// Since the log was opened: segments flushed.
+    pub flushes: u64,
+    /// Since the log was opened: segments merged away.
+    pub compacted_segments: u64,
+    /// Since the log was opened: segments dropped because their day was over the retention.
+    pub expired_segments: u64,
+    /// Parts of the log that were found damaged and set aside.
+    pub quarantined: u64,
+}
+
+/// Whether the log takes writes, and why not.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Health {
+    /// Whether appends are taken.
+    pub writable: bool,
+    /// In words: why they are not, and anything else that needs an operator.
+    pub problems: Vec<String>,
+}
+
+/// A dimension with the number of its distinct terms (an upper bound: terms are counted in each part apart).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DimensionInfo {
+    /// Name and kind.
+    pub dimension: Dimension,
+    /// Its paths, in their written form, without repetition.
+    pub paths: Vec<String>,
+    /// Distinct terms.
+    pub distinct_terms: u64,
+}

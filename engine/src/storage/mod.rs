@@ -1,0 +1,11 @@
+//! [`Storage`]: the only door to the disk, narrow enough for a simulated disk to walk through it.
+//!
+//! A data directory is flat: the catalog, journal files, segment files, a lock. What the medium is assumed to do is written in
+//! `DESIGN.md`. Names are given by the engine, never by a client.
+
+mod file;
+mod mapped;
+mod seam;
+
+pub use file::FileStorage;
+pub use seam::{File, Storage, View};

@@ -1,0 +1,84 @@
+//! The traits [`Storage`] and [`File`].
+
+use std::fmt;
+use std::io;
+use std::ops::Deref;
+use std::sync::Arc;
+
+/// A flat directory of files. After a crash only what was synced is sure to be there: file contents by [`File::sync`],
+/// and names (created, renamed, removed) by [`Storage::sync_directory`].
+pub trait Storage: Send + Sync + fmt::Debug {
+    /// The names of all files, in no order.
+    fn list(&self) -> io::Result<Vec<String>>;
+
+    /// Creates an empty file, or empties the one of that name.
+    fn create(&self, name: &str) -> io::Result<Arc<dyn File>>;
+
+    /// Opens a file for reading and writing; for reading alone when the directory is read-only.
+    fn open(&self, name: &str) -> io::Result<Arc<dyn File>>;
+
+    /// Renames a file, replacing the one of the new name.
+    fn rename(&self, from: &str, to: &str) -> io::Result<()>;
+
+    /// Removes a file.
+    fn remove(&self, name: &str) -> io::Result<()>;
+
+    /// Makes created, renamed and removed names durable.
+    fn sync_directory(&self) -> io::Result<()>;
+}
+
+/// An open file.
+pub trait File: Send + Sync + fmt::Debug {
+    /// Its length in bytes.
+    fn length(&self) -> io::Result<u64>;
+
+    /// Reads exactly the buffer's length at an offset.
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()>;
+
+    /// Writes all bytes at an offset; the file grows as needed.
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
+
+    /// Reserves space up to a length and grows the file to it with zeros; never shortens it.
+    fn allocate(&self, length: u64) -> io::Result<()>;
+
+    /// Shortens the file.
+    fn truncate(&self, length: u64) -> io::Result<()>;
+
+    /// Makes everything written so far durable, the length included. After an error nothing written since the last success may
+    /// be trusted: the call must not be repeated in the hope of another answer.
+    fn sync(&self) -> io::Result<()>;
+
+    /// The whole content as it is now. Only for files that are never written again.
+    fn view(&self) -> io::Result<View>;
+}
+
+/// The unchanging bytes of a finished file: mapped, or held in memory.
+#[derive(Clone)]
+pub struct View(Arc<dyn AsRef<[u8]> + Send + Sync>);
+
+impl View {
+    /// A view of anything that owns bytes.
+    pub fn new(owner: impl AsRef<[u8]> + Send + Sync + 'static) -> View {
+        View(Arc::new(owner))
+    }
+}
+
+impl Deref for View {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        (*self.0).as_ref()
+    }
+}
+
+impl AsRef<[u8]> for View {
+    fn as_ref(&self) -> &[u8] {
+        self
+    }
+}
+
+impl fmt::Debug for View {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "View({} bytes)", self.len())
+    }
+}
