@@ -1,0 +1,18 @@
+//! What an event is: its paths, its dimensions, its time, and how all of them are found in one pass over its text.
+
+pub(crate) mod batch;
+pub(crate) mod extract;
+pub mod path;
+pub(crate) mod plan;
+pub(crate) mod scan;
+pub mod schema;
+pub(crate) mod shape;
+pub(crate) mod terms;
+mod time;
+pub(crate) mod unescape;
+pub(crate) mod whole;
+
+pub use batch::{Batch, Rejection};
+pub use path::{Path, Step};
+pub use schema::{Dimension, DimensionKind, DimensionSchema, EventKind, Mapping, Pick, Source, Take};
+pub use time::{read_epoch, read_time};

@@ -1,0 +1,130 @@
+//! The terms of one event, by the plan of its shape.
+
+use std::borrow::Cow;
+
+use super::batch::Term;
+use super::plan::{DimensionPlan, SourcePlan, TermPlan};
+use super::scan::Leaf;
+use super::schema::{Pick, Take};
+use super::time::{read_epoch, read_time};
+use super::unescape::unescape;
+use crate::codec::checksum::hash64;
+use crate::id::Timestamp;
+use crate::limits::{EVENT_TERMS_MAX, TERM_BYTES_MAX};
+
+/// The event's time: of the first leaf that can be read as one.
+pub(crate) fn event_time(plan: &TermPlan, text: &[u8], leaves: &[Leaf]) -> Option<Timestamp> {
+    plan.time_leaves.iter().filter_map(|i| leaf_value(*i, text, leaves)).find_map(|value| match value {
+        Value::Text(text) => read_time(&text),
+        Value::Literal(literal) => read_epoch(literal),
+    })
+}
+
+/// Appends the event's terms; returns the hash of its id, if it has one.
+pub(crate) fn collect(plan: &TermPlan, text: &[u8], leaves: &[Leaf], terms: &mut Vec<Term>, term_text: &mut Vec<u8>) -> Option<u64> {
+    let mut out = Terms { first: terms.len(), terms, text: term_text };
+    let id = plan.id_leaves.iter().filter_map(|i| id_value(leaf_value(*i, text, leaves)?)).next();
+    let id_hash = id.as_ref().map(|id| hash64(id.as_bytes()));
+    if let (Some(id), Some(dimension)) = (&id, plan.id_dimension) {
+        out.push(dimension, id);
+    }
+    for dimension in &plan.dimensions {
+        collect_dimension(dimension, text, leaves, &mut out);
+    }
+    id_hash
+}
+
+fn collect_dimension(plan: &DimensionPlan, text: &[u8], leaves: &[Leaf], out: &mut Terms<'_>) {
+    for source in &plan.sources {
+        let before = out.terms.len();
+        for key in &source.keys {
+            out.push(plan.dimension, replaced(source, key));
+        }
+        for value in source.leaves.iter().filter_map(|i| leaf_value(*i, text, leaves)) {
+            collect_value(source, plan.dimension, value.term(), out);
+        }
+        if plan.pick == Pick::First && out.terms.len() > before {
+            return;
+        }
+    }
+}
+
+fn collect_value(source: &SourcePlan, dimension: u16, value: &str, out: &mut Terms<'_>) {
+    match &source.take {
+        Take::Value | Take::Keys => out.push(dimension, replaced(source, value)),
+        Take::Constant(term) => out.push(dimension, term),
+        Take::Split(separators) => {
+            for part in value.split(|c| separators.contains(&c)) {
+                out.push(dimension, replaced(source, part.trim()));
+            }
+        }
+        Take::AfterLast(separator) => {
+            if let Some((_, part)) = value.rsplit_once(*separator) {
+                out.push(dimension, replaced(source, part));
+            }
+        }
+    }
+}
+
+fn replaced<'a>(source: &'a SourcePlan, term: &'a str) -> &'a str {
+    let found = source.replace.iter().find(|(from, _)| from == term || from == "*");
+    found.map_or(term, |(_, to)| to.as_str())
+}
+
+/// The terms of one event: no empty ones, no long ones, none twice in a dimension, and not too many.
+struct Terms<'a> {
+    first: usize,
+    terms: &'a mut Vec<Term>,
+    text: &'a mut Vec<u8>,
+}
+
+impl Terms<'_> {
+    fn push(&mut self, dimension: u16, term: &str) {
+        if term.is_empty() || term.len() > TERM_BYTES_MAX {
+            return;
+        }
+        let so_far = self.terms.get(self.first..).unwrap_or_default();
+        let same = |t: &Term| t.dimension == dimension && self.text.get(t.start as usize..t.end as usize) == Some(term.as_bytes());
+        if so_far.len() >= EVENT_TERMS_MAX || so_far.iter().any(same) {
+            return;
+        }
+        let start = self.text.len() as u32;
+        self.text.extend_from_slice(term.as_bytes());
+        self.terms.push(Term { dimension, start, end: self.text.len() as u32 });
+    }
+}
+
+/// A leaf that says something: neither `null` nor `""`.
+enum Value<'a> {
+    Text(Cow<'a, str>),
+    Literal(&'a str),
+}
+
+impl Value<'_> {
+    fn term(&self) -> &str {
+        match self {
+            Value::Text(text) => text,
+            Value::Literal(literal) => literal,
+        }
+    }
+}
+
+fn leaf_value<'a>(index: u32, text: &'a [u8], leaves: &[Leaf]) -> Option<Value<'a>> {
+    let leaf = *leaves.get(index as usize)?;
+    let raw = leaf.of(text);
+    // A string's leaf is the text between its quotes; a literal's leaf has no quote before it.
+    let is_string = leaf.start > 0 && text.get(leaf.start as usize - 1) == Some(&b'"');
+    if is_string {
+        return (!raw.is_empty()).then(|| Value::Text(unescape(raw)));
+    }
+    (raw != b"null").then(|| std::str::from_utf8(raw).ok().map(Value::Literal)).flatten()
+}
+
+/// An id is a string or a number; `true`, objects and arrays are none.
+fn id_value(value: Value<'_>) -> Option<Cow<'_, str>> {
+    match value {
+        Value::Text(text) => (text.len() <= TERM_BYTES_MAX).then_some(text),
+        Value::Literal("true" | "false") => None,
+        Value::Literal(number) => Some(Cow::Borrowed(number)),
+    }
+}

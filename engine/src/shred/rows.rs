@@ -1,0 +1,203 @@
+//! [`Shreds`]: rows of codes, one for each event.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::columns::{Code, Columns};
+use crate::error::{Error, ErrorKind, Result};
+use crate::event::scan::Leaf;
+use crate::event::shape::{ColumnPath, Shape, assemble};
+use crate::limits::{COLUMNS_MAX, SHAPE_BYTES_MAX, SHAPES_MAX};
+
+/// Events as shapes and columns. Append-only: document numbers, shape numbers, column numbers and codes never change.
+#[derive(Debug, Default)]
+pub(crate) struct Shreds {
+    pub(crate) columns: Columns,
+    paths: Vec<Arc<ColumnPath>>,
+    column_of: HashMap<Arc<ColumnPath>, u32, foldhash::fast::FixedState>,
+    shapes: Vec<ShapeRow>,
+    shape_of: HashMap<u64, u32, foldhash::fast::FixedState>,
+    shape_bytes: usize,
+    /// For every document its shape, and where its codes end.
+    documents: Vec<(u32, u32)>,
+    codes: Vec<Code>,
+}
+
+/// A shape with the column of each of its leaves.
+#[derive(Debug)]
+pub(crate) struct ShapeRow {
+    pub(crate) shape: Arc<Shape>,
+    pub(crate) columns: Box<[u32]>,
+}
+
+impl Shreds {
+    /// How many events there are.
+    pub(crate) fn len(&self) -> u32 {
+        // Appending stops long before: codes are indexed by 32 bits.
+        self.documents.len() as u32
+    }
+
+    pub(crate) fn shapes(&self) -> &[ShapeRow] {
+        &self.shapes
+    }
+
+    /// The path and class of every column.
+    pub(crate) fn paths(&self) -> &[Arc<ColumnPath>] {
+        &self.paths
+    }
+
+    /// Appends an event.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Limit`] when the event does not fit any more: the head must be flushed first.
+    pub(crate) fn push(&mut self, shape: &Arc<Shape>, text: &[u8], leaves: &[Leaf]) -> Result<()> {
+        let full = || Error::new(ErrorKind::Limit, "the head is full");
+        let end = u32::try_from(self.codes.len() + leaves.len()).map_err(|_| full())?;
+        match self.shape(shape) {
+            Some(number) => self.push_leaves(number, text, leaves),
+            None => self.push_whole(text),
+        }
+        .ok_or_else(full)?;
+        debug_assert!(self.codes.len() <= end as usize);
+        Ok(())
+    }
+
+    fn push_leaves(&mut self, number: u32, text: &[u8], leaves: &[Leaf]) -> Option<()> {
+        let start = self.codes.len();
+        let row = self.shapes.get(number as usize)?;
+        for (leaf, column) in leaves.iter().zip(row.columns.iter()) {
+            let Some(code) = self.columns.intern(*column, leaf.of(text)) else {
+                self.codes.truncate(start);
+                return None;
+            };
+            self.codes.push(code);
+        }
+        self.documents.push((number, self.codes.len() as u32));
+        Some(())
+    }
+
+    /// Keeps an event whole: its shape is one too many.
+    fn push_whole(&mut self, text: &[u8]) -> Option<()> {
+        let whole = Arc::new(Shape::whole());
+        let number = match self.shape_of.get(&whole.hash) {
+            Some(number) => *number,
+            None => self.add_shape(&whole),
+        };
+        self.push_leaves(number, text, &[Leaf { start: 0, end: u32::try_from(text.len()).ok()? }])
+    }
+
+    /// The number of a shape, which is added if it is new; `None` when there are too many.
+    fn shape(&mut self, shape: &Arc<Shape>) -> Option<u32> {
+        if let Some(number) = self.shape_of.get(&shape.hash) {
+            let known = &self.shapes.get(*number as usize)?.shape;
+            // Two texts of one hash: the second is kept whole.
+            return (Arc::ptr_eq(known, shape) || known.text == shape.text).then_some(*number);
+        }
+        let full = self.shapes.len() + 1 >= SHAPES_MAX
+            || self.shape_bytes + shape.text.len() > SHAPE_BYTES_MAX
+            || self.columns.len() + shape.slots.len() >= COLUMNS_MAX;
+        (!full || shape.is_whole()).then(|| self.add_shape(shape))
+    }
+
+    fn add_shape(&mut self, shape: &Arc<Shape>) -> u32 {
+        let columns = shape.slots.iter().map(|path| self.column(path)).collect();
+        let number = self.shapes.len() as u32;
+        self.shape_bytes += shape.text.len();
+        self.shape_of.insert(shape.hash, number);
+        self.shapes.push(ShapeRow { shape: shape.clone(), columns });
+        number
+    }
+
+    fn column(&mut self, path: &Arc<ColumnPath>) -> u32 {
+        if let Some(column) = self.column_of.get(path) {
+            return *column;
+        }
+        let column = self.columns.add();
+        self.paths.push(path.clone());
+        self.column_of.insert(path.clone(), column);
+        column
+    }
+
+    /// The shape number and the codes of an event.
+    #[inline]
+    pub(crate) fn row(&self, document: u32) -> (u32, &[Code]) {
+        let start = match document.checked_sub(1) {
+            Some(before) => self.documents.get(before as usize).map_or(0, |(_, end)| *end),
+            None => 0,
+        };
+        let Some((shape, end)) = self.documents.get(document as usize) else {
+            return (0, &[]);
+        };
+        (*shape, self.codes.get(start as usize..*end as usize).unwrap_or_default())
+    }
+
+    /// Appends the text of an event, byte for byte as it came.
+    pub(crate) fn text(&self, document: u32, text: &mut Vec<u8>) {
+        let (shape, codes) = self.row(document);
+        if let Some(row) = self.shapes.get(shape as usize) {
+            let leaves = row.columns.iter().zip(codes).map(|(column, code)| self.columns.value(*column, *code));
+            assemble(&row.shape.text, leaves, text);
+        }
+    }
+
+    /// The memory that is held, in bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.columns.bytes() + self.codes.len() * 4 + self.documents.len() * 8 + self.shape_bytes * 2
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::DimensionSchema;
+    use crate::event::extract::Extractor;
+    use proptest::prelude::*;
+
+    fn shred(texts: &[String]) -> Shreds {
+        let extractor = Extractor::new(DimensionSchema::default());
+        let (batch, rejected) = extractor.prepare(&mut texts.iter().map(String::as_bytes)).unwrap();
+        assert_eq!(rejected, []);
+        let mut shreds = Shreds::default();
+        for event in &batch.events {
+            shreds.push(&event.shape, batch.text_of(event), batch.leaves_of(event)).unwrap();
+        }
+        shreds
+    }
+
+    fn back(shreds: &Shreds, document: u32) -> String {
+        let mut text = Vec::new();
+        shreds.text(document, &mut text);
+        String::from_utf8(text).unwrap()
+    }
+
+    proptest! {
+        #[test]
+        fn every_byte_comes_back(values in prop::collection::vec((any::<String>(), any::<i32>(), 0usize..4), 1..40)) {
+            let texts: Vec<String> = values
+                .iter()
+                .map(|(s, n, extra)| format!("{{\"s\" : {},\"n\":[{n}{}]}}", serde_json::json!(s), ",true".repeat(*extra)))
+                .collect();
+            let shreds = shred(&texts);
+            for (document, text) in texts.iter().enumerate() {
+                prop_assert_eq!(&back(&shreds, document as u32), text);
+            }
+        }
+    }
+
+    #[test]
+    fn events_of_too_many_shapes_are_kept_whole() {
+        let texts: Vec<String> = (0..SHAPES_MAX + 10).map(|i| format!("{{\"k{i}\":1}}")).collect();
+        let shreds = texts.chunks(1_000).fold(Shreds::default(), |mut shreds, texts| {
+            let extractor = Extractor::new(DimensionSchema::default());
+            let (batch, _) = extractor.prepare(&mut texts.iter().map(String::as_bytes)).unwrap();
+            for event in &batch.events {
+                shreds.push(&event.shape, batch.text_of(event), batch.leaves_of(event)).unwrap();
+            }
+            shreds
+        });
+        assert!(shreds.shapes().len() <= SHAPES_MAX && shreds.shapes().last().unwrap().shape.is_whole());
+        for (document, text) in texts.iter().enumerate() {
+            assert_eq!(&back(&shreds, document as u32), text);
+        }
+    }
+}
