@@ -1,0 +1,199 @@
+//! [`Segment`] as an [`Index`].
+
+use std::ops::Range;
+
+use roaring::RoaringBitmap;
+
+use super::fetch::fetch_texts;
+use super::meta::DimensionEntry;
+use super::opened::Segment;
+use super::{search, values};
+use crate::budget::Budget;
+use crate::codec::checksum::hash64;
+use crate::error::Result;
+use crate::event::DimensionKind;
+use crate::event::path::Path;
+use crate::event::whole::holds_value;
+use crate::id::{Sequence, Timestamp};
+use crate::index::{Extent, Index, Key, PartId, StoredEvent, TermVisitor, TimeRange, ValueVisitor};
+use crate::matcher::{Lookup, Matcher, TextMatcher};
+
+impl Segment {
+    /// Calls `visit` with the ordinal of each term of a dimension that matches, counted from the dimension's first.
+    fn matching_terms(&self, dimension: &DimensionEntry, matcher: &Matcher, visit: &mut dyn FnMut(u32) -> Result<()>) -> Result<()> {
+        let (dictionary, first) = (self.dictionary()?, dimension.terms.start);
+        match matcher.lookup() {
+            Lookup::Exact(term) => match dictionary.find_in(dimension.terms.clone(), term.as_bytes())? {
+                Some(ordinal) => visit(ordinal - first),
+                None => Ok(()),
+            },
+            Lookup::All => dimension.terms.clone().try_for_each(|ordinal| visit(ordinal - first)),
+            Lookup::Prefix(prefix) => {
+                let range = dictionary.prefix_in(dimension.terms.clone(), prefix.as_bytes())?;
+                dictionary.for_each(range, |ordinal, term| match std::str::from_utf8(term) {
+                    Ok(term) if matcher.matches(term) => visit(ordinal.saturating_sub(first)),
+                    _ => Ok(()),
+                })
+            }
+        }
+    }
+
+    /// The documents with a value of a unique dimension.
+    fn unique_documents(&self, ordinal: u16, value: &str, within: &Range<u32>, budget: &Budget) -> Result<RoaringBitmap> {
+        let mut candidates = Vec::new();
+        self.unique_index(ordinal)?.candidates(hash64(value.as_bytes()), &mut candidates)?;
+        candidates.retain(|document| within.contains(document));
+        let mut texts = Vec::new();
+        fetch_texts(self, &candidates, budget, &mut texts)?;
+        Ok(candidates.iter().zip(&texts).filter(|(_, text)| holds_value(text, value)).map(|(document, _)| *document).collect())
+    }
+
+    /// The documents whose event id may have this hash, with their texts.
+    pub(crate) fn with_id_hash(&self, hash: u64, budget: &Budget) -> Result<Vec<Vec<u8>>> {
+        let mut texts = Vec::new();
+        if let Some((ordinal, _)) = self.dimension(crate::event::schema::EVENT_ID).filter(|(_, d)| d.kind == DimensionKind::Unique) {
+            let mut candidates = Vec::new();
+            self.unique_index(ordinal)?.candidates(hash, &mut candidates)?;
+            fetch_texts(self, &candidates, budget, &mut texts)?;
+        }
+        Ok(texts)
+    }
+}
+
+impl Index for Segment {
+    fn extent(&self) -> Extent {
+        let meta = self.meta();
+        Extent {
+            part: PartId::Segment(self.id()),
+            documents: meta.documents,
+            first_sequence: meta.first_sequence,
+            time_min: meta.time_min,
+            time_max: meta.time_max,
+            time_ordered: true,
+        }
+    }
+
+    fn documents_between(&self, range: &TimeRange) -> Result<Range<u32>> {
+        let meta = self.meta();
+        // The ends are known without a look at the times.
+        let start = if range.from <= meta.time_min { 0 } else { self.timestamps()?.lower_bound(range.from.0) };
+        let end = if range.to > meta.time_max { meta.documents } else { self.timestamps()?.lower_bound(range.to.0) };
+        Ok(start..end.max(start))
+    }
+
+    fn keys(&self, documents: &mut dyn Iterator<Item = u32>, keys: &mut Vec<Key>) -> Result<()> {
+        let (times, sequences, first) = (self.timestamps()?, self.sequences()?, self.meta().first_sequence);
+        keys.extend(
+            documents
+                .map(|document| Key { time: Timestamp(times.get(document)), sequence: first.plus(u64::from(sequences.get(document))) }),
+        );
+        Ok(())
+    }
+
+    fn received_at(&self, documents: &[u32], budget: &Budget, times: &mut Vec<Timestamp>) -> Result<()> {
+        budget.check()?;
+        let (sequences, received) = (self.sequences()?, self.received()?);
+        let at = |document: &u32| Timestamp::from_millis(received.at(sequences.get(*document))).unwrap_or_default();
+        times.extend(documents.iter().map(at));
+        Ok(())
+    }
+
+    fn document_of(&self, sequence: Sequence) -> Result<Option<u32>> {
+        let offset = sequence.0.checked_sub(self.meta().first_sequence.0).and_then(|offset| u32::try_from(offset).ok());
+        match offset {
+            Some(offset) if offset < self.meta().documents => Ok(self.sequences()?.find(offset)),
+            _ => Ok(None),
+        }
+    }
+
+    fn has_dimension(&self, name: &str) -> bool {
+        self.dimension(name).is_some()
+    }
+
+    fn estimate(&self, name: &str, matcher: &Matcher) -> Result<Option<u64>> {
+        let Some((ordinal, dimension)) = self.dimension(name) else {
+            return Ok(Some(0));
+        };
+        let Lookup::Exact(value) = matcher.lookup() else {
+            return Ok(None);
+        };
+        if dimension.kind == DimensionKind::Unique {
+            let mut candidates = Vec::new();
+            self.unique_index(ordinal)?.candidates(hash64(value.as_bytes()), &mut candidates)?;
+            return Ok(Some(candidates.len() as u64));
+        }
+        let found = self.dictionary()?.find_in(dimension.terms.clone(), value.as_bytes())?;
+        found.map_or(Ok(Some(0)), |term| Ok(Some(u64::from(self.postings(ordinal)?.count(term - dimension.terms.start)?))))
+    }
+
+    fn term_documents(&self, name: &str, matcher: &Matcher, within: Range<u32>, budget: &Budget) -> Result<RoaringBitmap> {
+        budget.check()?;
+        let mut found = RoaringBitmap::new();
+        let Some((ordinal, dimension)) = self.dimension(name) else {
+            return Ok(found);
+        };
+        if dimension.kind == DimensionKind::Unique {
+            if let Lookup::Exact(value) = matcher.lookup() {
+                return self.unique_documents(ordinal, value, &within, budget);
+            }
+            let mut candidates = RoaringBitmap::new();
+            candidates.insert_range(within);
+            for path in &dimension.paths {
+                found |= search::at_path(self, path, matcher, &candidates, budget)?;
+            }
+            return Ok(found);
+        }
+        let postings = self.postings(ordinal)?;
+        self.matching_terms(dimension, matcher, &mut |term| postings.add_to(term, within.clone(), &mut found))?;
+        Ok(found)
+    }
+
+    fn for_each_term(&self, name: &str, prefix: &str, budget: &Budget, visit: &mut TermVisitor<'_>) -> Result<()> {
+        let Some((ordinal, dimension)) = self.dimension(name).filter(|(_, d)| d.kind == DimensionKind::Keyword) else {
+            return Ok(());
+        };
+        let (dictionary, postings) = (self.dictionary()?, self.postings(ordinal)?);
+        let range = dictionary.prefix_in(dimension.terms.clone(), prefix.as_bytes())?;
+        let mut scratch = Vec::new();
+        let mut walked = 0u32;
+        dictionary.for_each(range, |term_ordinal, term| {
+            walked += 1;
+            if walked.is_multiple_of(1_024) {
+                budget.check()?;
+            }
+            match std::str::from_utf8(term) {
+                Ok(term) => visit(term, postings.with(term_ordinal - dimension.terms.start, &mut scratch)?),
+                Err(_) => Ok(()),
+            }
+        })
+    }
+
+    fn path_documents(&self, path: &Path, matcher: &Matcher, candidates: &RoaringBitmap, budget: &Budget) -> Result<RoaringBitmap> {
+        search::at_path(self, path, matcher, candidates, budget)
+    }
+
+    fn for_each_value(&self, path: &Path, candidates: &RoaringBitmap, budget: &Budget, visit: &mut ValueVisitor<'_>) -> Result<()> {
+        values::count(self, path, candidates, budget, visit)
+    }
+
+    fn text_documents(&self, text: &TextMatcher, candidates: &RoaringBitmap, budget: &Budget) -> Result<RoaringBitmap> {
+        search::with_text(self, text, candidates, budget)
+    }
+
+    fn fetch(&self, documents: &[u32], budget: &Budget, events: &mut Vec<StoredEvent>) -> Result<()> {
+        let (times, sequences, received) = (self.timestamps()?, self.sequences()?, self.received()?);
+        let mut texts = Vec::new();
+        fetch_texts(self, documents, budget, &mut texts)?;
+        events.extend(documents.iter().zip(texts).map(|(document, text)| {
+            let offset = sequences.get(*document);
+            StoredEvent {
+                sequence: self.meta().first_sequence.plus(u64::from(offset)),
+                received_at: Timestamp::from_millis(received.at(offset)).unwrap_or_default(),
+                event_time: Timestamp(times.get(*document)),
+                time_is_received: self.meta().without_time.contains(*document),
+                text,
+            }
+        }));
+        Ok(())
+    }
+}

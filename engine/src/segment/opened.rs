@@ -1,0 +1,126 @@
+//! [`Segment`]: an opened segment file.
+//!
+//! Opening reads the footer and the two small components that say what the segment covers. Everything else is read in place when it is
+//! asked for, and compared with its checksum the first time.
+
+use std::sync::{Arc, OnceLock};
+
+use super::block::{Block, BlockDirectory, Verified};
+use super::component::Component;
+use super::dictionary::page_cache::PageCache;
+use super::dictionary::reader::Dictionary;
+use super::event_ids::EventIds;
+use super::layout::{self, Layout};
+use super::meta::{DimensionEntry, Meta, read_dimensions};
+use super::postings::PostingsReader;
+use super::received::Received;
+use super::segment_file::SegmentFile;
+use super::sequences::Sequences;
+use super::timestamps::Timestamps;
+use crate::error::{Error, Result};
+use crate::id::SegmentId;
+use crate::limits::BLOCK_DOCUMENTS;
+use crate::storage::View;
+
+/// An immutable, indexed range of the log.
+#[derive(Debug)]
+pub(crate) struct Segment {
+    file: SegmentFile,
+    view: View,
+    meta: Meta,
+    dimensions: Vec<DimensionEntry>,
+    layout: OnceLock<Layout>,
+    verified: Verified,
+    pages: Arc<PageCache>,
+}
+
+impl Segment {
+    /// Opens a segment file.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Corrupt`] or [`crate::ErrorKind::Unsupported`], with the place.
+    pub(crate) fn open(view: View, name: &str, pages: Arc<PageCache>) -> Result<Segment> {
+        let file = SegmentFile::open(view.clone(), name)?;
+        let part = file.part(Component::Meta, 0)?;
+        let meta = Meta::read(part.bytes()?).map_err(|e| part.locate(e))?;
+        let part = file.part(Component::Dimensions, 0)?;
+        let dimensions = read_dimensions(part.bytes()?).map_err(|e| part.locate(e))?;
+        let verified = Verified::new((meta.documents as usize).div_ceil(BLOCK_DOCUMENTS));
+        Ok(Segment { file, view, meta, dimensions, layout: OnceLock::new(), verified, pages })
+    }
+
+    pub(crate) fn id(&self) -> SegmentId {
+        self.file.id()
+    }
+
+    /// The bytes of the file.
+    pub(crate) fn view(&self) -> &View {
+        &self.view
+    }
+
+    pub(crate) fn meta(&self) -> &Meta {
+        &self.meta
+    }
+
+    pub(crate) fn dimensions(&self) -> &[DimensionEntry] {
+        &self.dimensions
+    }
+
+    /// A dimension with its ordinal.
+    pub(crate) fn dimension(&self, name: &str) -> Option<(u16, &DimensionEntry)> {
+        (0u16..).zip(&self.dimensions).find(|(_, d)| d.name == name)
+    }
+
+    /// The columns and shapes; read once.
+    pub(crate) fn layout(&self) -> Result<&Layout> {
+        if let Some(layout) = self.layout.get() {
+            return Ok(layout);
+        }
+        let (columns, shapes) = (self.file.part(Component::Columns, 0)?, self.file.part(Component::Shapes, 0)?);
+        let layout = layout::read(columns.bytes()?, shapes.bytes()?).map_err(|e| e.in_file(self.file.name()))?;
+        Ok(self.layout.get_or_init(|| layout))
+    }
+
+    fn component<'a, T>(&'a self, component: Component, ordinal: u16, read: impl FnOnce(&'a [u8]) -> Result<T>) -> Result<T> {
+        let part = self.file.part(component, ordinal)?;
+        read(part.bytes()?).map_err(|e| part.locate(e))
+    }
+
+    pub(crate) fn timestamps(&self) -> Result<Timestamps<'_>> {
+        self.component(Component::Timestamps, 0, Timestamps::read)
+    }
+
+    pub(crate) fn sequences(&self) -> Result<Sequences<'_>> {
+        self.component(Component::Sequences, 0, Sequences::read)
+    }
+
+    pub(crate) fn received(&self) -> Result<Received<'_>> {
+        self.component(Component::Received, 0, Received::read)
+    }
+
+    pub(crate) fn dictionary(&self) -> Result<Dictionary<'_>> {
+        self.component(Component::Dictionary, 0, |bytes| Dictionary::read(bytes, self.id(), &self.pages))
+    }
+
+    pub(crate) fn postings(&self, ordinal: u16) -> Result<PostingsReader<'_>> {
+        self.component(Component::Postings, ordinal, |bytes| PostingsReader::read(bytes, self.meta.documents))
+    }
+
+    pub(crate) fn unique_index(&self, ordinal: u16) -> Result<EventIds<'_>> {
+        self.component(Component::UniqueIndex, ordinal, |bytes| EventIds::read(bytes, self.meta.documents))
+    }
+
+    pub(crate) fn block_directory(&self) -> Result<BlockDirectory<'_>> {
+        self.component(Component::BlockDirectory, 0, |bytes| BlockDirectory::read(bytes, self.meta.documents))
+    }
+
+    pub(crate) fn block<'a>(&'a self, directory: &'a BlockDirectory<'a>, number: usize) -> Result<Block<'a>> {
+        let blocks = self.file.part(Component::Blocks, 0)?;
+        Block::open(blocks.bytes()?, directory, number, &self.verified).map_err(|e| e.in_file(self.file.name()))
+    }
+
+    /// Names this file in an error.
+    pub(crate) fn locate(&self, error: Error) -> Error {
+        error.in_file(self.file.name())
+    }
+}

@@ -1,0 +1,99 @@
+//! How each column of a new segment is encoded, and the dictionary that comes of it.
+
+use super::chunk::Encoding;
+use super::dictionary::writer::DictionaryWriter;
+use super::layout::{ColumnEntry, assign_units};
+use super::typed::{TimeForm, parse_integer, parse_time};
+use crate::error::Result;
+use crate::event::scan::Class;
+use crate::limits::BLOCK_DOCUMENTS;
+use crate::shred::Shreds;
+
+/// The columns of a new segment.
+#[derive(Debug, Default)]
+pub(crate) struct ColumnPlan {
+    pub(crate) entries: Vec<ColumnEntry>,
+    /// For columns of codes: from the code in the shreds to the ordinal among the sorted terms.
+    pub(crate) ordinals: Vec<Vec<u32>>,
+    /// For each column its place in its unit.
+    pub(crate) places: Vec<u32>,
+    pub(crate) units: u32,
+}
+
+/// Plans the columns and pushes their terms, column by column, to the dictionary.
+pub(crate) fn plan(shreds: &Shreds, dictionary: &mut DictionaryWriter) -> Result<ColumnPlan> {
+    let mut plan = ColumnPlan::default();
+    for (column, path) in (0u32..).zip(shreds.paths()) {
+        let encoding = choose(shreds, column, path.class);
+        let (terms, ordinals) = match encoding {
+            Encoding::Constant | Encoding::Codes => push_terms(shreds, column, dictionary)?,
+            _ => ((0, 0), Vec::new()),
+        };
+        let has_escapes = shreds.columns.has_escapes(column);
+        plan.entries.push(ColumnEntry { path: (**path).clone(), encoding, has_escapes, unit: 0, terms });
+        plan.ordinals.push(ordinals);
+    }
+    let sizes: Vec<usize> = plan.entries.iter().zip(0u32..).map(|(entry, column)| block_bytes(shreds, column, entry)).collect();
+    assign_units(&mut plan.entries, |column| sizes.get(column).copied().unwrap_or(0));
+    plan.units = plan.entries.iter().map(|e| e.unit).max().unwrap_or(0);
+    let mut next = vec![0u32; plan.units as usize + 1];
+    for entry in &plan.entries {
+        let place = next.get_mut(entry.unit as usize);
+        plan.places.push(place.as_ref().map_or(0, |p| **p));
+        if let (Some(place), true) = (place, entry.encoding != Encoding::Constant) {
+            *place += 1;
+        }
+    }
+    Ok(plan)
+}
+
+fn choose(shreds: &Shreds, column: u32, class: Class) -> Encoding {
+    let Some(state) = shreds.columns.get(column) else { return Encoding::Strings };
+    let (distinct, count) = (state.distinct() as u64, state.count);
+    if class == Class::Whole {
+        return Encoding::Strings;
+    }
+    if distinct == 1 {
+        return Encoding::Constant;
+    }
+    let all = |passes: fn(&[u8]) -> bool| shreds.columns.values(column).all(passes);
+    if class == Class::Literal && distinct * 2 > count && all(|v| parse_integer(v).is_some()) {
+        return Encoding::Integers;
+    }
+    // Documents are in time order, so the differences of a time column are small even where its values recur.
+    if class == Class::String && distinct * 6 > count {
+        for form in [TimeForm::Seconds, TimeForm::Millis] {
+            if shreds.columns.values(column).all(|v| parse_time(v, form).is_some()) {
+                return Encoding::Times(form);
+            }
+        }
+    }
+    if distinct * 2 <= count || distinct <= 16 { Encoding::Codes } else { Encoding::Strings }
+}
+
+/// Pushes the distinct values of a column in byte order; returns where they are, and the ordinal of each code.
+fn push_terms(shreds: &Shreds, column: u32, dictionary: &mut DictionaryWriter) -> Result<((u32, u32), Vec<u32>)> {
+    let mut terms: Vec<(&[u8], u32)> = shreds.columns.values(column).zip(0u32..).collect();
+    terms.sort_unstable();
+    let first = dictionary.len();
+    let mut ordinals = vec![0; terms.len()];
+    for ((term, code), ordinal) in terms.iter().zip(0u32..) {
+        dictionary.push(term)?;
+        if let Some(slot) = ordinals.get_mut(*code as usize) {
+            *slot = ordinal;
+        }
+    }
+    Ok(((first, terms.len() as u32), ordinals))
+}
+
+/// About how many bytes a column has in a block before compression.
+fn block_bytes(shreds: &Shreds, column: u32, entry: &ColumnEntry) -> usize {
+    let Some(state) = shreds.columns.get(column) else { return 0 };
+    let blocks = (shreds.len() as usize).div_ceil(BLOCK_DOCUMENTS).max(1);
+    let values = state.count as usize / blocks;
+    match entry.encoding {
+        Encoding::Constant => 0,
+        Encoding::Codes | Encoding::Integers | Encoding::Times(_) => values * 2,
+        Encoding::Strings => values * 16,
+    }
+}

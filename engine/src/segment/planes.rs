@@ -1,0 +1,77 @@
+//! Numbers as byte planes: all lowest bytes, then all second bytes, and so on. Equal high bytes become runs that compress to nothing.
+//!
+//! `width: u8` (0 to 8), then `width` planes of `count` bytes. The count is known to the reader.
+
+use crate::codec::read::Reader;
+use crate::codec::write::Write as _;
+use crate::error::{Error, Result};
+
+/// Appends the numbers.
+pub(crate) fn encode(numbers: &[u64], out: &mut Vec<u8>) {
+    let widest = numbers.iter().fold(0, |all, n| all | n);
+    let width = (64 - widest.leading_zeros()).div_ceil(8);
+    out.put_u8(width as u8);
+    for plane in 0..width {
+        out.extend(numbers.iter().map(|n| (n >> (8 * plane)) as u8));
+    }
+}
+
+/// Numbers in planes, read in place.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Planes<'a> {
+    bytes: &'a [u8],
+    count: usize,
+    width: usize,
+}
+
+impl<'a> Planes<'a> {
+    /// Takes `count` numbers from a reader.
+    pub(crate) fn read(reader: &mut Reader<'a>, count: usize) -> Result<Planes<'a>> {
+        let at = reader.position() as u64;
+        let width = usize::from(reader.u8()?);
+        if width > 8 {
+            return Err(Error::corrupt("numbers are wider than 8 bytes").at(at).expected("at most 8", width));
+        }
+        let length = count.checked_mul(width).ok_or_else(|| Error::corrupt("too many numbers").at(at))?;
+        Ok(Planes { bytes: reader.bytes(length)?, count, width })
+    }
+
+    /// The number at an index; 0 past the end.
+    #[inline]
+    pub(crate) fn get(&self, index: usize) -> u64 {
+        if index >= self.count {
+            return 0;
+        }
+        (0..self.width).fold(0, |n, plane| n | self.bytes.get(plane * self.count + index).map_or(0, |byte| u64::from(*byte) << (8 * plane)))
+    }
+
+    /// All numbers, in order.
+    pub(crate) fn iter(self) -> impl Iterator<Item = u64> + 'a {
+        (0..self.count).map(move |i| self.get(i))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn numbers_come_back(numbers in prop::collection::vec(prop_oneof![0u64..4, 0u64..70_000, any::<u64>()], 0..200)) {
+            let mut bytes = Vec::new();
+            encode(&numbers, &mut bytes);
+            let mut reader = Reader::new(&bytes);
+            let planes = Planes::read(&mut reader, numbers.len()).unwrap();
+            prop_assert!(reader.finish().is_ok());
+            prop_assert_eq!(planes.iter().collect::<Vec<_>>(), numbers);
+        }
+
+        #[test]
+        fn any_bytes_are_read_or_refused(bytes: Vec<u8>, count: usize) {
+            if let Ok(planes) = Planes::read(&mut Reader::new(&bytes), count) {
+                planes.get(count.wrapping_sub(1));
+            }
+        }
+    }
+}

@@ -1,0 +1,275 @@
+//! The documents of each term of one keyword dimension.
+//!
+//! Half of all terms are in one document: that number stands in the directory itself. Of the others few documents are written
+//! as differences, many as a roaring bitmap, whichever is smaller; differences of more than 16,384 documents would take longer
+//! to add up than the bitmap to read. Directory entries are packed in one width, so a term is found by its number.
+
+use std::ops::Range;
+
+use roaring::RoaringBitmap;
+
+use crate::codec::bits::{Packed, pack, width_of};
+use crate::codec::read::Reader;
+use crate::codec::write::Write as _;
+use crate::error::{Error, Result};
+use crate::index::Postings;
+use crate::segment::bitmap;
+
+/// The tag of an entry that is a document; without it, it is a place in the data.
+const TAG_ONE: u64 = 1;
+
+const KIND_DIFFERENCES: u8 = 0;
+const KIND_BITMAP: u8 = 1;
+
+/// The most documents that are written as differences.
+const DIFFERENCES_MAX: usize = 16_384;
+
+/// Builds the component.
+#[derive(Debug, Default)]
+pub(crate) struct PostingsWriter {
+    entries: Vec<u64>,
+    data: Vec<u8>,
+    differences: Vec<u8>,
+}
+
+impl PostingsWriter {
+    /// Adds the next term: its documents, strictly ascending.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Invalid`] when they do not ascend.
+    pub(crate) fn push(&mut self, documents: &[u32]) -> Result<()> {
+        if !documents.is_sorted_by(|a, b| a < b) {
+            return Err(Error::invalid("the documents of a term do not ascend"));
+        }
+        if let [document] = documents {
+            self.entries.push(u64::from(*document) << 1 | TAG_ONE);
+            return Ok(());
+        }
+        self.entries.push((self.data.len() as u64) << 1);
+        self.data.put_varint(documents.len() as u64);
+        if documents.len() <= DIFFERENCES_MAX {
+            self.put_differences(documents);
+            if self.differences.len() <= bitmap_bytes_min(documents) {
+                return self.take_differences();
+            }
+        }
+        let mut bitmap = RoaringBitmap::from_sorted_iter(documents.iter().copied())
+            .map_err(|_| Error::invalid("the documents of a term do not ascend"))?;
+        bitmap.optimize();
+        if documents.len() <= DIFFERENCES_MAX && self.differences.len() <= bitmap.serialized_size() {
+            return self.take_differences();
+        }
+        self.data.put_u8(KIND_BITMAP);
+        self.data.put_varint(bitmap.serialized_size() as u64);
+        bitmap.serialize_into(&mut self.data).map_err(|e| Error::io("cannot serialise a bitmap", e))
+    }
+
+    fn put_differences(&mut self, documents: &[u32]) {
+        self.differences.clear();
+        let mut least = 0;
+        for document in documents {
+            self.differences.put_varint(u64::from(*document - least));
+            least = document.saturating_add(1);
+        }
+    }
+
+    fn take_differences(&mut self) -> Result<()> {
+        self.data.put_u8(KIND_DIFFERENCES);
+        self.data.put_bytes(&self.differences);
+        Ok(())
+    }
+
+    /// How many terms were added.
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Appends the component.
+    pub(crate) fn finish(self, out: &mut Vec<u8>) {
+        let width = self.entries.iter().copied().max().map_or(0, width_of);
+        out.put_u32(self.entries.len() as u32);
+        out.put_u32(width);
+        out.put_u64(self.data.len() as u64);
+        pack(self.entries.into_iter(), width, out);
+        out.put_bytes(&self.data);
+    }
+}
+
+/// What a bitmap takes at least: seldom does one have to be built to know that differences are smaller.
+fn bitmap_bytes_min(documents: &[u32]) -> usize {
+    let runs = 1 + documents.iter().zip(documents.iter().skip(1)).filter(|(a, b)| *a + 1 != **b).count();
+    15 + (documents.len() * 2).min(runs * 4).min(8_192) - 4
+}
+
+/// The postings of a dimension, read in place.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct PostingsReader<'a> {
+    documents: u32,
+    directory: Packed<'a>,
+    data: &'a [u8],
+}
+
+/// The stored form of a term's documents.
+enum Stored<'a> {
+    One(u32),
+    Differences { count: u32, bytes: &'a [u8] },
+    Bitmap { count: u32, bytes: &'a [u8] },
+}
+
+impl<'a> PostingsReader<'a> {
+    /// Takes the bytes of the component of a segment with this many documents; compares lengths only.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Corrupt`].
+    pub(crate) fn read(bytes: &'a [u8], documents: u32) -> Result<PostingsReader<'a>> {
+        let mut reader = Reader::new(bytes);
+        let (terms, width, length) = (reader.u32()?, reader.u32()?, reader.u64()?);
+        let directory = Packed::read(&mut reader, terms as usize, width)?;
+        let length = usize::try_from(length).map_err(|_| Error::corrupt("postings are too long").at(8))?;
+        let data = reader.bytes(length)?;
+        reader.finish()?;
+        Ok(PostingsReader { documents, directory, data })
+    }
+
+    /// How many terms there are.
+    pub(crate) fn len(&self) -> u32 {
+        self.directory.len() as u32
+    }
+
+    /// How many documents a term has, without reading them.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Corrupt`], also when there is no such term.
+    pub(crate) fn count(&self, ordinal: u32) -> Result<u32> {
+        self.stored(ordinal).map(|stored| match stored {
+            Stored::One(_) => 1,
+            Stored::Differences { count, .. } | Stored::Bitmap { count, .. } => count,
+        })
+    }
+
+    /// The documents of a term, all below the number of documents; `scratch` holds them unless they are a bitmap.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Corrupt`], also when there is no such term.
+    pub(crate) fn with<'s>(&self, ordinal: u32, scratch: &'s mut Vec<u32>) -> Result<Postings<'s>>
+    where
+        'a: 's,
+    {
+        scratch.clear();
+        match self.stored(ordinal)? {
+            Stored::One(document) => scratch.push(document),
+            Stored::Differences { count, bytes } => {
+                scratch.reserve(count as usize);
+                self.for_each_of(count, bytes, |document| scratch.push(document))?;
+            }
+            Stored::Bitmap { count, bytes } => {
+                let summary = bitmap::summary(bytes)?;
+                self.check_bitmap(count, summary.count, Some(summary.max))?;
+                return Ok(Postings::Roaring { bytes, count });
+            }
+        }
+        Ok(Postings::Sorted(scratch))
+    }
+
+    /// Adds the documents of a term that are within a range to a set.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Corrupt`], also when there is no such term; the set may then hold some of them.
+    pub(crate) fn add_to(&self, ordinal: u32, within: Range<u32>, set: &mut RoaringBitmap) -> Result<()> {
+        match self.stored(ordinal)? {
+            Stored::One(document) => {
+                if within.contains(&document) {
+                    set.insert(document);
+                }
+                Ok(())
+            }
+            Stored::Differences { count, bytes } => self.for_each_of(count, bytes, |document| {
+                if within.contains(&document) {
+                    set.insert(document);
+                }
+            }),
+            Stored::Bitmap { count, bytes } => {
+                let mut found = self.bitmap(count, bytes)?;
+                found.remove_range(..within.start);
+                found.remove_range(within.end.max(within.start)..);
+                *set |= found;
+                Ok(())
+            }
+        }
+    }
+
+    /// Walks everything.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Corrupt`].
+    pub(crate) fn check(&self) -> Result<()> {
+        (0..self.len()).try_for_each(|ordinal| match self.stored(ordinal)? {
+            Stored::One(_) => Ok(()),
+            Stored::Differences { count, bytes } => self.for_each_of(count, bytes, |_| ()),
+            Stored::Bitmap { count, bytes } => self.bitmap(count, bytes).map(|_| ()),
+        })
+    }
+
+    fn bitmap(&self, count: u32, bytes: &[u8]) -> Result<RoaringBitmap> {
+        let found = RoaringBitmap::deserialize_from(bytes).map_err(|e| Error::corrupt("cannot read the bitmap of a term").because(e))?;
+        self.check_bitmap(count, found.len(), found.max())?;
+        Ok(found)
+    }
+
+    fn stored(&self, ordinal: u32) -> Result<Stored<'a>> {
+        if ordinal >= self.len() {
+            return Err(Error::corrupt("a term has no postings").expected(format_args!("below {}", self.len()), ordinal));
+        }
+        let entry = self.directory.get(ordinal as usize);
+        if entry & TAG_ONE != 0 {
+            return self.below_end(entry >> 1).map(Stored::One);
+        }
+        let place = entry >> 1;
+        let rest = usize::try_from(place).ok().and_then(|place| self.data.get(place..)).ok_or_else(|| {
+            Error::corrupt("the postings of a term are past the end").expected(format_args!("below {}", self.data.len()), place)
+        })?;
+        let mut reader = Reader::new(rest);
+        let count = reader.length(self.documents as usize)? as u32;
+        match reader.u8()? {
+            KIND_DIFFERENCES if count as usize <= reader.remaining() => {
+                Ok(Stored::Differences { count, bytes: reader.bytes(reader.remaining())? })
+            }
+            KIND_DIFFERENCES => Err(Error::corrupt("the postings of a term end too early").at(place)),
+            KIND_BITMAP => {
+                let length = reader.length(reader.remaining())?;
+                Ok(Stored::Bitmap { count, bytes: reader.bytes(length)? })
+            }
+            other => Err(Error::corrupt("unknown kind of postings").at(place).expected("0 or 1", other)),
+        }
+    }
+
+    #[inline]
+    fn below_end(&self, document: u64) -> Result<u32> {
+        match u32::try_from(document) {
+            Ok(number) if number < self.documents => Ok(number),
+            _ => Err(Error::corrupt("a document of a term is past the end").expected(format_args!("below {}", self.documents), document)),
+        }
+    }
+
+    fn for_each_of(&self, count: u32, bytes: &[u8], mut visit: impl FnMut(u32)) -> Result<()> {
+        let mut reader = Reader::new(bytes);
+        let mut least = 0u64;
+        for _ in 0..count {
+            let document = self.below_end(least.saturating_add(reader.varint()?))?;
+            visit(document);
+            least = u64::from(document) + 1;
+        }
+        Ok(())
+    }
+
+    fn check_bitmap(&self, count: u32, found: u64, max: Option<u32>) -> Result<()> {
+        if u64::from(count) != found {
+            return Err(Error::corrupt("the bitmap of a term has another number of documents").expected(count, found));
+        }
+        max.map_or(Ok(()), |max| self.below_end(u64::from(max)).map(|_| ()))
+    }
+}
+
+#[cfg(test)]
+#[path = "postings_tests.rs"]
+mod tests;

@@ -1,0 +1,267 @@
+//! Searching columns: first the dictionary, then the codes of the columns that are left, then the rows.
+//!
+//! A column whose dictionary has no passing term is never read. In a block whose chunks have no passing value the documents' shapes are
+//! not even unfolded.
+
+use roaring::RoaringBitmap;
+
+use super::chunk::{Chunk, Encoding};
+use super::fetch::fetch_texts;
+use super::layout::{ColumnEntry, Layout};
+use super::opened::Segment;
+use super::opened_block::OpenedBlock;
+use crate::budget::Budget;
+use crate::error::Result;
+use crate::event::path::Path;
+use crate::event::scan::Class;
+use crate::event::whole;
+use crate::limits::BLOCK_DOCUMENTS;
+use crate::matcher::{Lookup, Matcher, TextMatcher};
+use crate::shred::select::{CodeSet, ValueTest, column_is_at};
+
+/// What is left to do for one column.
+#[derive(Debug)]
+enum ColumnTest {
+    /// Every value passes.
+    All,
+    /// Values with these codes pass.
+    Codes(CodeSet),
+    /// Each value must be tested.
+    Each,
+}
+
+/// Which columns can pass, and how their values are tested.
+struct Search<'a> {
+    segment: &'a Segment,
+    layout: &'a Layout,
+    test: ValueTest<'a>,
+    /// The columns that can pass, ascending.
+    columns: Vec<(u32, ColumnTest)>,
+}
+
+/// Of the candidates, those with a value at the path that passes.
+pub(crate) fn at_path(
+    segment: &Segment,
+    path: &Path,
+    matcher: &Matcher,
+    candidates: &RoaringBitmap,
+    budget: &Budget,
+) -> Result<RoaringBitmap> {
+    let beneath = matcher.lookup() == Lookup::All;
+    let search = Search::new(segment, ValueTest::Value(matcher), |entry| column_is_at(&entry.path, path, beneath))?;
+    let whole_passes = |text: &[u8]| {
+        let mut found = false;
+        whole::for_each_value(text, path, beneath, &mut |value| {
+            found |= match value {
+                whole::Value::Text(text) => matcher.matches(text),
+                whole::Value::Literal(literal) => matcher.matches_literal(literal),
+            };
+        });
+        found
+    };
+    search.run(candidates, &|_| false, &whole_passes, budget)
+}
+
+/// Of the candidates, those that hold the text.
+pub(crate) fn with_text(segment: &Segment, text: &TextMatcher, candidates: &RoaringBitmap, budget: &Budget) -> Result<RoaringBitmap> {
+    let search = Search::new(segment, ValueTest::Text(text), |entry| entry.path.class != Class::Whole)?;
+    let shape_passes = |shape: &[u8]| text.is_in(shape) || whole::shape_holds_decoded(shape, text);
+    let mut found = search.run(candidates, &shape_passes, &|event| whole::holds_text(event, text), budget)?;
+    if text.may_span_values() {
+        spanning(segment, text, &(candidates - &found), &mut found, budget)?;
+    }
+    Ok(found)
+}
+
+/// Adds the documents whose text as a whole holds what no single value does.
+fn spanning(segment: &Segment, text: &TextMatcher, rest: &RoaringBitmap, found: &mut RoaringBitmap, budget: &Budget) -> Result<()> {
+    let documents: Vec<u32> = rest.iter().collect();
+    let mut texts = Vec::new();
+    for documents in documents.chunks(BLOCK_DOCUMENTS) {
+        texts.clear();
+        fetch_texts(segment, documents, budget, &mut texts)?;
+        found.extend(documents.iter().zip(&texts).filter(|(_, event)| text.is_in(event)).map(|(document, _)| *document));
+    }
+    Ok(())
+}
+
+impl<'a> Search<'a> {
+    fn new(segment: &'a Segment, test: ValueTest<'a>, is_wanted: impl Fn(&ColumnEntry) -> bool) -> Result<Search<'a>> {
+        let layout = segment.layout()?;
+        let mut search = Search { segment, layout, test, columns: Vec::new() };
+        for (column, entry) in (0u32..).zip(&layout.columns).filter(|(_, entry)| is_wanted(entry)) {
+            if let Some(test) = search.column(entry)? {
+                search.columns.push((column, test));
+            }
+        }
+        Ok(search)
+    }
+
+    /// What the dictionary says about a column; `None` when no value of it passes.
+    fn column(&self, entry: &ColumnEntry) -> Result<Option<ColumnTest>> {
+        if !matches!(entry.encoding, Encoding::Constant | Encoding::Codes) {
+            return Ok(Some(ColumnTest::Each));
+        }
+        let (class, range) = (entry.path.class, entry.terms.0..entry.terms.0.saturating_add(entry.terms.1));
+        let dictionary = self.segment.dictionary()?;
+        let mut codes = CodeSet::default();
+        // Without escapes in the column a value is its own decoded text, so the dictionary's order can be used.
+        let lookup = match self.test {
+            ValueTest::Value(matcher) if !entry.has_escapes => Some(matcher.lookup()),
+            _ => None,
+        };
+        let range = match lookup {
+            Some(Lookup::All) if class == Class::String => return Ok(Some(ColumnTest::All)),
+            Some(Lookup::Exact(value)) => match dictionary.find_in(range.clone(), value.as_bytes())? {
+                Some(ordinal) => ordinal..ordinal.saturating_add(1),
+                None => return Ok(None),
+            },
+            Some(Lookup::Prefix(prefix)) if !prefix.is_empty() => dictionary.prefix_in(range.clone(), prefix.as_bytes())?,
+            _ => range.clone(),
+        };
+        dictionary.for_each(range, |ordinal, term| {
+            if self.test.passes(class, term) {
+                codes.insert(ordinal.saturating_sub(entry.terms.0));
+            }
+            Ok(())
+        })?;
+        Ok(match codes.len() {
+            0 => None,
+            n if n == entry.terms.1 as usize => Some(ColumnTest::All),
+            _ => Some(ColumnTest::Codes(codes)),
+        })
+    }
+
+    /// The candidates with a passing value, or a passing shape, or that are whole and pass.
+    fn run(
+        &self,
+        candidates: &RoaringBitmap,
+        shape_passes: &dyn Fn(&[u8]) -> bool,
+        whole_passes: &dyn Fn(&[u8]) -> bool,
+        budget: &Budget,
+    ) -> Result<RoaringBitmap> {
+        let shapes: Vec<ShapeTest> = self.layout.shapes.iter().map(|shape| self.shape(shape, shape_passes)).collect();
+        let mut run = Run { found: Vec::new(), wholes: Vec::new(), shapes, budget };
+        if self.columns.is_empty() && run.shapes.iter().all(ShapeTest::is_nothing) {
+            return Ok(RoaringBitmap::new());
+        }
+        let directory = self.segment.block_directory()?;
+        for number in 0..directory.blocks() {
+            let documents = directory.documents(number);
+            if candidates.range_cardinality(documents) > 0 {
+                budget.block()?;
+                let mut block = OpenedBlock::open(self.segment, &directory, number)?;
+                self.block(&mut block, candidates, &mut run).map_err(|e| self.segment.locate(e))?;
+            }
+        }
+        self.finish(run, whole_passes)
+    }
+
+    fn shape(&self, shape: &super::layout::ShapeEntry, passes: &dyn Fn(&[u8]) -> bool) -> ShapeTest {
+        if *shape.text == [crate::event::scan::WHOLE_MARK] {
+            return ShapeTest::Whole;
+        }
+        let tested = |column: &u32| self.columns.binary_search_by_key(column, |(c, _)| *c).ok();
+        let slots: Vec<usize> = shape.columns.iter().filter_map(tested).collect();
+        let always = slots.iter().any(|slot| matches!(self.columns.get(*slot), Some((_, ColumnTest::All))));
+        if always || passes(&shape.text) { ShapeTest::Passes(slots) } else { ShapeTest::Slots(slots) }
+    }
+
+    fn block(&self, block: &mut OpenedBlock<'_>, candidates: &RoaringBitmap, run: &mut Run<'_>) -> Result<()> {
+        let tested = self.columns.iter().filter(|(_, test)| !matches!(test, ColumnTest::All));
+        block.unfold(tested.map(|(column, _)| *column))?;
+        let mut any = run.shapes.iter().any(ShapeTest::needs_rows);
+        let mut passing: Vec<Vec<bool>> = Vec::with_capacity(self.columns.len());
+        for (column, test) in &self.columns {
+            let values = match test {
+                ColumnTest::All => Vec::new(),
+                test => block.chunk(*column)?.map(|chunk| self.values(*column, test, &chunk)).transpose()?.unwrap_or_default(),
+            };
+            any |= values.contains(&true);
+            passing.push(values);
+        }
+        if any {
+            self.rows(block, candidates, &passing, run)?;
+        }
+        Ok(())
+    }
+
+    /// Which values of a chunk pass.
+    fn values(&self, column: u32, test: &ColumnTest, chunk: &Chunk<'_>) -> Result<Vec<bool>> {
+        let class = self.layout.column(column)?.path.class;
+        let mut value = Vec::new();
+        let mut passes = |index: usize| match test {
+            ColumnTest::All => true,
+            ColumnTest::Codes(codes) => chunk.code(index).is_some_and(|code| codes.contains(code)),
+            ColumnTest::Each => {
+                value.clear();
+                chunk.value(index, &mut value);
+                self.test.passes(class, &value)
+            }
+        };
+        Ok((0..chunk.len()).map(&mut passes).collect())
+    }
+
+    /// Walks the rows of a block; a document passes when one of its values does.
+    fn rows(&self, block: &OpenedBlock<'_>, candidates: &RoaringBitmap, passing: &[Vec<bool>], run: &mut Run<'_>) -> Result<()> {
+        let mut next = vec![0usize; passing.len()];
+        for (document, shape) in block.documents().zip(block.shapes()?) {
+            self.layout.shape(shape)?;
+            let Some(test) = run.shapes.get(shape as usize) else { continue };
+            let (mut passes, slots) = match test {
+                ShapeTest::Passes(slots) => (true, slots.as_slice()),
+                ShapeTest::Slots(slots) => (false, slots.as_slice()),
+                ShapeTest::Whole => {
+                    run.wholes.extend(Some(document).filter(|d| candidates.contains(*d)));
+                    continue;
+                }
+            };
+            for slot in slots {
+                if let (Some(next), Some(values)) = (next.get_mut(*slot), passing.get(*slot)) {
+                    passes |= values.get(*next).copied().unwrap_or(false);
+                    *next += 1;
+                }
+            }
+            if passes && candidates.contains(document) {
+                run.found.push(document);
+            }
+        }
+        Ok(())
+    }
+
+    /// Tests the events that are kept whole, and puts everything together.
+    fn finish(&self, mut run: Run<'_>, whole_passes: &dyn Fn(&[u8]) -> bool) -> Result<RoaringBitmap> {
+        let mut texts = Vec::new();
+        for documents in run.wholes.chunks(BLOCK_DOCUMENTS) {
+            texts.clear();
+            fetch_texts(self.segment, documents, run.budget, &mut texts)?;
+            run.found.extend(documents.iter().zip(&texts).filter(|(_, text)| whole_passes(text)).map(|(document, _)| *document));
+        }
+        Ok(run.found.into_iter().collect())
+    }
+}
+
+/// How documents of one shape are tested. Slots name the tested columns in the order of the shape.
+enum ShapeTest {
+    Passes(Vec<usize>),
+    Slots(Vec<usize>),
+    Whole,
+}
+
+impl ShapeTest {
+    /// Whether its documents must be visited even in a block without a passing value.
+    fn needs_rows(&self) -> bool {
+        !matches!(self, ShapeTest::Slots(_))
+    }
+
+    fn is_nothing(&self) -> bool {
+        matches!(self, ShapeTest::Slots(slots) if slots.is_empty())
+    }
+}
+
+struct Run<'a> {
+    found: Vec<u32>,
+    wholes: Vec<u32>,
+    shapes: Vec<ShapeTest>,
+    budget: &'a Budget,
+}

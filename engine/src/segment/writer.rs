@@ -1,0 +1,299 @@
+//! [`write`]: one segment file from shredded events.
+
+use std::sync::Arc;
+
+use roaring::RoaringBitmap;
+
+use super::block::{BlockWriter, encode_shape_numbers, encode_shared};
+use super::chunk::{Encoding, encode_codes, encode_numbers, encode_strings};
+use super::component::Component;
+use super::dictionary::writer::DictionaryWriter;
+use super::layout::{ShapeEntry, encode_columns, encode_shapes};
+use super::meta::{DimensionEntry, Meta, encode_dimensions};
+use super::plan_columns::{ColumnPlan, plan};
+use super::postings::PostingsWriter;
+use super::received::{self, Run};
+use super::segment_file_writer::{FileSummary, SegmentFileWriter};
+use super::typed::{parse_integer, parse_time};
+use super::{event_ids, sequences, timestamps};
+use crate::error::Result;
+use crate::event::DimensionKind;
+use crate::event::path::Path;
+use crate::id::{Day, SegmentId, Sequence, Timestamp};
+use crate::limits::BLOCK_DOCUMENTS;
+use crate::shred::{Columns, Shreds};
+use crate::storage::File;
+
+/// What a segment is written from: a contiguous range of sequences, in sequence order.
+#[derive(Debug)]
+pub(crate) struct SegmentInput<'a> {
+    pub(crate) id: SegmentId,
+    /// The UTC day on which the events were received.
+    pub(crate) day: Day,
+    pub(crate) first_sequence: Sequence,
+    pub(crate) shreds: &'a Shreds,
+    /// The event time of every document.
+    pub(crate) times: &'a [Timestamp],
+    /// Where documents with another receive time begin, and that time.
+    pub(crate) received: &'a [(u32, Timestamp)],
+    /// Documents whose event time is their receive time.
+    pub(crate) without_time: &'a RoaringBitmap,
+    pub(crate) dimensions: Vec<DimensionInput<'a>>,
+    /// The terms of the keyword dimensions: one column for each dimension.
+    pub(crate) terms: &'a Columns,
+    /// The length of the events' text.
+    pub(crate) event_bytes: u64,
+}
+
+/// One dimension of a new segment.
+#[derive(Debug)]
+pub(crate) struct DimensionInput<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) paths: &'a [Path],
+    pub(crate) entries: EntriesInput<'a>,
+}
+
+/// What the terms of a dimension lead to.
+#[derive(Debug)]
+pub(crate) enum EntriesInput<'a> {
+    /// For every term, by its code, ascending documents.
+    Keyword(&'a [Vec<u32>]),
+    /// Pairs of term hash and document.
+    Unique(Vec<(u64, u32)>),
+}
+
+/// Writes a segment file. The caller syncs it and gives it its name.
+///
+/// # Errors
+/// What the disk says; [`crate::ErrorKind::Io`] when compression has no memory.
+pub(crate) fn write(input: &SegmentInput<'_>, file: Arc<dyn File>, name: &str) -> Result<FileSummary> {
+    let order = Order::new(input.times);
+    let mut out =
+        Writer { file: SegmentFileWriter::new(file, name, input.id)?, scratch: Vec::new(), dictionary: DictionaryWriter::default() };
+    let plan = plan(input.shreds, &mut out.dictionary)?;
+    out.blocks(input.shreds, &plan, &order)?;
+    out.component(Component::Columns, 0, |bytes| encode_columns(&plan.entries, bytes))?;
+    let shapes: Vec<ShapeEntry> =
+        input.shreds.shapes().iter().map(|s| ShapeEntry { text: s.shape.text.clone(), columns: s.columns.clone() }).collect();
+    out.component(Component::Shapes, 0, |bytes| encode_shapes(&shapes, bytes))?;
+    out.places(input, &order)?;
+    let dimensions = out.dimensions(input, &order)?;
+    out.component(Component::Dimensions, 0, |bytes| {
+        encode_dimensions(&dimensions, bytes);
+        Ok(())
+    })?;
+    out.finish(input, &order)
+}
+
+/// The order of documents in the segment: by event time, then by sequence.
+struct Order {
+    /// For each new document the old one.
+    old: Vec<u32>,
+    /// For each old document the new one.
+    new: Vec<u32>,
+}
+
+impl Order {
+    fn new(times: &[Timestamp]) -> Order {
+        let mut keyed: Vec<(Timestamp, u32)> = times.iter().copied().zip(0u32..).collect();
+        keyed.sort_unstable();
+        let old: Vec<u32> = keyed.into_iter().map(|(_, document)| document).collect();
+        let mut new = vec![0; old.len()];
+        for (old, at) in old.iter().zip(0u32..) {
+            if let Some(slot) = new.get_mut(*old as usize) {
+                *slot = at;
+            }
+        }
+        Order { old, new }
+    }
+
+    fn new_of(&self, old: u32) -> u32 {
+        self.new.get(old as usize).copied().unwrap_or(0)
+    }
+}
+
+struct Writer {
+    file: SegmentFileWriter,
+    scratch: Vec<u8>,
+    dictionary: DictionaryWriter,
+}
+
+impl Writer {
+    fn component(&mut self, component: Component, ordinal: u16, encode: impl FnOnce(&mut Vec<u8>) -> Result<()>) -> Result<()> {
+        self.scratch.clear();
+        encode(&mut self.scratch)?;
+        self.file.start(component, ordinal)?;
+        self.file.write(&self.scratch)?;
+        self.file.end().map(|_| ())
+    }
+
+    fn blocks(&mut self, shreds: &Shreds, plan: &ColumnPlan, order: &Order) -> Result<()> {
+        let mut blocks = BlockWriter::default();
+        let mut codes: Vec<Vec<u32>> = vec![Vec::new(); plan.entries.len()];
+        self.file.start(Component::Blocks, 0)?;
+        for documents in order.old.chunks(BLOCK_DOCUMENTS) {
+            let shapes = gather(shreds, documents, &mut codes);
+            write_block(shreds, plan, &shapes, &mut codes, &mut blocks)?;
+            self.file.write(&blocks.end_block())?;
+        }
+        self.file.end()?;
+        self.component(Component::BlockDirectory, 0, |bytes| {
+            blocks.directory(bytes);
+            Ok(())
+        })
+    }
+
+    /// Where documents are in time and in the log.
+    fn places(&mut self, input: &SegmentInput<'_>, order: &Order) -> Result<()> {
+        let time_of = |old: &u32| input.times.get(*old as usize).map_or(0, |t| t.0);
+        let times: Vec<i64> = order.old.iter().map(time_of).collect();
+        self.component(Component::Timestamps, 0, |bytes| {
+            timestamps::encode(&times, bytes);
+            Ok(())
+        })?;
+        self.component(Component::Sequences, 0, |bytes| {
+            sequences::encode(&order.old, bytes);
+            Ok(())
+        })?;
+        let runs: Vec<Run> = input.received.iter().map(|(first, at)| Run { first: *first, received_ms: at.as_millis() }).collect();
+        self.component(Component::Received, 0, |bytes| {
+            received::encode(&runs, bytes);
+            Ok(())
+        })
+    }
+
+    fn dimensions(&mut self, input: &SegmentInput<'_>, order: &Order) -> Result<Vec<DimensionEntry>> {
+        let mut entries = Vec::new();
+        for (ordinal, dimension) in (0u16..).zip(&input.dimensions) {
+            let start = self.dictionary.len();
+            let kind = match &dimension.entries {
+                EntriesInput::Keyword(postings) => {
+                    self.postings(ordinal, postings, input.terms, order)?;
+                    DimensionKind::Keyword
+                }
+                EntriesInput::Unique(pairs) => {
+                    let mut pairs: Vec<(u64, u32)> = pairs.iter().map(|(hash, old)| (*hash, order.new_of(*old))).collect();
+                    self.component(Component::UniqueIndex, ordinal, |bytes| {
+                        event_ids::encode(&mut pairs, bytes);
+                        Ok(())
+                    })?;
+                    DimensionKind::Unique
+                }
+            };
+            let terms = start..self.dictionary.len();
+            entries.push(DimensionEntry { name: dimension.name.to_owned(), kind, paths: dimension.paths.to_vec(), terms });
+        }
+        Ok(entries)
+    }
+
+    fn postings(&mut self, ordinal: u16, postings: &[Vec<u32>], terms: &Columns, order: &Order) -> Result<()> {
+        let mut sorted: Vec<(&[u8], &Vec<u32>)> = terms.values(u32::from(ordinal)).zip(postings).collect();
+        sorted.sort_unstable_by_key(|(term, _)| *term);
+        let mut writer = PostingsWriter::default();
+        let mut documents = Vec::new();
+        for (term, old) in sorted {
+            self.dictionary.push(term)?;
+            documents.clear();
+            documents.extend(old.iter().map(|old| order.new_of(*old)));
+            documents.sort_unstable();
+            writer.push(&documents)?;
+        }
+        self.component(Component::Postings, ordinal, |bytes| {
+            writer.finish(bytes);
+            Ok(())
+        })
+    }
+
+    fn finish(mut self, input: &SegmentInput<'_>, order: &Order) -> Result<FileSummary> {
+        let dictionary = std::mem::take(&mut self.dictionary);
+        self.component(Component::Dictionary, 0, |bytes| dictionary.finish(bytes))?;
+        let (min, max) = input.times.iter().fold((Timestamp::MAX, Timestamp::MIN), |(min, max), t| (min.min(*t), max.max(*t)));
+        let meta = Meta {
+            day: input.day,
+            first_sequence: input.first_sequence,
+            documents: input.shreds.len(),
+            time_min: min,
+            time_max: max,
+            received_min: input.received.first().map_or(Timestamp::default(), |(_, at)| *at),
+            received_max: input.received.last().map_or(Timestamp::default(), |(_, at)| *at),
+            event_bytes: input.event_bytes,
+            without_time: input.without_time.iter().map(|old| order.new_of(old)).collect(),
+        };
+        self.component(Component::Meta, 0, |bytes| meta.encode(bytes))?;
+        self.file.finish()
+    }
+}
+
+/// Collects the codes of a block's documents by column; returns the shapes of the documents.
+fn gather(shreds: &Shreds, documents: &[u32], codes: &mut [Vec<u32>]) -> Vec<u64> {
+    let mut shapes = Vec::with_capacity(documents.len());
+    for document in documents {
+        let (shape, row) = shreds.row(*document);
+        shapes.push(u64::from(shape));
+        let columns = shreds.shapes().get(shape as usize).map(|s| &*s.columns).unwrap_or_default();
+        for (column, code) in columns.iter().zip(row) {
+            if let Some(values) = codes.get_mut(*column as usize) {
+                values.push(*code);
+            }
+        }
+    }
+    shapes
+}
+
+/// Writes the units of a block, and empties the codes.
+fn write_block(shreds: &Shreds, plan: &ColumnPlan, shapes: &[u64], codes: &mut [Vec<u32>], blocks: &mut BlockWriter) -> Result<()> {
+    let (mut raw, mut plain) = (Vec::new(), Vec::new());
+    encode_shape_numbers(shapes, &mut raw);
+    blocks.unit(&raw, &plain)?;
+    let mut units: Vec<Vec<u32>> = vec![Vec::new(); plan.units as usize + 1];
+    for (column, entry) in (0u32..).zip(&plan.entries) {
+        if let Some(unit) = units.get_mut(entry.unit as usize).filter(|_| entry.encoding != Encoding::Constant) {
+            unit.push(column);
+        }
+    }
+    for columns in units.iter().skip(1) {
+        raw.clear();
+        plain.clear();
+        match columns.as_slice() {
+            [column] => encode_chunk(shreds, plan, *column, codes, &mut raw, &mut plain),
+            columns => encode_unit(shreds, plan, columns, codes, &mut raw),
+        }
+        blocks.unit(&raw, &plain)?;
+    }
+    codes.iter_mut().for_each(Vec::clear);
+    Ok(())
+}
+
+fn encode_unit(shreds: &Shreds, plan: &ColumnPlan, columns: &[u32], codes: &[Vec<u32>], raw: &mut Vec<u8>) {
+    let mut chunks = Vec::new();
+    for column in columns {
+        let (mut chunk, mut plain) = (Vec::new(), Vec::new());
+        encode_chunk(shreds, plan, *column, codes, &mut chunk, &mut plain);
+        if !chunk.is_empty() {
+            chunk.append(&mut plain);
+            chunks.push((plan.places.get(*column as usize).copied().unwrap_or(0), chunk));
+        }
+    }
+    encode_shared(&chunks, raw);
+}
+
+/// Appends the chunk of a column; nothing when it has no values in the block.
+fn encode_chunk(shreds: &Shreds, plan: &ColumnPlan, column: u32, codes: &[Vec<u32>], raw: &mut Vec<u8>, plain: &mut Vec<u8>) {
+    let (Some(entry), Some(codes)) = (plan.entries.get(column as usize), codes.get(column as usize)) else { return };
+    if codes.is_empty() {
+        return;
+    }
+    let values = codes.iter().map(|code| shreds.columns.value(column, *code));
+    match entry.encoding {
+        Encoding::Constant => {}
+        Encoding::Codes => {
+            let ordinals = plan.ordinals.get(column as usize).map(Vec::as_slice).unwrap_or_default();
+            let codes: Vec<u32> = codes.iter().map(|code| ordinals.get(*code as usize).copied().unwrap_or(0)).collect();
+            encode_codes(&codes, raw);
+        }
+        // The encoding was chosen because every value of the column parses.
+        Encoding::Integers => encode_numbers(&values.map(|v| parse_integer(v).unwrap_or(0)).collect::<Vec<_>>(), raw),
+        Encoding::Times(form) => encode_numbers(&values.map(|v| parse_time(v, form).unwrap_or(0)).collect::<Vec<_>>(), raw),
+        Encoding::Strings => encode_strings(values, raw, plain),
+    }
+}
