@@ -1,0 +1,172 @@
+//! Documents of a head by the values in their rows.
+
+use roaring::RoaringBitmap;
+
+use super::state::State;
+use crate::error::Result;
+use crate::event::path::Path;
+use crate::event::scan::Class;
+use crate::event::shape::ColumnPath;
+use crate::event::unescape::unescape;
+use crate::event::whole;
+use crate::matcher::{Lookup, Matcher, TextMatcher};
+use crate::shred::select::{CodeSet, ValueTest, column_is_at};
+
+/// Which codes of each column pass a test; `None` for columns without any.
+type Passing = Vec<Option<CodeSet>>;
+
+impl State {
+    /// Of the candidates, those with a value at the path that passes.
+    pub(super) fn at_path(&self, path: &Path, matcher: &Matcher, candidates: &RoaringBitmap) -> RoaringBitmap {
+        let beneath = matcher.lookup() == Lookup::All;
+        let passing = self.passing(|column_path, column| {
+            column_is_at(column_path, path, beneath).then(|| self.codes_matching(column, column_path.class, matcher))?
+        });
+        self.rows_with(&passing, candidates, &|_| false, &|text| {
+            let mut found = false;
+            whole::for_each_value(text, path, beneath, &mut |value| {
+                found |= match value {
+                    whole::Value::Text(text) => matcher.matches(text),
+                    whole::Value::Literal(literal) => matcher.matches_literal(literal),
+                };
+            });
+            found
+        })
+    }
+
+    /// Of the candidates, those that hold the text.
+    pub(super) fn with_text(&self, text: &TextMatcher, candidates: &RoaringBitmap) -> Result<RoaringBitmap> {
+        let test = ValueTest::Text(text);
+        let passing = self.passing(|path, column| (path.class != Class::Whole).then(|| self.codes_passing(column, path.class, test))?);
+        let shape_holds = |shape: &[u8]| text.is_in(shape) || whole::shape_holds_decoded(shape, text);
+        let mut found = self.rows_with(&passing, candidates, &shape_holds, &|event| whole::holds_text(event, text));
+        if text.may_span_values() {
+            let mut event = Vec::new();
+            for document in candidates - &found {
+                event.clear();
+                self.shreds.text(document, &mut event);
+                if text.is_in(&event) {
+                    found.insert(document);
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// Calls `visit` with each distinct value at the path and the number of candidates that have it.
+    pub(super) fn count_values(
+        &self,
+        path: &Path,
+        candidates: &RoaringBitmap,
+        visit: &mut dyn FnMut(&str, u64) -> Result<()>,
+    ) -> Result<()> {
+        let wanted: Vec<bool> = self.shreds.paths().iter().map(|p| column_is_at(p, path, false)).collect();
+        let mut counts = std::collections::HashMap::<(u32, u32), u64, foldhash::fast::FixedState>::default();
+        let mut seen = Vec::new();
+        let mut whole_values = Vec::new();
+        for document in candidates {
+            let (shape, codes) = self.shreds.row(document);
+            let Some(row) = self.shreds.shapes().get(shape as usize) else { continue };
+            if row.shape.is_whole() {
+                self.whole_values(document, path, &mut whole_values);
+                continue;
+            }
+            seen.clear();
+            seen.extend(row.columns.iter().zip(codes).filter(|(c, _)| wanted.get(**c as usize) == Some(&true)).map(|(c, v)| (*c, *v)));
+            seen.sort_unstable();
+            seen.dedup();
+            for value in &seen {
+                *counts.entry(*value).or_default() += 1;
+            }
+        }
+        for ((column, code), count) in counts {
+            let raw = self.shreds.columns.value(column, code);
+            let is_string = self.shreds.paths().get(column as usize).is_some_and(|p| p.class == Class::String);
+            let value = if is_string { unescape(raw) } else { String::from_utf8_lossy(raw) };
+            if is_string || value != "null" {
+                visit(&value, count)?;
+            }
+        }
+        whole_values.iter().try_for_each(|value: &String| visit(value, 1))
+    }
+
+    fn whole_values(&self, document: u32, path: &Path, values: &mut Vec<String>) {
+        let mut text = Vec::new();
+        self.shreds.text(document, &mut text);
+        let first = values.len();
+        whole::for_each_value(&text, path, false, &mut |value| match value {
+            whole::Value::Literal("null") => {}
+            whole::Value::Text(value) | whole::Value::Literal(value) => {
+                if !values.iter().skip(first).any(|v| v == value) {
+                    values.push(value.to_owned());
+                }
+            }
+        });
+    }
+
+    fn passing(&self, codes: impl Fn(&ColumnPath, u32) -> Option<CodeSet>) -> Passing {
+        self.shreds.paths().iter().zip(0u32..).map(|(path, column)| codes(path, column)).collect()
+    }
+
+    fn codes_matching(&self, column: u32, class: Class, matcher: &Matcher) -> Option<CodeSet> {
+        let test = ValueTest::Value(matcher);
+        match matcher.lookup() {
+            // Without escapes in the column a value is its own decoded text, so a look-up answers at once.
+            Lookup::Exact(value) if !self.shreds.columns.has_escapes(column) => {
+                let code = self.shreds.columns.find(column, value.as_bytes())?;
+                Some(std::iter::once(code).collect())
+            }
+            _ => self.codes_passing(column, class, test),
+        }
+    }
+
+    fn codes_passing(&self, column: u32, class: Class, test: ValueTest<'_>) -> Option<CodeSet> {
+        let codes = (0..).zip(self.shreds.columns.values(column)).filter(|(_, raw)| test.passes(class, raw)).map(|(code, _)| code);
+        Some(codes.collect()).filter(|codes: &CodeSet| !codes.is_empty())
+    }
+
+    /// The candidates with a row that has a passing code, or a passing shape, or that are whole and pass.
+    fn rows_with(
+        &self,
+        passing: &Passing,
+        candidates: &RoaringBitmap,
+        shape_passes: &dyn Fn(&[u8]) -> bool,
+        whole_passes: &dyn Fn(&[u8]) -> bool,
+    ) -> RoaringBitmap {
+        let shapes: Vec<ShapeTest<'_>> = self
+            .shreds
+            .shapes()
+            .iter()
+            .map(|row| match () {
+                () if row.shape.is_whole() => ShapeTest::Whole,
+                () if shape_passes(&row.shape.text) => ShapeTest::Passes,
+                () => ShapeTest::Slots(slots_that_can_pass(&row.columns, passing)),
+            })
+            .collect();
+        let mut text = Vec::new();
+        let passes = |document: &u32| -> bool {
+            let (shape, codes) = self.shreds.row(*document);
+            match shapes.get(shape as usize) {
+                Some(ShapeTest::Passes) => true,
+                Some(ShapeTest::Slots(slots)) => slots.iter().any(|(slot, set)| codes.get(*slot).is_some_and(|code| set.contains(*code))),
+                Some(ShapeTest::Whole) => {
+                    text.clear();
+                    self.shreds.text(*document, &mut text);
+                    whole_passes(&text)
+                }
+                None => false,
+            }
+        };
+        RoaringBitmap::from_sorted_iter(candidates.iter().filter(passes)).unwrap_or_default()
+    }
+}
+
+enum ShapeTest<'a> {
+    Passes,
+    Whole,
+    Slots(Vec<(usize, &'a CodeSet)>),
+}
+
+fn slots_that_can_pass<'a>(columns: &[u32], passing: &'a Passing) -> Vec<(usize, &'a CodeSet)> {
+    columns.iter().enumerate().filter_map(|(slot, column)| Some((slot, passing.get(*column as usize)?.as_ref()?))).collect()
+}

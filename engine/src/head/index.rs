@@ -1,0 +1,196 @@
+//! [`HeadIndex`]: a head as an [`Index`], up to the document that was the last when a question began.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use roaring::RoaringBitmap;
+
+use super::state::{DimensionState, Entries, Head, State};
+use crate::budget::Budget;
+use crate::codec::checksum::hash64;
+use crate::error::Result;
+use crate::event::path::Path;
+use crate::event::whole::holds_value;
+use crate::id::{Sequence, Timestamp};
+use crate::index::{Extent, Index, Key, PartId, Postings, StoredEvent, TermVisitor, TimeRange, ValueVisitor};
+use crate::matcher::{Lookup, Matcher, TextMatcher};
+
+/// A head as it was at one moment.
+#[derive(Debug, Clone)]
+pub(crate) struct HeadIndex {
+    head: Arc<Head>,
+    extent: Extent,
+}
+
+impl HeadIndex {
+    pub(crate) fn new(head: Arc<Head>) -> HeadIndex {
+        let state = head.read();
+        let extent = Extent {
+            part: PartId::Head(head.first_sequence),
+            documents: state.documents(),
+            first_sequence: head.first_sequence,
+            time_min: state.time_min,
+            time_max: state.time_max,
+            time_ordered: false,
+        };
+        drop(state);
+        HeadIndex { head, extent }
+    }
+
+    fn visible<'a>(&self, documents: &'a [u32]) -> &'a [u32] {
+        documents.get(..documents.partition_point(|d| *d < self.extent.documents)).unwrap_or_default()
+    }
+}
+
+fn dimension<'a>(state: &'a State, name: &str) -> Option<(u32, &'a DimensionState)> {
+    (0u32..).zip(&state.dimensions).find(|(_, d)| d.name == name)
+}
+
+/// The codes of a keyword dimension's terms that match.
+fn codes_matching(state: &State, ordinal: u32, matcher: &Matcher) -> Vec<u32> {
+    match matcher.lookup() {
+        Lookup::Exact(term) => state.terms.find(ordinal, term.as_bytes()).into_iter().collect(),
+        _ => (0..).zip(state.terms.values(ordinal)).filter(|(_, term)| is_match(matcher, term)).map(|(code, _)| code).collect(),
+    }
+}
+
+fn is_match(matcher: &Matcher, term: &[u8]) -> bool {
+    std::str::from_utf8(term).is_ok_and(|term| matcher.matches(term))
+}
+
+impl Index for HeadIndex {
+    fn extent(&self) -> Extent {
+        self.extent
+    }
+
+    fn documents_between(&self, range: &TimeRange) -> Result<Range<u32>> {
+        Ok(if self.extent.overlaps(range) { 0..self.extent.documents } else { 0..0 })
+    }
+
+    fn keys(&self, documents: &mut dyn Iterator<Item = u32>, keys: &mut Vec<Key>) -> Result<()> {
+        let state = self.head.read();
+        let first = self.extent.first_sequence;
+        keys.extend(documents.filter_map(|d| Some(Key { time: *state.times.get(d as usize)?, sequence: first.plus(u64::from(d)) })));
+        Ok(())
+    }
+
+    fn received_at(&self, documents: &[u32], budget: &Budget, times: &mut Vec<Timestamp>) -> Result<()> {
+        budget.check()?;
+        let state = self.head.read();
+        times.extend(documents.iter().map(|document| state.received_at(*document)));
+        Ok(())
+    }
+
+    fn document_of(&self, sequence: Sequence) -> Result<Option<u32>> {
+        let offset = sequence.0.checked_sub(self.extent.first_sequence.0);
+        Ok(offset.and_then(|o| u32::try_from(o).ok()).filter(|d| *d < self.extent.documents))
+    }
+
+    fn has_dimension(&self, name: &str) -> bool {
+        dimension(&self.head.read(), name).is_some()
+    }
+
+    fn estimate(&self, name: &str, matcher: &Matcher) -> Result<Option<u64>> {
+        let state = self.head.read();
+        Ok(match (dimension(&state, name), matcher.lookup()) {
+            (None, _) => Some(0),
+            (Some((ordinal, DimensionState { entries: Entries::Keyword(postings), .. })), Lookup::Exact(_)) => {
+                let codes = codes_matching(&state, ordinal, matcher);
+                Some(codes.iter().filter_map(|code| postings.get(*code as usize)).map(|p| p.len() as u64).sum())
+            }
+            (Some((_, DimensionState { entries: Entries::Unique(table), .. })), Lookup::Exact(value)) => {
+                Some(table.iter_hash(hash64(value.as_bytes())).count() as u64)
+            }
+            _ => None,
+        })
+    }
+
+    fn term_documents(&self, name: &str, matcher: &Matcher, within: Range<u32>, budget: &Budget) -> Result<RoaringBitmap> {
+        budget.check()?;
+        let within = within.start..within.end.min(self.extent.documents);
+        let state = self.head.read();
+        let Some((ordinal, dimension)) = dimension(&state, name) else {
+            return Ok(RoaringBitmap::new());
+        };
+        let mut found = RoaringBitmap::new();
+        match &dimension.entries {
+            Entries::Keyword(postings) => {
+                for documents in codes_matching(&state, ordinal, matcher).iter().filter_map(|code| postings.get(*code as usize)) {
+                    let start = documents.partition_point(|d| *d < within.start);
+                    let end = documents.partition_point(|d| *d < within.end);
+                    found.extend(documents.get(start..end).unwrap_or_default());
+                }
+            }
+            Entries::Unique(table) => match matcher.lookup() {
+                Lookup::Exact(value) => {
+                    let hash = hash64(value.as_bytes());
+                    let mut text = Vec::new();
+                    for (_, document) in table.iter_hash(hash).filter(|(h, d)| *h == hash && within.contains(d)) {
+                        text.clear();
+                        state.shreds.text(*document, &mut text);
+                        if holds_value(&text, value) {
+                            found.insert(*document);
+                        }
+                    }
+                }
+                _ => {
+                    let mut candidates = RoaringBitmap::new();
+                    candidates.insert_range(within);
+                    for path in &dimension.paths {
+                        found |= state.at_path(path, matcher, &candidates);
+                    }
+                }
+            },
+        }
+        Ok(found)
+    }
+
+    fn for_each_term(&self, name: &str, prefix: &str, budget: &Budget, visit: &mut TermVisitor<'_>) -> Result<()> {
+        let state = self.head.read();
+        let Some((ordinal, DimensionState { entries: Entries::Keyword(postings), .. })) = dimension(&state, name) else {
+            return Ok(());
+        };
+        let mut terms: Vec<(&[u8], &Vec<u32>)> = state.terms.values(ordinal).zip(postings).collect();
+        terms.retain(|(term, _)| term.starts_with(prefix.as_bytes()));
+        terms.sort_unstable_by_key(|(term, _)| *term);
+        for (term, documents) in terms {
+            let documents = self.visible(documents);
+            if let (Ok(term), false) = (std::str::from_utf8(term), documents.is_empty()) {
+                visit(term, Postings::Sorted(documents))?;
+            }
+        }
+        budget.check()
+    }
+
+    fn path_documents(&self, path: &Path, matcher: &Matcher, candidates: &RoaringBitmap, budget: &Budget) -> Result<RoaringBitmap> {
+        budget.block()?;
+        Ok(self.head.read().at_path(path, matcher, candidates))
+    }
+
+    fn for_each_value(&self, path: &Path, candidates: &RoaringBitmap, budget: &Budget, visit: &mut ValueVisitor<'_>) -> Result<()> {
+        budget.block()?;
+        self.head.read().count_values(path, candidates, visit)
+    }
+
+    fn text_documents(&self, text: &TextMatcher, candidates: &RoaringBitmap, budget: &Budget) -> Result<RoaringBitmap> {
+        budget.block()?;
+        self.head.read().with_text(text, candidates)
+    }
+
+    fn fetch(&self, documents: &[u32], budget: &Budget, events: &mut Vec<StoredEvent>) -> Result<()> {
+        budget.check()?;
+        let state = self.head.read();
+        for document in documents {
+            let mut text = Vec::new();
+            state.shreds.text(*document, &mut text);
+            events.push(StoredEvent {
+                sequence: self.extent.first_sequence.plus(u64::from(*document)),
+                received_at: state.received_at(*document),
+                event_time: state.times.get(*document as usize).copied().unwrap_or_default(),
+                time_is_received: state.without_time.contains(*document),
+                text,
+            });
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,11 @@
+//! [`Head`]: the mutable index of what no segment holds yet.
+//!
+//! It keeps events shredded, with a postings list for every term, and answers the same questions as a segment. Its documents are in
+//! sequence order. When it is full it is frozen, and a segment is written from it.
+
+mod documents;
+mod index;
+mod state;
+
+pub(crate) use index::HeadIndex;
+pub(crate) use state::{DimensionState, Entries, Head, State};

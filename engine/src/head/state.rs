@@ -1,0 +1,177 @@
+//! [`Head`] and its [`State`]: appending.
+
+use std::sync::{PoisonError, RwLock, RwLockReadGuard};
+
+use hashbrown::HashTable;
+use roaring::RoaringBitmap;
+
+use crate::error::Result;
+use crate::event::batch::{Batch, Prepared};
+use crate::event::{DimensionKind, DimensionSchema, Path};
+use crate::id::{Sequence, Timestamp};
+use crate::shred::{Columns, Shreds};
+
+/// The mutable index of a contiguous range of sequences.
+///
+/// One thread appends; any number read. Readers hold the lock for one question at a time, and ignore documents beyond those that
+/// were visible when they began.
+#[derive(Debug)]
+pub(crate) struct Head {
+    pub(crate) first_sequence: Sequence,
+    state: RwLock<State>,
+}
+
+/// Everything a head knows. Append-only.
+#[derive(Debug)]
+pub(crate) struct State {
+    pub(crate) shreds: Shreds,
+    /// The event time of every document.
+    pub(crate) times: Vec<Timestamp>,
+    pub(crate) time_min: Timestamp,
+    pub(crate) time_max: Timestamp,
+    /// Where documents with another receive time begin, and that time.
+    pub(crate) received: Vec<(u32, Timestamp)>,
+    /// Documents whose event time is the receive time.
+    pub(crate) without_time: RoaringBitmap,
+    pub(crate) dimensions: Vec<DimensionState>,
+    /// The terms of keyword dimensions: one column for each dimension.
+    pub(crate) terms: Columns,
+    /// The length of all events' text.
+    pub(crate) event_bytes: u64,
+    postings_bytes: usize,
+}
+
+/// The index of one dimension.
+#[derive(Debug)]
+pub(crate) struct DimensionState {
+    pub(crate) name: String,
+    pub(crate) paths: Vec<Path>,
+    pub(crate) entries: Entries,
+}
+
+/// What a dimension's terms lead to.
+#[derive(Debug)]
+pub(crate) enum Entries {
+    /// For every term, ascending documents.
+    Keyword(Vec<Vec<u32>>),
+    /// Pairs of term hash and document.
+    Unique(HashTable<(u64, u32)>),
+}
+
+impl Head {
+    pub(crate) fn new(first_sequence: Sequence, schema: &DimensionSchema) -> Head {
+        Head { first_sequence, state: RwLock::new(State::new(schema)) }
+    }
+
+    /// A look at the state. Nothing in it can be left half-made by a panic: what is appended becomes visible by its last step.
+    pub(crate) fn read(&self) -> RwLockReadGuard<'_, State> {
+        self.state.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Appends the events of a batch for which `keep` says so.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Limit`] when the head is full; the caller froze it too late.
+    pub(crate) fn append(&self, batch: &Batch, received_at: Timestamp, keep: &dyn Fn(usize) -> bool) -> Result<()> {
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        for (_, event) in batch.events.iter().enumerate().filter(|(i, _)| keep(*i)) {
+            state.push(batch, event, received_at)?;
+        }
+        Ok(())
+    }
+}
+
+impl State {
+    fn new(schema: &DimensionSchema) -> State {
+        let mut terms = Columns::default();
+        let dimensions = schema.dimensions.iter().map(|dimension| {
+            terms.add();
+            let entries = match dimension.kind {
+                DimensionKind::Keyword => Entries::Keyword(Vec::new()),
+                DimensionKind::Unique => Entries::Unique(HashTable::new()),
+            };
+            DimensionState { name: dimension.name.clone(), paths: schema.paths_of(&dimension.name), entries }
+        });
+        State {
+            dimensions: dimensions.collect(),
+            terms,
+            shreds: Shreds::default(),
+            times: Vec::new(),
+            time_min: Timestamp::MAX,
+            time_max: Timestamp::MIN,
+            received: Vec::new(),
+            without_time: RoaringBitmap::new(),
+            event_bytes: 0,
+            postings_bytes: 0,
+        }
+    }
+
+    fn push(&mut self, batch: &Batch, event: &Prepared, received_at: Timestamp) -> Result<()> {
+        let text = batch.text_of(event);
+        let document = self.shreds.len();
+        self.shreds.push(&event.shape, text, batch.leaves_of(event))?;
+        for (dimension, term) in batch.terms_of(event) {
+            self.push_term(dimension, term, document);
+        }
+        if event.time.is_none() {
+            self.without_time.insert(document);
+        }
+        if self.received.last().is_none_or(|(_, last)| *last != received_at) {
+            self.received.push((document, received_at));
+        }
+        let time = event.time.unwrap_or(received_at);
+        self.time_min = self.time_min.min(time);
+        self.time_max = self.time_max.max(time);
+        self.event_bytes += text.len() as u64;
+        self.times.push(time);
+        Ok(())
+    }
+
+    fn push_term(&mut self, ordinal: u16, term: &str, document: u32) {
+        let Some(dimension) = self.dimensions.get_mut(usize::from(ordinal)) else { return };
+        match &mut dimension.entries {
+            Entries::Unique(table) => {
+                let hash = crate::codec::checksum::hash64(term.as_bytes());
+                table.insert_unique(hash, (hash, document), |(hash, _)| *hash);
+                self.postings_bytes += 18;
+            }
+            Entries::Keyword(postings) => {
+                let Some(code) = self.terms.intern(u32::from(ordinal), term.as_bytes()) else { return };
+                if postings.len() <= code as usize {
+                    postings.resize_with(code as usize + 1, Vec::new);
+                    self.postings_bytes += 40;
+                }
+                if let Some(documents) = postings.get_mut(code as usize) {
+                    documents.push(document);
+                    self.postings_bytes += 4;
+                }
+            }
+        }
+    }
+
+    /// How many documents there are.
+    pub(crate) fn documents(&self) -> u32 {
+        self.times.len() as u32
+    }
+
+    /// When a document was received.
+    pub(crate) fn received_at(&self, document: u32) -> Timestamp {
+        let run = self.received.partition_point(|(first, _)| *first <= document);
+        run.checked_sub(1).and_then(|run| self.received.get(run)).map_or(Timestamp::default(), |(_, at)| *at)
+    }
+
+    /// The documents whose event id has this hash.
+    pub(crate) fn with_id_hash(&self, hash: u64) -> impl Iterator<Item = u32> {
+        let ids = self.dimensions.iter().find(|d| d.name == crate::event::schema::EVENT_ID);
+        let table = ids.and_then(|d| match &d.entries {
+            Entries::Unique(table) => Some(table),
+            Entries::Keyword(_) => None,
+        });
+        table.into_iter().flat_map(move |table| table.iter_hash(hash)).filter(move |(h, _)| *h == hash).map(|(_, document)| *document)
+    }
+
+    /// The memory that is held, in bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.shreds.bytes() + self.terms.bytes() + self.postings_bytes + self.times.len() * 8 + self.received.len() * 16
+    }
+}
