@@ -1,0 +1,44 @@
+//! Fetches events: grouped by part and in document order, so that a block is decoded once, then put into the order asked for.
+
+use crate::error::{Error, Result};
+use crate::index::{Index, StoredEvent};
+use crate::query::context::Context;
+
+/// How many events are fetched before their memory is charged: what a query can hold beyond its budget.
+const EVENTS_AT_ONCE: usize = 256;
+
+/// The events of (part number, document), in the order given. Their text is charged to the budget.
+pub(super) fn fetch(context: &Context<'_>, documents: &[(usize, u32)]) -> Result<Vec<StoredEvent>> {
+    let mut places: Vec<(usize, u32, usize)> =
+        documents.iter().enumerate().map(|(place, (part, document))| (*part, *document, place)).collect();
+    places.sort_unstable();
+    let mut slots: Vec<Option<StoredEvent>> = Vec::new();
+    slots.resize_with(documents.len(), || None);
+    for group in places.chunk_by(|a, b| a.0 == b.0) {
+        let Some(index) = group.first().and_then(|(part, ..)| context.parts.get(*part)) else {
+            continue;
+        };
+        for chunk in group.chunks(EVENTS_AT_ONCE) {
+            let events = fetch_some(context, &**index, &chunk.iter().map(|(_, document, _)| *document).collect::<Vec<_>>())?;
+            for ((.., place), event) in chunk.iter().zip(events) {
+                if let Some(slot) = slots.get_mut(*place) {
+                    *slot = Some(event);
+                }
+            }
+        }
+    }
+    Ok(slots.into_iter().flatten().collect())
+}
+
+/// The events of a few documents of one part.
+pub(super) fn fetch_some(context: &Context<'_>, index: &dyn Index, documents: &[u32]) -> Result<Vec<StoredEvent>> {
+    context.budget.check()?;
+    let mut events = Vec::with_capacity(documents.len());
+    index.fetch(documents, context.budget, &mut events)?;
+    if events.len() != documents.len() {
+        return Err(Error::corrupt("events are missing").in_file(index.extent().part.to_string()).expected(documents.len(), events.len()));
+    }
+    let bytes = events.iter().map(|e| e.text.len() + size_of::<StoredEvent>()).sum::<usize>();
+    context.budget.take_memory(bytes as u64)?;
+    Ok(events)
+}
