@@ -1,0 +1,310 @@
+//! [`AuditLog`]: the opened log.
+
+use std::fmt;
+use std::path::Path as FilePath;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crate::budget::{Budget, Cancel};
+use crate::clock::{Clock, SystemClock};
+use crate::error::{Error, ErrorKind, Result};
+use crate::event::{Batch, Rejection};
+use crate::id::{SegmentId, Sequence};
+use crate::index::StoredEvent;
+use crate::lifecycle::commit::{Committer, OnDone, Receipt, encode_kept};
+use crate::lifecycle::duplicates::mark;
+use crate::lifecycle::queue::{Submission, Task};
+use crate::lifecycle::recovery::recover;
+use crate::lifecycle::shared::Shared;
+use crate::lifecycle::{maintenance, statistics};
+use crate::options::Options;
+use crate::query::{self, Bucket, Context, HistogramRequest, Page, PageRequest, Selection, TailPage, Terms, TermsRequest};
+use crate::status::{DimensionInfo, Health, SegmentInfo, Stats};
+use crate::storage::{FileStorage, Storage, View};
+use crate::threads;
+
+/// A head with fewer events than this is left in the journal when the log is closed: replaying it is quicker than opening one more
+/// small segment for a month.
+const FLUSH_AT_CLOSE_EVENTS: u64 = 10_000;
+
+/// How many events of the log one step of a tail looks at.
+const TAIL_SCAN_EVENTS: u64 = 50_000;
+
+/// How often a wait for the flusher looks again.
+const POLL: Duration = Duration::from_millis(500);
+
+/// An open log. All methods can be called from any thread; queries never wait for appends.
+///
+/// Dropping a log closes it; [`AuditLog::close`] tells whether that went well.
+pub struct AuditLog {
+    shared: Arc<Shared>,
+    stop: Arc<AtomicBool>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl AuditLog {
+    /// Opens the log in a directory of the file system, or creates it there.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Locked`] when another process has it open; [`ErrorKind::Invalid`] for the options; [`ErrorKind::Corrupt`],
+    /// [`ErrorKind::Unsupported`] or [`ErrorKind::Io`] for what is in the directory.
+    pub fn open(directory: &FilePath, options: Options) -> Result<AuditLog> {
+        AuditLog::open_with_clock(directory, options, Arc::new(SystemClock::new()))
+    }
+
+    /// The same with a clock of the caller's.
+    ///
+    /// # Errors
+    /// As [`AuditLog::open`].
+    pub fn open_with_clock(directory: &FilePath, options: Options, clock: Arc<dyn Clock>) -> Result<AuditLog> {
+        let opened = if options.read_only { FileStorage::open_read_only(directory) } else { FileStorage::open(directory) };
+        let storage = opened.map_err(|e| match e.kind() {
+            std::io::ErrorKind::WouldBlock => {
+                Error::new(ErrorKind::Locked, "another process has the data directory open").in_file(directory.display().to_string())
+            }
+            _ => Error::io("cannot open the data directory", e).in_file(directory.display().to_string()),
+        })?;
+        AuditLog::open_storage(Arc::new(storage), options, clock)
+    }
+
+    /// The same on any storage.
+    ///
+    /// # Errors
+    /// As [`AuditLog::open`].
+    pub fn open_storage(storage: Arc<dyn Storage>, options: Options, clock: Arc<dyn Clock>) -> Result<AuditLog> {
+        options.check()?;
+        let (shared, journal) = recover(storage, options, clock)?;
+        let shared = Arc::new(shared);
+        let stop = Arc::new(AtomicBool::new(false));
+        let mut handles = Vec::new();
+        match journal {
+            None => shared.queue.close(),
+            Some(journal) => {
+                shared.journal_bytes.store(journal.bytes(), Ordering::Relaxed);
+                let committer = Committer::new(shared.clone(), journal);
+                handles.push(threads::spawn("trail-writer", move || committer.run())?);
+                let (work, stopped) = (shared.clone(), stop.clone());
+                handles.push(threads::spawn("trail-upkeep", move || maintenance::run(&work, &|| stopped.load(Ordering::Acquire)))?);
+            }
+        }
+        Ok(AuditLog { shared, stop, threads: Mutex::new(handles) })
+    }
+
+    /// Reads, checks and indexes events, each the bytes of one JSON object (white space around it is cut off). Bad events become
+    /// rejections. Costs CPU on the caller's thread and waits for nothing.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`] for more than [`crate::limits::BATCH_EVENTS_MAX`] events or [`crate::limits::BATCH_BYTES_MAX`] bytes.
+    pub fn prepare<'a>(&self, events: &mut dyn Iterator<Item = &'a [u8]>) -> Result<(Batch, Vec<Rejection>)> {
+        self.shared.extractor.prepare(events)
+    }
+
+    /// Hands a batch to the writer; `done` is called when it is durable and visible, or has failed. Looks for copies in the segments
+    /// and compresses on the caller's thread.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Busy`] (wait and try again), [`ErrorKind::Poisoned`], [`ErrorKind::Closed`], [`ErrorKind::Corrupt`] when a segment
+    /// cannot be asked for copies; then `done` is not called.
+    pub fn submit(&self, batch: Batch, done: OnDone) -> Result<()> {
+        self.shared.queue.check()?;
+        let parts = self.shared.parts();
+        let keep = mark(&batch, &parts, &Budget::unlimited(self.shared.clock.clone()))?;
+        let payload = encode_kept(&batch, &keep)?;
+        self.shared.queue.submit(Submission { batch, payload, keep, checked: parts.change, done })
+    }
+
+    /// Appends a batch and waits until it is durable and visible.
+    ///
+    /// # Errors
+    /// As [`AuditLog::submit`], and [`ErrorKind::Full`] or [`ErrorKind::Poisoned`] from the writer.
+    pub fn append(&self, batch: Batch) -> Result<Receipt> {
+        let (sender, receiver) = std::sync::mpsc::sync_channel(1);
+        self.submit(
+            batch,
+            Box::new(move |receipt| {
+                // The receiver waits below; it cannot be gone.
+                let _unused = sender.send(receipt);
+            }),
+        )?;
+        receiver.recv().unwrap_or_else(|_| Err(Error::new(ErrorKind::Closed, "the writer is gone")))
+    }
+
+    /// A page of events.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`] for the query or cursor, [`ErrorKind::Limit`], [`ErrorKind::Cancelled`], [`ErrorKind::Corrupt`].
+    pub fn search(&self, selection: &Selection, page: &PageRequest, cancel: &Cancel) -> Result<Page> {
+        self.ask(cancel, |context| query::search(context, selection, page))
+    }
+
+    /// How many events are selected.
+    ///
+    /// # Errors
+    /// As [`AuditLog::search`].
+    pub fn count(&self, selection: &Selection, cancel: &Cancel) -> Result<u64> {
+        self.ask(cancel, |context| query::count(context, selection))
+    }
+
+    /// The most frequent terms of the selected events.
+    ///
+    /// # Errors
+    /// As [`AuditLog::search`].
+    pub fn terms(&self, selection: &Selection, request: &TermsRequest, cancel: &Cancel) -> Result<Terms> {
+        self.ask(cancel, |context| query::terms(context, selection, request))
+    }
+
+    /// Counts over time.
+    ///
+    /// # Errors
+    /// As [`AuditLog::search`].
+    pub fn histogram(&self, selection: &Selection, request: &HistogramRequest, cancel: &Cancel) -> Result<Vec<Bucket>> {
+        self.ask(cancel, |context| query::histogram(context, selection, request))
+    }
+
+    /// All events with an id, in the order of their sequences.
+    ///
+    /// # Errors
+    /// As [`AuditLog::search`].
+    pub fn events_by_id(&self, event_id: &str, cancel: &Cancel) -> Result<Vec<StoredEvent>> {
+        self.ask(cancel, |context| query::events_by_id(context, event_id))
+    }
+
+    /// The event at a position.
+    ///
+    /// # Errors
+    /// As [`AuditLog::search`].
+    pub fn event_at(&self, sequence: Sequence, cancel: &Cancel) -> Result<Option<StoredEvent>> {
+        self.ask(cancel, |context| query::event_at(context, sequence))
+    }
+
+    /// Matching events after a position, in sequence order: at most `events_max` of them, from a bounded stretch of the log, so that the
+    /// page may be empty while its position moves on. At the end of the log the position is the last visible sequence.
+    ///
+    /// # Errors
+    /// As [`AuditLog::search`].
+    pub fn tail(&self, q: &str, after: Sequence, events_max: usize, cancel: &Cancel) -> Result<TailPage> {
+        self.ask(cancel, |context| query::tail(context, q, after, events_max, TAIL_SCAN_EVENTS))
+    }
+
+    fn ask<T>(&self, cancel: &Cancel, question: impl FnOnce(&Context<'_>) -> Result<T>) -> Result<T> {
+        let (parts, upper) = self.shared.parts().indexes();
+        let options = &self.shared.options;
+        let budget = Budget::new(self.shared.clock.clone(), options.query_time_max, options.query_memory_bytes_max, cancel.clone());
+        question(&Context {
+            parts: &parts,
+            dimensions: &options.schema.dimensions,
+            now: self.shared.clock.now(),
+            upper,
+            budget: &budget,
+            clock: &*self.shared.clock,
+        })
+    }
+
+    /// The last sequence that is durable and visible.
+    #[must_use]
+    pub fn last_sequence(&self) -> Sequence {
+        self.shared.parts().indexes().1
+    }
+
+    /// Sets what is called, on the writer's thread, after new events became visible; must not block.
+    pub fn on_publish(&self, notify: Box<dyn Fn(Sequence) + Send + Sync>) {
+        *self.shared.notify.write().unwrap_or_else(PoisonError::into_inner) = Some(notify);
+    }
+
+    /// The dimensions.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Corrupt`].
+    pub fn dimensions(&self) -> Result<Vec<DimensionInfo>> {
+        statistics::dimensions(&self.shared)
+    }
+
+    /// The segments, in sequence order.
+    #[must_use]
+    pub fn segments(&self) -> Vec<SegmentInfo> {
+        statistics::segments(&self.shared)
+    }
+
+    /// The bytes of a segment file, which stay readable while this is held; `None` when there is no such segment.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Corrupt`] when the segment was found damaged.
+    pub fn segment_bytes(&self, id: SegmentId) -> Result<Option<View>> {
+        let parts = self.shared.parts();
+        let Some(live) = parts.segments.iter().find(|live| live.entry.id == id) else {
+            return Ok(None);
+        };
+        match &live.segment {
+            Some(segment) => Ok(Some(segment.view().clone())),
+            None => Err(Error::corrupt("the segment is damaged").in_file(live.entry.file_name())),
+        }
+    }
+
+    /// What the log holds and has done.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        statistics::stats(&self.shared)
+    }
+
+    /// Whether the log takes writes.
+    #[must_use]
+    pub fn health(&self) -> Health {
+        statistics::health(&self.shared)
+    }
+
+    /// Flushes everything that was appended before to segments, and waits for it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Closed`], [`ErrorKind::Poisoned`]. A flush that fails is tried again in the background; the wait goes on.
+    pub fn flush(&self) -> Result<()> {
+        let target = self.last_sequence();
+        self.shared.queue.ask(Task::Freeze);
+        loop {
+            let signals = self.shared.signals();
+            self.shared.queue.check()?;
+            if self.shared.parts().heads().all(|h| h.head.first_sequence > target || h.head.read().documents() == 0) {
+                return Ok(());
+            }
+            self.shared.wait(signals, POLL);
+        }
+    }
+
+    /// Takes no more appends, commits those that wait, stops the threads, and leaves the directory ready for a fast start.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Poisoned`] when appends had stopped because of a write that could not be made durable.
+    pub fn close(&self) -> Result<()> {
+        let mut handles = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        if handles.is_empty() {
+            return Ok(());
+        }
+        let poisoned = self.shared.queue.check().err().filter(|e| e.kind() == ErrorKind::Poisoned);
+        if poisoned.is_none() && self.stats().head_events >= FLUSH_AT_CLOSE_EVENTS {
+            self.shared.queue.ask(Task::Freeze);
+        }
+        self.shared.queue.close();
+        // The writer first: what it freezes at the end, the flusher still writes.
+        let mut handles = std::mem::take(&mut *handles).into_iter();
+        let writer = handles.next().map_or(Ok(()), JoinHandle::join);
+        self.stop.store(true, Ordering::Release);
+        self.shared.signal();
+        let rest = handles.map(JoinHandle::join).fold(writer, std::result::Result::and);
+        rest.map_err(|_| Error::new(ErrorKind::Closed, "a thread of the log had panicked"))?;
+        poisoned.map_or(Ok(()), Err)
+    }
+}
+
+impl Drop for AuditLog {
+    fn drop(&mut self) {
+        // Whoever wants to know how it went calls `close`.
+        let _unused = self.close();
+    }
+}
+
+impl fmt::Debug for AuditLog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AuditLog").field("storage", &self.shared.storage).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,256 @@
+//! The writer: gives sequences, writes the journal, syncs once a group, publishes to the head, acknowledges.
+//!
+//! Batches come prepared: parsed, indexed and compressed on their callers' threads. One thread takes what waits as a group and does
+//! what must be done in order. Nothing becomes visible before it is durable, and everything is visible once it is acknowledged. While
+//! a group is synced the next one gathers, so a slow disk makes groups larger, not the log slower.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use crate::budget::Budget;
+use crate::error::{Error, ErrorKind, Result};
+use crate::head::Head;
+use crate::id::{Day, Sequence, Timestamp};
+use crate::journal::{GroupEntry, JournalWriter, Payload};
+use crate::lifecycle::duplicates::{in_head, in_segments};
+use crate::lifecycle::parts::{DayHead, Parts};
+use crate::lifecycle::queue::{Submission, Task};
+use crate::lifecycle::shared::{Counters, Shared};
+
+/// What became of a batch. Given only when every accepted event is durable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Receipt {
+    /// How many events were stored.
+    pub accepted: u64,
+    /// How many were exact copies of stored events.
+    pub duplicates: u64,
+    /// The sequence of the first stored event, when any was stored.
+    pub first_sequence: Option<Sequence>,
+    /// The sequence of the last stored event.
+    pub last_sequence: Option<Sequence>,
+}
+
+/// Called once, on the writer's thread, with the fate of a batch; must not block.
+pub type OnDone = Box<dyn FnOnce(Result<Receipt>) + Send>;
+
+/// The most batches in a group.
+const GROUP_BATCHES_MAX: usize = 1_024;
+/// The most bytes of events in a group: a group is held in memory and fits a journal file.
+const GROUP_BYTES_MAX: u64 = 16 << 20;
+/// How long closing waits for the flusher.
+const CLOSE_WAIT: Duration = Duration::from_secs(20);
+/// How often the writer looks whether its head has grown old.
+const IDLE: Duration = Duration::from_secs(1);
+
+/// The writer's own state.
+pub(crate) struct Committer {
+    shared: Arc<Shared>,
+    journal: JournalWriter,
+    received_at: Timestamp,
+}
+
+impl Committer {
+    pub(crate) fn new(shared: Arc<Shared>, journal: JournalWriter) -> Committer {
+        Committer { shared, journal, received_at: Timestamp::MIN }
+    }
+
+    /// Works until the queue is closed and empty, then marks the journal as closed.
+    pub(crate) fn run(mut self) {
+        while let Some(tasks) = self.shared.queue.take(GROUP_BATCHES_MAX, GROUP_BYTES_MAX, IDLE) {
+            let mut group = Vec::new();
+            for task in tasks {
+                match task {
+                    Task::Commit(submission) => group.push(submission),
+                    // A freeze must come after the batches that were handed over before it.
+                    Task::Freeze => {
+                        self.commit(std::mem::take(&mut group));
+                        self.freeze();
+                    }
+                    Task::Release(below) => self.release(below),
+                }
+            }
+            self.commit(group);
+            self.shared.journal_bytes.store(self.journal.bytes(), Ordering::Relaxed);
+        }
+        if let Err(error) = self.journal.close_clean(self.received_at.max(self.shared.clock.now())) {
+            self.shared.problem(format!("the journal could not be marked as closed: {error:?}"));
+        }
+    }
+
+    /// Commits a group, and tells every caller what became of its batch.
+    fn commit(&mut self, mut group: Vec<Submission>) {
+        if group.is_empty() {
+            return;
+        }
+        let prepared = self.drop_copies(&mut group);
+        match prepared.and_then(|()| self.write(&group)) {
+            Ok(first) => self.acknowledge(group, first),
+            Err(error) => {
+                if error.kind() == ErrorKind::Poisoned {
+                    self.shared.queue.poison(&error);
+                }
+                group.into_iter().for_each(|submission| (submission.done)(Err(error.duplicate())));
+            }
+        }
+    }
+
+    /// Looks for copies among the heads, the group itself, and segments that came since the callers looked.
+    fn drop_copies(&self, group: &mut [Submission]) -> Result<()> {
+        let parts = self.shared.parts();
+        let budget = Budget::unlimited(self.shared.clock.clone());
+        let mut earlier: HashMap<u64, Vec<(usize, usize)>, foldhash::fast::FixedState> = HashMap::default();
+        let alone = group.len() == 1;
+        for at in 0..group.len() {
+            let (before, rest) = group.split_at_mut(at);
+            let Some(submission) = rest.first_mut() else { continue };
+            let mut found = false;
+            for (event, keep) in submission.batch.events.iter().zip(&mut submission.keep) {
+                let (Some(hash), true) = (event.id_hash, *keep) else { continue };
+                let text = submission.batch.text_of(event);
+                let same = |(b, e): &(usize, usize)| {
+                    before.get(*b).is_some_and(|s| s.batch.events.get(*e).is_some_and(|e| s.batch.text_of(e) == text))
+                };
+                let newer = newer_segments(&parts, submission.checked);
+                let copied = earlier.get(&hash).is_some_and(|places| places.iter().any(same))
+                    || parts.heads().any(|head| in_head(&head.head.read(), hash, text))
+                    || in_segments(newer, event, hash, text, &budget)?;
+                *keep = !copied;
+                found |= copied;
+            }
+            if !alone {
+                let kept = submission.batch.events.iter().zip(&submission.keep).enumerate().filter(|(_, (_, keep))| **keep);
+                kept.filter_map(|(e, (event, _))| Some((event.id_hash?, e))).for_each(|(h, e)| earlier.entry(h).or_default().push((at, e)));
+            }
+            if found {
+                submission.payload = encode(submission)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes a group durable; returns its first sequence.
+    fn write(&mut self, group: &[Submission]) -> Result<Sequence> {
+        self.ready_head()?;
+        let received_at = self.received_at;
+        let entries: Vec<GroupEntry<'_>> =
+            group.iter().filter_map(|s| Some(GroupEntry { payload: s.payload.as_ref()?, received_at })).collect();
+        let range = self.journal.append_group(&entries)?;
+        Counters::add(&self.shared.counters.commits, u64::from(!entries.is_empty()));
+        Ok(range.start)
+    }
+
+    /// Publishes a durable group and acknowledges it.
+    fn acknowledge(&mut self, group: Vec<Submission>, mut next: Sequence) {
+        let active = self.shared.parts().active;
+        let counters = &self.shared.counters;
+        let mut receipts = Vec::with_capacity(group.len());
+        for submission in group {
+            let kept = submission.keep.iter().filter(|keep| **keep).count() as u64;
+            let keep = |i: usize| submission.keep.get(i) == Some(&true);
+            let appended = active.as_ref().map(|active| active.head.append(&submission.batch, self.received_at, &keep));
+            if let Some(Err(error)) = appended {
+                // The events are durable but cannot be shown: stop, and let a restart bring them in.
+                let error = Error::new(ErrorKind::Poisoned, "the head could not take events that are in the journal").because(error);
+                self.shared.queue.poison(&error);
+                receipts.push((submission.done, Err(error)));
+                continue;
+            }
+            let duplicates = submission.keep.len() as u64 - kept;
+            let last = next.plus(kept.saturating_sub(1));
+            let range = (kept > 0).then_some((next, last));
+            next = next.plus(kept);
+            Counters::add(&counters.appended_events, kept);
+            Counters::add(&counters.appended_bytes, submission.payload.as_ref().map_or(0, Payload::event_bytes));
+            Counters::add(&counters.duplicate_events, duplicates);
+            let receipt =
+                Receipt { accepted: kept, duplicates, first_sequence: range.map(|(f, _)| f), last_sequence: range.map(|(_, l)| l) };
+            receipts.push((submission.done, Ok(receipt)));
+        }
+        receipts.into_iter().for_each(|(done, receipt)| done(receipt));
+        if let Some(notify) = &*self.shared.notify.read().unwrap_or_else(PoisonError::into_inner) {
+            notify(Sequence(next.0.saturating_sub(1)));
+        }
+        if active.is_some_and(|active| active.head.read().bytes() as u64 >= self.shared.options.head_bytes_max) {
+            self.freeze();
+        }
+    }
+
+    /// Sets the receive time, and sees to it that there is a head of its day.
+    fn ready_head(&mut self) -> Result<()> {
+        self.shared.queue.check().or_else(|e| if e.kind() == ErrorKind::Closed { Ok(()) } else { Err(e) })?;
+        let now = Timestamp(self.shared.clock.now().as_millis().saturating_mul(1_000_000));
+        let day = self.shared.trusted.day_of(now);
+        let active = self.shared.parts().active;
+        match active {
+            Some(active) if active.day == day => {
+                // Within a head, receive times do not go backwards.
+                self.received_at = self.received_at.max(now);
+                return Ok(());
+            }
+            Some(_) => self.freeze(),
+            None => {}
+        }
+        self.received_at = now;
+        self.begin_head(day);
+        Ok(())
+    }
+
+    fn begin_head(&self, day: Day) {
+        let head = Arc::new(Head::new(self.journal.next_sequence(), self.shared.extractor.schema()));
+        self.shared.change(|parts| parts.active = Some(DayHead { head, day }));
+    }
+
+    /// Freezes the head, once the flusher has room for it, and goes on in a new journal file.
+    fn freeze(&mut self) {
+        let begun = self.shared.clock.elapsed();
+        loop {
+            let signals = self.shared.signals();
+            let parts = self.shared.parts();
+            if parts.active.is_none_or(|active| active.head.read().documents() == 0) {
+                return;
+            }
+            if parts.frozen.len() < self.shared.options.heads_waiting_max.max(1) {
+                break;
+            }
+            // When the flusher cannot get on, a log that is being closed leaves its events in the journal.
+            if self.shared.queue.check().is_err() && self.shared.clock.elapsed().saturating_sub(begun) > CLOSE_WAIT {
+                return;
+            }
+            self.shared.wait(signals, IDLE);
+        }
+        self.shared.change(|parts| parts.frozen.extend(parts.active.take()));
+        if let Err(error) = self.journal.rotate(self.received_at) {
+            // The next append says the same to its caller.
+            self.shared.problem(format!("the journal could not go on in a new file: {error:?}"));
+        }
+    }
+
+    fn release(&mut self, below: Sequence) {
+        if let Err(error) = self.journal.release(below) {
+            self.shared.problem(format!("a journal file that is not needed any more could not be let go: {error:?}"));
+        }
+    }
+}
+
+/// The segments that came after a change.
+fn newer_segments(parts: &Parts, checked: u64) -> &[crate::lifecycle::parts::LiveSegment] {
+    let first = parts.segments.iter().position(|live| live.change > checked).unwrap_or(parts.segments.len());
+    parts.segments.get(first..).unwrap_or_default()
+}
+
+/// The events of a submission that are to be stored, in the journal's form.
+fn encode(submission: &Submission) -> Result<Option<Payload>> {
+    encode_kept(&submission.batch, &submission.keep)
+}
+
+/// The events of a batch that are to be stored, in the journal's form.
+pub(crate) fn encode_kept(batch: &crate::event::Batch, keep: &[bool]) -> Result<Option<Payload>> {
+    if !keep.contains(&true) {
+        return Ok(None);
+    }
+    let kept = batch.events.iter().zip(keep).filter(|(_, keep)| **keep).map(|(event, _)| batch.text_of(event));
+    Payload::encode(kept).map(Some)
+}

@@ -1,0 +1,97 @@
+//! The background thread: flushes frozen heads, asks for old heads to be frozen, seals, and drops what is due.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::error::Result;
+use crate::id::{Day, Timestamp};
+use crate::lifecycle::catalog::CatalogEntry;
+use crate::lifecycle::flush::flush_one;
+use crate::lifecycle::queue::Task;
+use crate::lifecycle::retention::is_due;
+use crate::lifecycle::seal::seal;
+use crate::lifecycle::shared::{Counters, Shared};
+
+/// How often there is a look at the clock when nothing else happens.
+const TICK: Duration = Duration::from_secs(1);
+/// How long to wait after an error before the same is tried again.
+const RETRY: Duration = Duration::from_secs(2);
+
+/// Works until `stop` says so.
+pub(crate) fn run(shared: &Arc<Shared>, stop: &dyn Fn() -> bool) {
+    loop {
+        let signals = shared.signals();
+        match step(shared) {
+            Ok(true) => {}
+            Ok(false) if stop() => return,
+            Ok(false) => shared.wait(signals, TICK),
+            Err(error) => {
+                shared.problem(format!("background work failed and is tried again: {error:?}"));
+                if stop() {
+                    return;
+                }
+                shared.wait(shared.signals(), RETRY);
+            }
+        }
+    }
+}
+
+/// Does the most urgent thing; returns whether there may be more to do at once.
+fn step(shared: &Shared) -> Result<bool> {
+    if flush_one(shared)? {
+        return Ok(true);
+    }
+    freeze_old(shared);
+    tidy(shared)?;
+    Ok(false)
+}
+
+/// Asks for the head to be frozen when its oldest event is old, or its day is over.
+fn freeze_old(shared: &Shared) {
+    let Some(active) = shared.parts().active else { return };
+    let state = active.head.read();
+    let Some((_, oldest)) = state.received.first() else { return };
+    let now = shared.clock.now();
+    let age_max = i64::try_from(shared.options.head_age_max.as_nanos()).unwrap_or(i64::MAX);
+    let is_old = now.0.saturating_sub(oldest.0) >= age_max;
+    drop(state);
+    if is_old || active.day < now.day() {
+        shared.queue.ask(Task::Freeze);
+    }
+}
+
+/// Seals and drops segments.
+fn tidy(shared: &Shared) -> Result<()> {
+    let mut catalog = shared.catalog();
+    let trusted = shared.trusted.now();
+    let mut next = catalog.clone();
+    let sealed = seal(&mut next.segments, &shared.options, shared.clock.now().min(latest_day_end(trusted)));
+    let (due, kept): (Vec<CatalogEntry>, Vec<CatalogEntry>) =
+        next.segments.iter().partition(|e| is_due(e, shared.options.retention, trusted));
+    if !sealed && due.is_empty() {
+        return Ok(());
+    }
+    next.segments = kept;
+    next.trusted_time = trusted;
+    next.store(&*shared.storage)?;
+    *catalog = next;
+    shared.change(|parts| {
+        parts.segments.retain(|live| catalog.segments.iter().any(|e| e.id == live.entry.id));
+        for live in &mut parts.segments {
+            live.entry.sealed |= catalog.segments.iter().any(|e| e.id == live.entry.id && e.sealed);
+        }
+    });
+    // Whoever still reads a dropped segment has its file open; a crash before this leaves files that the next start removes.
+    for entry in &due {
+        if let Err(error) = shared.storage.remove(&entry.file_name()) {
+            shared.problem(format!("an expired segment could not be removed: {}: {error}", entry.file_name()));
+        }
+    }
+    Counters::add(&shared.counters.expired_segments, due.len() as u64);
+    Ok(())
+}
+
+/// A clock that jumped forward must not seal the running day.
+fn latest_day_end(trusted: Timestamp) -> Timestamp {
+    trusted.shift(Day::NANOS)
+}

@@ -1,0 +1,14 @@
+//! What happens to events over time: committed, flushed, merged, sealed, expired, and recovered after a crash.
+
+pub(crate) mod catalog;
+pub(crate) mod commit;
+pub(crate) mod duplicates;
+pub(crate) mod flush;
+pub(crate) mod maintenance;
+pub(crate) mod parts;
+pub(crate) mod queue;
+pub(crate) mod recovery;
+pub(crate) mod retention;
+pub(crate) mod seal;
+pub(crate) mod shared;
+pub(crate) mod statistics;

@@ -1,0 +1,145 @@
+//! [`Queue`]: batches on their way from callers to the writer, bounded in bytes.
+
+use std::collections::VecDeque;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::event::Batch;
+use crate::id::Sequence;
+use crate::journal::Payload;
+use crate::lifecycle::commit::OnDone;
+
+/// A batch that waits to be committed.
+pub(crate) struct Submission {
+    pub(crate) batch: Batch,
+    /// The events that are to be stored, in the journal's form; `None` when all are copies.
+    pub(crate) payload: Option<Payload>,
+    /// For every event whether it is to be stored; the others are copies of stored events.
+    pub(crate) keep: Vec<bool>,
+    /// The change of the log up to which copies were looked for in segments.
+    pub(crate) checked: u64,
+    pub(crate) done: OnDone,
+}
+
+/// What the writer is asked to do.
+pub(crate) enum Task {
+    /// Commit a batch.
+    Commit(Submission),
+    /// Freeze the head, so that it is flushed.
+    Freeze,
+    /// Let go of journal files whose events are all in segments.
+    Release(Sequence),
+}
+
+/// The way to the writer.
+#[derive(Debug)]
+pub(crate) struct Queue {
+    bytes_max: u64,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    tasks: VecDeque<Task>,
+    bytes: u64,
+    closed: bool,
+    /// Why nothing more can be written.
+    poison: Option<Error>,
+}
+
+impl std::fmt::Debug for State {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("State").field("tasks", &self.tasks.len()).field("closed", &self.closed).finish_non_exhaustive()
+    }
+}
+
+impl Queue {
+    pub(crate) fn new(bytes_max: u64) -> Queue {
+        Queue { bytes_max, state: Mutex::default(), changed: Condvar::new() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Hands over a batch.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Busy`], [`ErrorKind::Closed`], [`ErrorKind::Poisoned`].
+    pub(crate) fn submit(&self, submission: Submission) -> Result<()> {
+        let mut state = self.lock();
+        state.check()?;
+        let bytes = submission.batch.bytes() as u64;
+        // A batch that is larger than the bound by itself still gets through when nothing else waits.
+        if state.bytes > 0 && state.bytes + bytes > self.bytes_max {
+            return Err(Error::new(ErrorKind::Busy, "too many batches wait to be written; send the same again in a moment"));
+        }
+        state.bytes += bytes;
+        state.tasks.push_back(Task::Commit(submission));
+        self.changed.notify_one();
+        Ok(())
+    }
+
+    /// Hands over a task that is no batch. Ignored once the queue is closed.
+    pub(crate) fn ask(&self, task: Task) {
+        let mut state = self.lock();
+        if !state.closed {
+            state.tasks.push_back(task);
+            self.changed.notify_one();
+        }
+    }
+
+    /// Takes up to `batches_max` batches and `bytes_max` bytes of them, and every other task on the way. Waits until there is
+    /// something, or `time_max` is over; `None` once the queue is closed and empty.
+    pub(crate) fn take(&self, batches_max: usize, bytes_max: u64, time_max: Duration) -> Option<Vec<Task>> {
+        let state = self.lock();
+        let waiting = |state: &mut State| state.tasks.is_empty() && !state.closed;
+        let (mut state, _) = self.changed.wait_timeout_while(state, time_max, waiting).unwrap_or_else(PoisonError::into_inner);
+        let (mut taken, mut batches, mut bytes) = (Vec::new(), 0, 0);
+        while let Some(task) = state.tasks.pop_front() {
+            if let Task::Commit(submission) = &task {
+                let more = submission.batch.bytes() as u64;
+                if batches == batches_max || (batches > 0 && bytes + more > bytes_max) {
+                    state.tasks.push_front(task);
+                    break;
+                }
+                batches += 1;
+                bytes += more;
+            }
+            taken.push(task);
+        }
+        state.bytes -= bytes;
+        (!taken.is_empty() || !state.closed).then_some(taken)
+    }
+
+    /// Takes nothing more in. What waits is still committed.
+    pub(crate) fn close(&self) {
+        self.lock().closed = true;
+        self.changed.notify_all();
+    }
+
+    /// Refuses everything from now on, for this reason.
+    pub(crate) fn poison(&self, reason: &Error) {
+        self.lock().poison.get_or_insert_with(|| reason.duplicate());
+    }
+
+    /// Whether batches are taken.
+    ///
+    /// # Errors
+    /// Why they are not.
+    pub(crate) fn check(&self) -> Result<()> {
+        self.lock().check()
+    }
+}
+
+impl State {
+    fn check(&self) -> Result<()> {
+        match &self.poison {
+            Some(reason) => Err(reason.duplicate()),
+            None if self.closed => Err(Error::new(ErrorKind::Closed, "the log is closed")),
+            None => Ok(()),
+        }
+    }
+}
