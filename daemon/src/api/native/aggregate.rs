@@ -1,0 +1,80 @@
+//! Counts, terms, histograms, dimensions.
+
+use std::sync::Arc;
+
+use axum::extract::{RawQuery, State};
+use axum::response::Response;
+use serde_json::{Value, json};
+use trail_engine::event::DimensionKind;
+use trail_engine::query::{Bucket, Facet, HistogramRequest, TermCount, TermsRequest};
+
+use crate::api::context::Context;
+use crate::api::native::page::json_response;
+use crate::api::native::parameters::{COUNT, HISTOGRAM, TERMS};
+use crate::api::native::search::selection;
+use crate::api::params::{Params, invalid};
+use crate::api::refusal::Refusal;
+
+/// `GET /v1/count`
+pub(super) async fn count(State(context): State<Arc<Context>>, RawQuery(query): RawQuery) -> Result<Response, Refusal> {
+    let params = Params::of_query(query.as_deref(), COUNT)?;
+    let selection = selection(&params);
+    let count = context.backend.ask(move |log, cancel| log.count(&selection, cancel)).await?;
+    Ok(json_response(json!({ "count": count })))
+}
+
+/// `GET /v1/terms`
+pub(super) async fn terms(State(context): State<Arc<Context>>, RawQuery(query): RawQuery) -> Result<Response, Refusal> {
+    let params = Params::of_query(query.as_deref(), TERMS)?;
+    let facet = match (params.owned("dimension"), params.owned("path")) {
+        (Some(name), None) => Facet::Dimension(name),
+        (None, Some(path)) => Facet::Path(path),
+        _ => return Err(invalid("either `dimension` or `path` must be there")),
+    };
+    let selection = selection(&params);
+    let request = TermsRequest { facet, limit: params.number("limit", 10), prefix: params.owned("prefix").unwrap_or_default() };
+    let found = context.backend.ask(move |log, cancel| log.terms(&selection, &request, cancel)).await?;
+    let body = json!({ "total": found.total, "terms": named(&found.terms), "other": found.other, "distinct": found.distinct });
+    Ok(json_response(body))
+}
+
+/// `GET /v1/histogram`
+pub(super) async fn histogram(State(context): State<Arc<Context>>, RawQuery(query): RawQuery) -> Result<Response, Refusal> {
+    let params = Params::of_query(query.as_deref(), HISTOGRAM)?;
+    let selection = selection(&params);
+    let dimension = params.owned("dimension");
+    let with_terms = dimension.is_some();
+    let request = HistogramRequest { interval: params.owned("interval").unwrap_or_default(), dimension, limit: params.number("limit", 5) };
+    let buckets = context.backend.ask(move |log, cancel| log.histogram(&selection, &request, cancel)).await?;
+    let buckets: Vec<Value> = buckets.iter().map(|b| bucket(b, with_terms)).collect();
+    Ok(json_response(json!({ "buckets": buckets })))
+}
+
+/// `GET /v1/dimensions`
+pub(super) async fn dimensions(State(context): State<Arc<Context>>) -> Result<Response, Refusal> {
+    let found = context.backend.ask(|log, _| log.dimensions()).await?;
+    let list: Vec<Value> = found
+        .iter()
+        .map(|info| {
+            let kind = match info.dimension.kind {
+                DimensionKind::Keyword => "keyword",
+                DimensionKind::Unique => "unique",
+            };
+            json!({ "name": info.dimension.name, "kind": kind, "paths": info.paths, "distinct_terms": info.distinct_terms })
+        })
+        .collect();
+    Ok(json_response(json!({ "dimensions": list })))
+}
+
+fn bucket(bucket: &Bucket, with_terms: bool) -> Value {
+    let start = bucket.start.to_string();
+    if with_terms {
+        json!({ "start": start, "count": bucket.count, "terms": named(&bucket.terms) })
+    } else {
+        json!({ "start": start, "count": bucket.count })
+    }
+}
+
+fn named(terms: &[TermCount]) -> Vec<Value> {
+    terms.iter().map(|t| json!({ "term": t.term, "count": t.count })).collect()
+}

@@ -1,0 +1,67 @@
+//! The answer to an append: what was stored, what was there already, what was refused and why.
+
+use axum::response::Response;
+use serde_json::{Value, json};
+use trail_engine::id::Sequence;
+
+use crate::api::native::page::json_response;
+use crate::api::refusal::Refusal;
+use crate::backend::Appended;
+
+/// How many rejected events are listed; `rejected_count` says how many there are.
+const LISTED_MAX: usize = 100;
+
+/// 200 when anything of the body is in the log now, else 400 with the same members.
+pub(super) fn answer(appended: &Appended) -> Result<Response, Refusal> {
+    let members = members(appended);
+    if appended.receipt.accepted + appended.receipt.duplicates > 0 {
+        return Ok(json_response(Value::Object(members.into_iter().map(|(n, v)| (n.to_owned(), v)).collect())));
+    }
+    let first = appended.rejections.first().map(|r| format!(": {}", r.message)).unwrap_or_default();
+    let refusal = Refusal::bad_request("all_rejected", format!("no event of the body can be stored{first}"));
+    Err(members.into_iter().fold(refusal, |refusal, (name, value)| refusal.with(name, value)))
+}
+
+fn members(appended: &Appended) -> Vec<(&'static str, Value)> {
+    let rejected: Vec<Value> =
+        appended.rejections.iter().take(LISTED_MAX).map(|r| json!({ "index": r.index, "code": r.code, "message": r.message })).collect();
+    let number = |sequence: Option<Sequence>| sequence.map_or(Value::Null, |s| s.0.into());
+    vec![
+        ("accepted", appended.receipt.accepted.into()),
+        ("duplicates", appended.receipt.duplicates.into()),
+        ("rejected", rejected.into()),
+        ("rejected_count", appended.rejections.len().into()),
+        ("first_sequence", number(appended.receipt.first_sequence)),
+        ("last_sequence", number(appended.receipt.last_sequence)),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use trail_engine::{Receipt, Rejection};
+
+    use super::*;
+
+    fn bad(count: usize) -> Vec<Rejection> {
+        (0..count).map(|index| Rejection { index, code: "invalid_json", message: "x".into() }).collect()
+    }
+
+    #[test]
+    fn lists_a_hundred_and_counts_all() {
+        let receipt = Receipt { accepted: 1, duplicates: 0, first_sequence: Some(Sequence(7)), last_sequence: Some(Sequence(7)) };
+        let members = members(&Appended { receipt, rejections: bad(250) });
+        let of = |name| members.iter().find(|(n, _)| *n == name).unwrap().1.clone();
+        assert_eq!(of("rejected").as_array().unwrap().len(), 100);
+        assert_eq!(of("rejected_count"), 250);
+        assert_eq!(of("first_sequence"), 7);
+    }
+
+    #[test]
+    fn nothing_stored_is_an_error_and_a_pure_retry_is_none() {
+        let refusal = answer(&Appended { receipt: Receipt::default(), rejections: bad(2) }).unwrap_err();
+        let body: Value = serde_json::from_slice(&refusal.render("r")).unwrap();
+        assert_eq!((&body["accepted"], &body["rejected_count"], &body["error"]["code"]), (&json!(0), &json!(2), &json!("all_rejected")));
+        let retry = Receipt { duplicates: 3, ..Receipt::default() };
+        assert!(answer(&Appended { receipt: retry, rejections: Vec::new() }).is_ok());
+    }
+}

@@ -1,0 +1,262 @@
+//! Writes stored events into answers, byte for byte.
+//!
+//! Problem: an event must leave as it came, and a page may be larger than memory should hold twice. Mechanism: the JSON around the
+//! events is written by hand, the events are copied and never parsed; a large page is written piece by piece while its events are
+//! dropped. Limits: in NDJSON a line must stay a line, so that line breaks in the white space between the tokens of an event
+//! (nowhere else does JSON allow them) become spaces there; the JSON answers keep them.
+
+use std::convert::Infallible;
+use std::fmt::Write as _;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::vec::IntoIter;
+
+use axum::body::Body;
+use axum::http::header::{ACCEPT, CONTENT_TYPE, TRAILER};
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use axum::response::Response;
+use bytes::Bytes;
+use http_body::Frame;
+use serde_json::{Value, json};
+use trail_engine::index::StoredEvent;
+use trail_engine::query::{Explanation, Page};
+
+const NEXT_CURSOR: HeaderName = HeaderName::from_static("x-next-cursor");
+pub(super) const NDJSON: HeaderValue = HeaderValue::from_static("application/x-ndjson");
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+/// Pages are written in pieces of at least this many bytes; a page of less is one piece with a length.
+const PIECE_BYTES: usize = 64 << 10;
+
+/// What a client wants a page as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Style {
+    /// `{"events":[...]}`
+    Json,
+    /// Bare events, one a line.
+    Lines,
+}
+
+impl Style {
+    /// By the `Accept` header: NDJSON when it is named, else JSON.
+    pub(super) fn of(headers: &HeaderMap) -> Style {
+        let named = |value: &HeaderValue| {
+            let mut ranges = value.to_str().unwrap_or_default().split(',');
+            ranges.any(|range| range.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/x-ndjson"))
+        };
+        if headers.get_all(ACCEPT).iter().any(named) { Style::Lines } else { Style::Json }
+    }
+}
+
+/// 200 with a JSON value.
+pub(super) fn json_response(value: Value) -> Response {
+    json_bytes(value.to_string().into())
+}
+
+/// 200 with JSON that is written already.
+pub(super) fn json_bytes(bytes: Bytes) -> Response {
+    let mut response = Response::new(Body::from(bytes));
+    response.headers_mut().insert(CONTENT_TYPE, JSON);
+    response
+}
+
+/// An event with its position and times around it.
+pub(super) fn write_stored(out: &mut Vec<u8>, event: &StoredEvent) {
+    let source = if event.time_is_received { "received" } else { "event" };
+    let mut head = String::with_capacity(160);
+    // Writing to a String cannot fail.
+    let _ = write!(
+        head,
+        "{{\"sequence\":{},\"received_at\":\"{}\",\"event_time\":\"{}\",\"event_time_source\":\"{source}\",\"event\":",
+        event.sequence, event.received_at, event.event_time
+    );
+    out.extend_from_slice(head.as_bytes());
+    out.extend_from_slice(&event.text);
+    out.push(b'}');
+}
+
+/// An event as one line.
+pub(super) fn write_line(out: &mut Vec<u8>, event: &StoredEvent) {
+    let start = out.len();
+    out.extend_from_slice(&event.text);
+    for byte in out.iter_mut().skip(start).filter(|b| matches!(**b, b'\n' | b'\r')) {
+        *byte = b' ';
+    }
+    out.push(b'\n');
+}
+
+/// 200 with a page.
+pub(super) fn page_response(page: Page, style: Style) -> Response {
+    let cursor = page.next_cursor.as_deref().and_then(|c| HeaderValue::from_str(c).ok());
+    let mut body = PageBody { style, end: Vec::new(), started: false, ended: false, trailers: None, events: page.events.into_iter() };
+    let mut headers = HeaderMap::new();
+    match style {
+        Style::Json => {
+            headers.insert(CONTENT_TYPE, JSON);
+            body.end = json_end(page.next_cursor.as_deref(), page.explanation.as_ref());
+        }
+        Style::Lines => {
+            headers.insert(CONTENT_TYPE, NDJSON);
+            if let Some(cursor) = cursor {
+                // Trailers reach only clients that say `TE: trailers`; the cursor is known already, so everybody gets it.
+                headers.insert(NEXT_CURSOR, cursor.clone());
+                headers.insert(TRAILER, HeaderValue::from_static("x-next-cursor"));
+                body.trailers = Some(HeaderMap::from_iter([(NEXT_CURSOR, cursor)]));
+            }
+        }
+    }
+    let bytes: usize = body.events.as_slice().iter().map(|e| e.text.len()).sum();
+    let whole = bytes < PIECE_BYTES && body.trailers.is_none();
+    let mut response = Response::new(if whole { Body::from(body.whole()) } else { Body::new(body) });
+    *response.headers_mut() = headers;
+    response
+}
+
+fn json_end(cursor: Option<&str>, explanation: Option<&Explanation>) -> Vec<u8> {
+    let mut end = vec![b']'];
+    if let Some(cursor) = cursor {
+        end.extend_from_slice(format!(",\"next_cursor\":{}", json!(cursor)).as_bytes());
+    }
+    if let Some(explanation) = explanation {
+        end.extend_from_slice(format!(",\"explanation\":{}", explain(explanation)).as_bytes());
+    }
+    end.push(b'}');
+    end
+}
+
+fn explain(explanation: &Explanation) -> Value {
+    let parts = explanation.parts.iter().map(|part| {
+        json!({
+            "part": part.part, "documents": part.documents, "skipped": part.skipped, "steps": part.steps,
+            "matched": part.matched, "touched": part.touched, "elapsed_us": part.elapsed.as_micros() as u64,
+        })
+    });
+    json!({
+        "filter": explanation.filter, "blocks_decoded": explanation.blocks_decoded,
+        "elapsed_us": explanation.elapsed.as_micros() as u64, "parts": parts.collect::<Vec<_>>(),
+    })
+}
+
+struct PageBody {
+    style: Style,
+    events: IntoIter<StoredEvent>,
+    end: Vec<u8>,
+    started: bool,
+    ended: bool,
+    trailers: Option<HeaderMap>,
+}
+
+impl PageBody {
+    /// The next piece; `None` at the end.
+    fn piece(&mut self) -> Option<Vec<u8>> {
+        if self.ended {
+            return None;
+        }
+        let mut out = Vec::new();
+        while out.len() < PIECE_BYTES {
+            if !self.started && self.style == Style::Json {
+                out.extend_from_slice(b"{\"events\":[");
+            }
+            let first = !std::mem::replace(&mut self.started, true);
+            match (self.events.next(), self.style) {
+                (Some(event), Style::Lines) => write_line(&mut out, &event),
+                (Some(event), Style::Json) => {
+                    if !first {
+                        out.push(b',');
+                    }
+                    write_stored(&mut out, &event);
+                }
+                (None, _) => {
+                    self.ended = true;
+                    out.append(&mut self.end);
+                    break;
+                }
+            }
+        }
+        Some(out)
+    }
+
+    fn whole(mut self) -> Vec<u8> {
+        let mut out = Vec::new();
+        while let Some(mut piece) = self.piece() {
+            out.append(&mut piece);
+        }
+        out
+    }
+}
+
+impl http_body::Body for PageBody {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(mut self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let frame = match self.piece() {
+            Some(piece) => Some(Frame::data(Bytes::from(piece))),
+            None => self.trailers.take().map(Frame::trailers),
+        };
+        Poll::Ready(frame.map(Ok))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt;
+    use trail_engine::id::{Sequence, Timestamp};
+
+    use super::*;
+
+    fn event(sequence: u64, text: &str) -> StoredEvent {
+        let time = Timestamp::from_seconds(0).unwrap();
+        let text = text.as_bytes().to_vec();
+        StoredEvent { sequence: Sequence(sequence), received_at: time, event_time: time, time_is_received: sequence == 2, text }
+    }
+
+    fn page(events: Vec<StoredEvent>) -> Page {
+        Page { events, next_cursor: Some("c\"1".into()), explanation: None }
+    }
+
+    async fn body(response: Response) -> (String, Option<HeaderMap>) {
+        let collected = response.into_body().collect().await.unwrap();
+        let trailers = collected.trailers().cloned();
+        (String::from_utf8(collected.to_bytes().to_vec()).unwrap(), trailers)
+    }
+
+    #[tokio::test]
+    async fn json_keeps_every_byte() {
+        let odd = "{\"b\" : 1.0,\n\"a\":1e0,  \"a\":\"\\u0041\"}";
+        let (text, _) = body(page_response(page(vec![event(1, odd), event(2, "{}")]), Style::Json)).await;
+        assert!(text.contains(odd));
+        let value: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(value["events"][1]["event_time_source"], "received");
+        assert_eq!(value["events"][0]["received_at"], "1970-01-01T00:00:00Z");
+        assert_eq!(value["next_cursor"], "c\"1");
+        let empty = body(page_response(Page::default(), Style::Json)).await.0;
+        assert_eq!(empty, "{\"events\":[]}");
+    }
+
+    #[tokio::test]
+    async fn lines_stay_lines_and_the_cursor_comes_twice() {
+        let response = page_response(page(vec![event(1, "{\r\n\"a\":1}"), event(2, "{}")]), Style::Lines);
+        assert_eq!(response.headers()["x-next-cursor"], "c\"1");
+        let (text, trailers) = body(response).await;
+        assert_eq!(text, "{  \"a\":1}\n{}\n");
+        assert_eq!(trailers.unwrap()["x-next-cursor"], "c\"1");
+    }
+
+    #[tokio::test]
+    async fn large_pages_come_in_pieces_and_whole() {
+        let large = format!("{{\"a\":\"{}\"}}", "x".repeat(50_000));
+        let response = page_response(page((1..=9).map(|i| event(i, &large)).collect()), Style::Json);
+        assert_eq!(http_body::Body::size_hint(response.body()).exact(), None);
+        let value: Value = serde_json::from_str(&body(response).await.0).unwrap();
+        assert_eq!(value["events"].as_array().unwrap().len(), 9);
+    }
+
+    #[test]
+    fn the_style_is_the_clients_choice() {
+        let accept = |text: &str| Style::of(&HeaderMap::from_iter([(ACCEPT, text.parse().unwrap())]));
+        assert_eq!(accept("application/x-ndjson"), Style::Lines);
+        assert_eq!(accept("text/html, application/x-ndjson;q=0.9"), Style::Lines);
+        assert_eq!(accept("*/*"), Style::Json);
+        assert_eq!(Style::of(&HeaderMap::new()), Style::Json);
+    }
+}

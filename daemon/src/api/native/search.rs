@@ -1,0 +1,82 @@
+//! Pages of events, events by id, events by position.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{Path, RawQuery, State};
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+use trail_engine::id::Sequence;
+use trail_engine::query::{Order, Page, PageRequest, Selection};
+
+use crate::api::body::{Limits, read};
+use crate::api::context::Context;
+use crate::api::native::page::{Style, json_bytes, page_response, write_stored};
+use crate::api::native::parameters::SEARCH;
+use crate::api::params::{Params, invalid};
+use crate::api::refusal::Refusal;
+
+/// The longest body of `POST /v1/search`: the longest query text, escaped, and the other members.
+const FORM_BYTES_MAX: u64 = 512 << 10;
+
+/// `GET /v1/events`
+pub(super) async fn by_query(
+    State(context): State<Arc<Context>>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Result<Response, Refusal> {
+    let params = Params::of_query(query.as_deref(), SEARCH)?;
+    answer(&context, &params, Style::of(&headers)).await
+}
+
+/// `POST /v1/search`
+pub(super) async fn by_body(State(context): State<Arc<Context>>, headers: HeaderMap, body: Body) -> Result<Response, Refusal> {
+    let kind =
+        headers.get(CONTENT_TYPE).map(|v| v.to_str().unwrap_or_default().split(';').next().unwrap_or_default().trim().to_ascii_lowercase());
+    if kind.is_some_and(|kind| kind != "application/json") {
+        return Err(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", "the body must be application/json"));
+    }
+    let config = &context.config;
+    let mut reservation = context.backend.bodies().reservation();
+    let limits = Limits { bytes_max: FORM_BYTES_MAX, time_max: config.body_timeout, rate_min: config.body_rate_min };
+    let form = read(body, limits, &mut reservation).await?;
+    let params = Params::of_json(&form, SEARCH)?;
+    answer(&context, &params, Style::of(&headers)).await
+}
+
+async fn answer(context: &Context, params: &Params, style: Style) -> Result<Response, Refusal> {
+    let selection = selection(params);
+    let order = if params.text("order") == Some("asc") { Order::Ascending } else { Order::Descending };
+    let request = PageRequest { order, limit: params.number("limit", 50), cursor: params.owned("cursor"), explain: params.flag("explain") };
+    let page = context.backend.ask(move |log, cancel| log.search(&selection, &request, cancel)).await?;
+    Ok(page_response(page, style))
+}
+
+/// Which events the parameters `q`, `from` and `to` name.
+pub(super) fn selection(params: &Params) -> Selection {
+    Selection { q: params.owned("q").unwrap_or_default(), from: params.owned("from"), to: params.owned("to") }
+}
+
+/// `GET /v1/events/{event_id}`
+pub(super) async fn by_id(
+    State(context): State<Arc<Context>>,
+    Path(event_id): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Refusal> {
+    let events = context.backend.ask(move |log, cancel| log.events_by_id(&event_id, cancel)).await?;
+    if events.is_empty() {
+        return Err(Refusal::not_found("there is no event with this id"));
+    }
+    Ok(page_response(Page { events, ..Page::default() }, Style::of(&headers)))
+}
+
+/// `GET /v1/sequences/{sequence}`
+pub(super) async fn by_sequence(State(context): State<Arc<Context>>, Path(sequence): Path<String>) -> Result<Response, Refusal> {
+    let number: u64 = sequence.parse().map_err(|_| invalid("a sequence is a whole number"))?;
+    let found = context.backend.ask(move |log, cancel| log.event_at(Sequence(number), cancel)).await?;
+    let event = found.ok_or_else(|| Refusal::not_found("there is no event at this position"))?;
+    let mut out = Vec::with_capacity(event.text.len() + 200);
+    write_stored(&mut out, &event);
+    Ok(json_bytes(out.into()))
+}

@@ -1,0 +1,127 @@
+//! The list of segments, and their files.
+//!
+//! A segment file is mapped memory that may have to come from the disk, so its bytes are copied on a blocking thread, piece by
+//! piece, as fast as the client takes them.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::http::header::{ACCEPT_RANGES, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use axum::response::Response;
+use bytes::Bytes;
+use serde_json::{Value, json};
+use trail_engine::id::SegmentId;
+use trail_engine::{SegmentInfo, View};
+
+use crate::api::context::Context;
+use crate::api::native::page::json_response;
+use crate::api::native::range::{Wanted, wanted};
+use crate::api::refusal::Refusal;
+use crate::api::stream::{ChannelBody, Sender};
+
+const PIECE_BYTES: usize = 256 << 10;
+
+/// `GET /v1/segments`
+pub(super) async fn list(State(context): State<Arc<Context>>) -> Response {
+    let segments: Vec<Value> = context.backend.segments().iter().map(describe).collect();
+    json_response(json!({ "segments": segments }))
+}
+
+fn describe(info: &SegmentInfo) -> Value {
+    json!({
+        "id": info.id.to_string(), "day": info.day.to_string(),
+        "first_sequence": info.first_sequence.0, "last_sequence": info.last_sequence.0,
+        "time_min": info.time_min.to_string(), "time_max": info.time_max.to_string(),
+        "events": info.events, "event_bytes": info.event_bytes, "file_bytes": info.file_bytes,
+        "state": if info.sealed { "sealed" } else { "open" }, "crc32": format!("{:08x}", info.crc32),
+    })
+}
+
+/// `GET /v1/segments/{segment_id}`
+pub(super) async fn file(State(context): State<Arc<Context>>, Path(id): Path<String>, headers: HeaderMap) -> Result<Response, Refusal> {
+    let missing = || Refusal::not_found("there is no such segment; it may have been merged or dropped");
+    let id = read_id(&id).ok_or_else(missing)?;
+    let info = context.backend.segments().into_iter().find(|s| s.id == id).ok_or_else(missing)?;
+    let bytes = context.backend.segment_bytes(id).await?.ok_or_else(missing)?;
+    let length = bytes.as_ref().len();
+    let tag = format!("\"{:08x}-{length:x}\"", info.crc32);
+    let mut response = match wanted(&headers, length, &tag) {
+        Wanted::Whole => file_part(bytes, 0..length),
+        Wanted::Part(range) => {
+            let content_range = format!("bytes {}-{}/{length}", range.start, range.end.saturating_sub(1));
+            let mut response = file_part(bytes, range);
+            *response.status_mut() = StatusCode::PARTIAL_CONTENT;
+            set(&mut response, CONTENT_RANGE, &content_range);
+            response
+        }
+        Wanted::Unchanged => {
+            let mut response = Response::new(Body::empty());
+            *response.status_mut() = StatusCode::NOT_MODIFIED;
+            response
+        }
+        Wanted::Nothing => {
+            let refusal = Refusal::new(StatusCode::RANGE_NOT_SATISFIABLE, "range_not_satisfiable", format!("the file has {length} bytes"));
+            return Err(match HeaderValue::from_str(&format!("bytes */{length}")) {
+                Ok(value) => refusal.header(CONTENT_RANGE, value),
+                Err(_) => refusal,
+            });
+        }
+    };
+    set(&mut response, ETAG, &tag);
+    set(&mut response, ACCEPT_RANGES, "bytes");
+    set(&mut response, CONTENT_DISPOSITION, &format!("attachment; filename=\"{id}.segment\""));
+    Ok(response)
+}
+
+fn read_id(text: &str) -> Option<SegmentId> {
+    let hex = text.len() == 16 && text.bytes().all(|b| b.is_ascii_hexdigit());
+    u64::from_str_radix(text, 16).ok().filter(|_| hex).map(SegmentId)
+}
+
+fn set(response: &mut Response, name: HeaderName, value: &str) {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        response.headers_mut().insert(name, value);
+    }
+}
+
+fn file_part(bytes: View, range: Range<usize>) -> Response {
+    let (sender, body) = ChannelBody::new(2);
+    let length = range.len();
+    // Ends when the body is dropped, which the connection's write timeout makes sure of.
+    tokio::spawn(send(bytes, range, sender));
+    let mut response = Response::new(Body::new(body));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
+    // The length is known although the pieces are not: without it the answer would be chunked.
+    response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(length));
+    response
+}
+
+async fn send(bytes: View, range: Range<usize>, sender: Sender) {
+    let mut start = range.start;
+    while start < range.end {
+        let end = range.end.min(start.saturating_add(PIECE_BYTES));
+        let file = bytes.clone();
+        let copy = tokio::task::spawn_blocking(move || Bytes::copy_from_slice(file.as_ref().get(start..end).unwrap_or_default()));
+        let piece = copy.await.map_err(std::io::Error::other);
+        if sender.send(piece).await.is_err() {
+            return;
+        }
+        start = end;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_sixteen_hex_digits() {
+        assert_eq!(read_id("00000000000000ff"), Some(SegmentId(255)));
+        for wrong in ["ff", "+0000000000000ff", "00000000000000fg", "00000000000000ff0", "../../etc/passwd"] {
+            assert_eq!(read_id(wrong), None, "{wrong}");
+        }
+    }
+}

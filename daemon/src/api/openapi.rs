@@ -1,0 +1,225 @@
+//! The OpenAPI 3.1 document, made from the table of routes.
+//!
+//! Paths, parameters, bodies and scopes come from the rows that the router is made of; only the schemas of answers are written here.
+
+use serde_json::{Map, Value, json};
+
+use crate::api::route::{Access, Form, Parameter, Place, RequestBody, Route};
+
+/// The document for these routes.
+#[must_use]
+pub fn document(routes: &[Route]) -> Value {
+    let mut paths = Map::new();
+    for route in routes {
+        let methods = paths.entry(route.path).or_insert_with(|| json!({}));
+        methods[route.method.as_str().to_lowercase()] = operation(route);
+    }
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "traild",
+            "version": env!("CARGO_PKG_VERSION"),
+            "description": "A self-hosted audit trail. Errors have one shape; every answer has `X-Request-Id`.",
+            "license": { "name": "Apache-2.0", "identifier": "Apache-2.0" },
+        },
+        "paths": paths,
+        "components": {
+            "securitySchemes": { "key": { "type": "http", "scheme": "bearer", "description": "a token of `traild key create`" } },
+            "schemas": schemas(),
+        },
+    })
+}
+
+fn operation(route: &Route) -> Value {
+    let mut operation = json!({
+        "summary": route.summary,
+        "operationId": format!("{}{}", route.method.as_str().to_lowercase(), route.path.replace(['/', '{', '}', '.'], "_")),
+        "responses": { "200": good(route), "default": refusal() },
+        "security": [],
+    });
+    if let Access::Needs(scope) = route.access {
+        // Without keys in the configuration no token is asked for: then the empty requirement holds.
+        operation["security"] = json!([{ "key": [scope.name()] }, {}]);
+        operation["x-scope"] = scope.name().into();
+    }
+    let in_body = route.body == RequestBody::Parameters;
+    let named = route.parameters.iter().filter(|p| !in_body || p.place == Place::Path);
+    operation["parameters"] = named.map(parameter).collect();
+    match route.body {
+        RequestBody::None => {}
+        RequestBody::Events => operation["requestBody"] = events_body(),
+        RequestBody::Parameters => operation["requestBody"] = parameters_body(route.parameters),
+    }
+    operation
+}
+
+fn good(route: &Route) -> Value {
+    let mut content = Map::new();
+    for media in route.answers {
+        let schema = match (*media, route.schema) {
+            ("application/json", name) if !name.is_empty() => json!({ "$ref": format!("#/components/schemas/{name}") }),
+            ("application/octet-stream", _) => json!({}),
+            _ => json!({ "type": "string" }),
+        };
+        content.insert((*media).to_owned(), json!({ "schema": schema }));
+    }
+    json!({ "description": route.summary, "content": content })
+}
+
+fn refusal() -> Value {
+    json!({ "description": "an error", "content": { "application/json": { "schema": { "$ref": "#/components/schemas/Error" } } } })
+}
+
+fn parameter(parameter: &Parameter) -> Value {
+    json!({
+        "name": parameter.name,
+        "in": if parameter.place == Place::Path { "path" } else { "query" },
+        "required": parameter.required,
+        "description": parameter.doc,
+        "schema": form(parameter.form),
+    })
+}
+
+fn form(form: Form) -> Value {
+    match form {
+        Form::Text => json!({ "type": "string" }),
+        Form::Integer(min, max) => json!({ "type": "integer", "minimum": min, "maximum": max }),
+        Form::Flag => json!({ "type": "boolean" }),
+        Form::Choice(words) => json!({ "type": "string", "enum": words }),
+    }
+}
+
+fn events_body() -> Value {
+    let json = json!({ "type": ["object", "array"], "description": "one event, an array of events, or `{\"Records\":[...]}`" });
+    json!({
+        "required": true,
+        "description": "events; packed bodies name `gzip` or `zstd` in `Content-Encoding`",
+        "content": {
+            "application/x-ndjson": { "schema": { "type": "string", "description": "one event a line" } },
+            "application/json": { "schema": json },
+        },
+    })
+}
+
+fn parameters_body(parameters: &[Parameter]) -> Value {
+    let mut properties = Map::new();
+    for p in parameters.iter().filter(|p| p.place == Place::Query) {
+        let mut schema = form(p.form);
+        schema["description"] = p.doc.into();
+        properties.insert(p.name.to_owned(), schema);
+    }
+    let schema = json!({ "type": "object", "properties": properties, "additionalProperties": false });
+    json!({ "required": false, "content": { "application/json": { "schema": schema } } })
+}
+
+/// An object of which all these members are there; `name?` may be absent.
+fn object(members: &[(&str, Value)]) -> Value {
+    let mut properties = Map::new();
+    let mut required = Vec::new();
+    for (name, schema) in members {
+        match name.strip_suffix('?') {
+            Some(optional) => drop(properties.insert(optional.to_owned(), schema.clone())),
+            None => {
+                required.push(*name);
+                properties.insert((*name).to_owned(), schema.clone());
+            }
+        }
+    }
+    json!({ "type": "object", "properties": properties, "required": required })
+}
+
+fn list(items: Value) -> Value {
+    json!({ "type": "array", "items": items })
+}
+
+fn schemas() -> Value {
+    let text = || json!({ "type": "string" });
+    let number = || json!({ "type": "integer", "minimum": 0 });
+    let position = || json!({ "type": ["integer", "null"], "minimum": 1 });
+    let flag = || json!({ "type": "boolean" });
+    let time = || json!({ "type": "string", "format": "date-time" });
+    let of = |name: &str| json!({ "$ref": format!("#/components/schemas/{name}") });
+    let terms = || list(object(&[("term", text()), ("count", number())]));
+    let error = object(&[("code", text()), ("message", text()), ("position?", number()), ("request_id", text())]);
+    json!({
+        "Error": object(&[("error", error)]),
+        "Appended": object(&[
+            ("accepted", number()), ("duplicates", number()), ("rejected_count", number()),
+            ("rejected", list(object(&[("index", number()), ("code", text()), ("message", text())]))),
+            ("first_sequence", position()), ("last_sequence", position()),
+        ]),
+        "StoredEvent": object(&[
+            ("sequence", number()), ("received_at", time()), ("event_time", time()),
+            ("event_time_source", json!({ "type": "string", "enum": ["event", "received"] })), ("event", json!({ "type": "object" })),
+        ]),
+        "Page": object(&[("events", list(of("StoredEvent"))), ("next_cursor?", text()), ("explanation?", json!({ "type": "object" }))]),
+        "Count": object(&[("count", number())]),
+        "Terms": object(&[("total", number()), ("terms", terms()), ("other", number()), ("distinct", number())]),
+        "Histogram": object(&[("buckets", list(object(&[("start", time()), ("count", number()), ("terms?", terms())])))]),
+        "Dimensions": object(&[("dimensions", list(object(&[
+            ("name", text()), ("kind", json!({ "type": "string", "enum": ["keyword", "unique"] })),
+            ("paths", list(text())), ("distinct_terms", number()),
+        ])))]),
+        "Segments": object(&[("segments", list(object(&[
+            ("id", text()), ("day", json!({ "type": "string", "format": "date" })), ("first_sequence", number()),
+            ("last_sequence", number()), ("time_min", time()), ("time_max", time()), ("events", number()),
+            ("event_bytes", number()), ("file_bytes", number()),
+            ("state", json!({ "type": "string", "enum": ["open", "sealed"] })), ("crc32", text()),
+        ])))]),
+        "Stats": object(&[
+            ("version", text()), ("writable", flag()), ("problems", list(text())), ("events", number()), ("event_bytes", number()),
+            ("first_sequence", position()), ("last_sequence", position()), ("segments", number()), ("segment_bytes", number()),
+            ("journal_bytes", number()), ("head_events", number()), ("head_bytes", number()), ("since_start", json!({ "type": "object" })),
+        ]),
+        "Alive": object(&[("status", text()), ("version", text())]),
+        "Ready": object(&[("ready", flag()), ("writable", flag()), ("problems", list(text()))]),
+        "Document": json!({ "type": "object" }),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::native::routes;
+
+    #[test]
+    fn the_document_has_every_route_and_no_other() {
+        let routes = routes();
+        let document = document(&routes);
+        let mut described = 0;
+        for (path, methods) in document["paths"].as_object().unwrap() {
+            for (method, operation) in methods.as_object().unwrap() {
+                let route = routes.iter().find(|r| r.path == path && r.method.as_str().eq_ignore_ascii_case(method)).unwrap();
+                let scope = if let Access::Needs(scope) = route.access { json!(scope.name()) } else { Value::Null };
+                assert_eq!(operation["x-scope"], scope, "{method} {path}");
+                described += 1;
+            }
+        }
+        assert_eq!(described, routes.len());
+    }
+
+    #[test]
+    fn every_reference_leads_somewhere_and_path_parameters_are_in_the_path() {
+        let routes = routes();
+        let document = document(&routes);
+        for route in &routes {
+            if !route.schema.is_empty() {
+                assert!(document["components"]["schemas"][route.schema].is_object(), "{}", route.schema);
+            }
+            let in_path = route.parameters.iter().filter(|p| p.place == Place::Path);
+            assert_eq!(in_path.clone().count(), route.path.matches('{').count(), "{}", route.path);
+            assert!(in_path.clone().all(|p| route.path.contains(&format!("{{{}}}", p.name))), "{}", route.path);
+        }
+        let mut ids: Vec<_> = document["paths"]
+            .as_object()
+            .unwrap()
+            .values()
+            .flat_map(|m| m.as_object().unwrap().values())
+            .map(|o| o["operationId"].to_string())
+            .collect();
+        let count = ids.len();
+        ids.sort();
+        ids.dedup();
+        assert_eq!(ids.len(), count);
+    }
+}

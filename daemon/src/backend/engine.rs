@@ -1,0 +1,273 @@
+//! [`Backend`]: the engine as async code sees it.
+
+use std::ops::Range;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
+use trail_engine::budget::Cancel;
+use trail_engine::error::{Error, ErrorKind, Result};
+use trail_engine::id::{SegmentId, Sequence};
+use trail_engine::limits::{BATCH_BYTES_MAX, BATCH_EVENTS_MAX};
+use trail_engine::options::Options;
+use trail_engine::{AuditLog, Batch, Health, Receipt, Rejection, SegmentInfo, Stats, View};
+
+use crate::backend::budget::BodyBudget;
+use crate::backend::pool::Pool;
+use crate::config::Config;
+
+/// Bodies below this are read on the async thread: that takes some ten microseconds, less than handing them over.
+const INLINE_BYTES_MAX: usize = 32 << 10;
+/// How often a later batch of a body is offered again when the writer is busy. The first batch is never offered twice:
+/// nothing is stored yet, so the client can simply be told to wait.
+const BUSY_RETRIES: u32 = 100;
+const BUSY_PAUSE: Duration = Duration::from_millis(50);
+
+/// What became of a body's events.
+#[derive(Debug, Clone, Default)]
+pub struct Appended {
+    /// Sums over all batches; first and last sequence of the whole.
+    pub receipt: Receipt,
+    /// Bad events; `index` counts the events of the body.
+    pub rejections: Vec<Rejection>,
+}
+
+/// The opened log behind bounded threads.
+#[derive(Debug, Clone)]
+pub struct Backend {
+    log: Arc<AuditLog>,
+    ingest: Pool,
+    queries: Pool,
+    bodies: BodyBudget,
+    tails: Arc<Semaphore>,
+    published: watch::Receiver<Sequence>,
+}
+
+/// Cancels a query when the request that asked for it is dropped.
+struct CancelOnDrop(Cancel);
+
+impl Drop for CancelOnDrop {
+    fn drop(&mut self) {
+        self.0.cancel();
+    }
+}
+
+impl Backend {
+    /// Opens the log.
+    ///
+    /// # Errors
+    /// As [`AuditLog::open`].
+    pub async fn open(directory: PathBuf, options: Options, config: &Config) -> Result<Backend> {
+        let opening = tokio::task::spawn_blocking(move || AuditLog::open(&directory, options));
+        let log = opening.await.map_err(|e| Error::new(ErrorKind::Io, "opening the log ended in a panic").because(e))??;
+        let (publish, published) = watch::channel(log.last_sequence());
+        log.on_publish(Box::new(move |sequence| {
+            publish.send_replace(sequence);
+        }));
+        Ok(Backend {
+            log: Arc::new(log),
+            // Bodies that wait here are within the budget of bodies, which bounds them better than a count would.
+            ingest: Pool::new("bodies", config.ingest_threads, config.connections_max),
+            queries: Pool::new("queries", config.query_threads, config.query_queue_max),
+            bodies: BodyBudget::new(config.inflight_bytes_max),
+            tails: Arc::new(Semaphore::new(config.tails_max)),
+            published,
+        })
+    }
+
+    /// The budget for request bodies.
+    #[must_use]
+    pub fn bodies(&self) -> &BodyBudget {
+        &self.bodies
+    }
+
+    /// Runs work that computes over a whole body on the threads for ingest.
+    ///
+    /// # Errors
+    /// As [`Pool::run`].
+    pub async fn compute<T: Send + 'static>(&self, work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+        self.ingest.run(work).await
+    }
+
+    /// Appends the events that stand at `spans` of `body`, in that order, and returns when all are durable.
+    ///
+    /// More events than one batch may hold are appended as several batches. When a later batch fails for good, the earlier ones stay:
+    /// the whole can be sent again, since exact copies are not stored twice.
+    ///
+    /// # Errors
+    /// As [`AuditLog::prepare`] and [`AuditLog::submit`].
+    pub async fn append(&self, body: Bytes, spans: Vec<Range<usize>>) -> Result<Appended> {
+        let mut whole = Appended::default();
+        let mut waiting = Vec::new();
+        let mut first_index = 0;
+        for part in batches(spans) {
+            let events = part.len();
+            let part: Arc<[Range<usize>]> = part.into();
+            let (answer, rejections) = self.append_part(&body, &part, first_index > 0).await?;
+            whole.rejections.extend(rejections.into_iter().map(|r| Rejection { index: r.index + first_index, ..r }));
+            waiting.extend(answer);
+            first_index += events;
+        }
+        for answer in waiting {
+            let lost = |_| Error::new(ErrorKind::Closed, "the log closed before it answered");
+            add(&mut whole.receipt, answer.await.map_err(lost)??);
+        }
+        Ok(whole)
+    }
+
+    async fn append_part(&self, body: &Bytes, part: &Arc<[Range<usize>]>, patient: bool) -> Result<(Option<Answer>, Vec<Rejection>)> {
+        let mut retries = if patient { BUSY_RETRIES } else { 0 };
+        loop {
+            let (batch, rejections) = self.prepare(body.clone(), part.clone()).await?;
+            if batch.is_empty() {
+                return Ok((None, rejections));
+            }
+            let (done, answer) = oneshot::channel();
+            // Nobody may be left to hear it: the client went away, the events stay.
+            let submitted = self.log.submit(batch, Box::new(move |result| drop(done.send(result))));
+            match submitted {
+                Ok(()) => return Ok((Some(answer), rejections)),
+                Err(e) if e.kind() == ErrorKind::Busy && retries > 0 => {
+                    retries -= 1;
+                    tokio::time::sleep(BUSY_PAUSE).await;
+                }
+                Err(e) => return Err(e),
+            }
+        }
+    }
+
+    async fn prepare(&self, body: Bytes, part: Arc<[Range<usize>]>) -> Result<(Batch, Vec<Rejection>)> {
+        let bytes: usize = part.iter().map(Range::len).sum();
+        let log = self.log.clone();
+        let work = move || log.prepare(&mut part.iter().map(|span| body.get(span.clone()).unwrap_or_default()));
+        if bytes < INLINE_BYTES_MAX { work() } else { self.ingest.run(work).await }
+    }
+
+    /// Runs a question on a thread for queries. When the future is dropped, the question is cancelled.
+    ///
+    /// # Errors
+    /// As [`Pool::run`], and what the question gives.
+    pub async fn ask<T: Send + 'static>(&self, question: impl FnOnce(&AuditLog, &Cancel) -> Result<T> + Send + 'static) -> Result<T> {
+        let cancel = Cancel::default();
+        let _guard = CancelOnDrop(cancel.clone());
+        let log = self.log.clone();
+        let work = move || {
+            // It may have waited for a thread longer than its client did for the answer.
+            if cancel.is_cancelled() {
+                return Err(Error::new(ErrorKind::Cancelled, "the query was cancelled"));
+            }
+            question(&log, &cancel)
+        };
+        self.queries.run(work).await
+    }
+
+    /// The bytes of a segment file; `None` when there is no such segment.
+    ///
+    /// # Errors
+    /// As [`AuditLog::segment_bytes`].
+    pub async fn segment_bytes(&self, id: SegmentId) -> Result<Option<View>> {
+        self.ask(move |log, _| log.segment_bytes(id)).await
+    }
+
+    /// The segments, in sequence order. Reads memory only.
+    #[must_use]
+    pub fn segments(&self) -> Vec<SegmentInfo> {
+        self.log.segments()
+    }
+
+    /// What the log holds and has done. Reads memory only.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.log.stats()
+    }
+
+    /// Whether the log takes writes. Reads memory only.
+    #[must_use]
+    pub fn health(&self) -> Health {
+        self.log.health()
+    }
+
+    /// The last durable sequence.
+    #[must_use]
+    pub fn last_sequence(&self) -> Sequence {
+        self.log.last_sequence()
+    }
+
+    /// Tells of new events: its value is the last durable sequence.
+    #[must_use]
+    pub fn published(&self) -> watch::Receiver<Sequence> {
+        self.published.clone()
+    }
+
+    /// A place for one more client that follows the log, held until it is dropped.
+    ///
+    /// # Errors
+    /// `Busy` when all places are taken.
+    pub fn tail_place(&self) -> Result<OwnedSemaphorePermit> {
+        let busy = |_| Error::new(ErrorKind::Busy, "as many clients follow the log as may");
+        self.tails.clone().try_acquire_owned().map_err(busy)
+    }
+
+    /// Closes the log: pending appends are made durable first.
+    ///
+    /// # Errors
+    /// As [`AuditLog::close`].
+    pub async fn close(&self) -> Result<()> {
+        let log = self.log.clone();
+        let closing = tokio::task::spawn_blocking(move || log.close());
+        closing.await.map_err(|e| Error::new(ErrorKind::Io, "closing the log ended in a panic").because(e))?
+    }
+}
+
+type Answer = oneshot::Receiver<Result<Receipt>>;
+
+/// Cuts the events into batches that the engine takes. An event that alone is larger than a batch may be gets one of its own.
+fn batches(spans: Vec<Range<usize>>) -> Vec<Vec<Range<usize>>> {
+    let mut batches: Vec<Vec<Range<usize>>> = Vec::new();
+    let mut bytes = 0_usize;
+    for span in spans {
+        bytes = bytes.saturating_add(span.len());
+        match batches.last_mut() {
+            Some(last) if last.len() < BATCH_EVENTS_MAX && bytes <= BATCH_BYTES_MAX => last.push(span),
+            _ => {
+                bytes = span.len();
+                batches.push(vec![span]);
+            }
+        }
+    }
+    batches
+}
+
+fn add(sum: &mut Receipt, receipt: Receipt) {
+    sum.accepted += receipt.accepted;
+    sum.duplicates += receipt.duplicates;
+    sum.first_sequence = sum.first_sequence.or(receipt.first_sequence);
+    sum.last_sequence = receipt.last_sequence.or(sum.last_sequence);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn batches_keep_order_and_bounds() {
+        let spans: Vec<_> = (0..BATCH_EVENTS_MAX * 2 + 1).map(|i| i * 2..i * 2 + 2).collect();
+        let cut = batches(spans.clone());
+        assert_eq!(cut.iter().map(Vec::len).collect::<Vec<_>>(), [BATCH_EVENTS_MAX, BATCH_EVENTS_MAX, 1]);
+        assert_eq!(cut.concat(), spans);
+        let large = vec![0..BATCH_BYTES_MAX, BATCH_BYTES_MAX..BATCH_BYTES_MAX + 1, 0..BATCH_BYTES_MAX + 9, 0..1];
+        assert_eq!(batches(large).iter().map(Vec::len).collect::<Vec<_>>(), [1, 1, 1, 1]);
+        assert!(batches(Vec::new()).is_empty());
+    }
+
+    #[test]
+    fn receipts_add_up() {
+        let mut sum = Receipt::default();
+        add(&mut sum, Receipt { accepted: 0, duplicates: 2, first_sequence: None, last_sequence: None });
+        add(&mut sum, Receipt { accepted: 3, duplicates: 0, first_sequence: Some(Sequence(5)), last_sequence: Some(Sequence(7)) });
+        add(&mut sum, Receipt { accepted: 1, duplicates: 0, first_sequence: Some(Sequence(9)), last_sequence: Some(Sequence(9)) });
+        assert_eq!(sum, Receipt { accepted: 4, duplicates: 2, first_sequence: Some(Sequence(5)), last_sequence: Some(Sequence(9)) });
+    }
+}

@@ -1,0 +1,323 @@
+//! Reads the sources in their order and reports every problem at once.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+use trail_engine::error::Error;
+use trail_engine::options::Options;
+
+use crate::config::settings::{Config, SETTINGS, Setting};
+use crate::config::tables::{DIMENSION_FIELDS, Fields, KEY_FIELDS, read_dimension, read_key};
+use crate::dialect::{default_schema, extend};
+use crate::nearest::hint;
+
+/// What the command line gave; `None` where a flag was not there.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Overrides {
+    /// `--listen`
+    pub listen: Option<String>,
+    /// `--data-dir`
+    pub data_dir: Option<PathBuf>,
+    /// `--retention`
+    pub retention: Option<String>,
+    /// `--read-only`
+    pub read_only: Option<bool>,
+    /// `--log-level`
+    pub log_level: Option<String>,
+    /// `--log-format`
+    pub log_format: Option<String>,
+}
+
+/// Every problem of the configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigError {
+    /// One sentence a problem, with the source and the line.
+    pub problems: Vec<String>,
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the configuration has {} problem(s)", self.problems.len())?;
+        self.problems.iter().try_for_each(|p| write!(f, "\n  {p}"))
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+impl Config {
+    /// Reads the file (when one is named), the environment and the flags, and checks the whole.
+    ///
+    /// `environment` is [`std::env::vars`]; only names that start with `TRAILD_` are looked at, `TRAILD_CONFIG` and `TRAILD_KEY`
+    /// belong to the command line.
+    ///
+    /// # Errors
+    /// All problems of all sources together.
+    pub fn load(
+        file: Option<&Path>,
+        environment: impl IntoIterator<Item = (String, String)>,
+        overrides: &Overrides,
+    ) -> Result<Config, ConfigError> {
+        let mut text = String::new();
+        let mut problems = Vec::new();
+        if let Some(path) = file {
+            match std::fs::read_to_string(path) {
+                Ok(read) => text = read,
+                Err(e) => problems.push(format!("cannot read {}: {e}", path.display())),
+            }
+        }
+        let name = file.map(|path| path.display().to_string()).unwrap_or_default();
+        let mut config = Config::default();
+        read_file(&mut config, &name, &text, &mut problems);
+        read_environment(&mut config, environment, &mut problems);
+        read_overrides(&mut config, overrides, &mut problems);
+        problems.extend(config.problems());
+        if problems.is_empty() { Ok(config) } else { Err(ConfigError { problems }) }
+    }
+
+    /// What the engine is opened with: the settings, and the built-in dimensions with the operator's.
+    ///
+    /// # Errors
+    /// `Invalid` when a dimension of the operator's cannot be added.
+    pub fn engine_options(&self) -> Result<Options, Error> {
+        let mut schema = default_schema()?;
+        extend(&mut schema, &self.dimensions)?;
+        Ok(Options { schema, ..self.engine.clone() })
+    }
+
+    /// What does not make sense about the values together.
+    #[must_use]
+    pub fn problems(&self) -> Vec<String> {
+        let mut problems = Vec::new();
+        let mut check = |good: bool, problem: &str| {
+            if !good {
+                problems.push(problem.to_owned());
+            }
+        };
+        check(!self.keys.is_empty() || self.listen.ip().is_loopback(), NO_KEYS);
+        check(self.body_bytes_max > 0, "`body_bytes_max` must not be zero");
+        check(self.body_decoded_bytes_max >= self.body_bytes_max, "`body_decoded_bytes_max` must be at least `body_bytes_max`");
+        check(self.body_decoded_bytes_max <= 1 << 30, "`body_decoded_bytes_max` must be at most 1GiB");
+        check(
+            self.inflight_bytes_max >= self.body_decoded_bytes_max * 2,
+            "`inflight_bytes_max` must be at least twice `body_decoded_bytes_max`",
+        );
+        check(self.inflight_bytes_max <= 1 << 40, "`inflight_bytes_max` must be at most 1TiB");
+        check(self.body_ratio_max > 0, "`body_ratio_max` must not be zero");
+        check((1 << 10..=1 << 20).contains(&self.header_bytes_max), "`header_bytes_max` must be between 1KiB and 1MiB");
+        check((1..=1_000_000).contains(&self.connections_max), "`connections_max` must be between 1 and 1000000");
+        check((1..=1_024).contains(&self.ingest_threads), "`ingest_threads` must be between 1 and 1024");
+        check((1..=1_024).contains(&self.query_threads), "`query_threads` must be between 1 and 1024");
+        check(self.query_queue_max <= 1_000_000, "`query_queue_max` must be at most 1000000");
+        check(self.tails_max <= 100_000, "`tails_max` must be at most 100000");
+        check(self.auth_failures_per_minute > 0, "`auth_failures_per_minute` must not be zero");
+        let timeouts = [self.header_timeout, self.body_timeout, self.idle_timeout, self.write_timeout];
+        check(
+            timeouts.iter().all(|t| !t.is_zero()),
+            "`header_timeout`, `body_timeout`, `idle_timeout` and `write_timeout` must not be zero",
+        );
+        check(self.idle_timeout.as_secs() >= 20, "`idle_timeout` must be at least 20s: a followed log is silent for up to 15s");
+        for (i, key) in self.keys.iter().enumerate() {
+            check(!self.keys.iter().take(i).any(|k| k.id == key.id), &format!("key `{}` is there twice", key.id));
+        }
+        if let Err(e) = self.engine_options().and_then(|options| options.check()) {
+            problems.push(e.to_string());
+        }
+        problems
+    }
+}
+
+const NO_KEYS: &str = "without `[[keys]]` only a loopback address can be listened on: anybody who reaches the port could read and write \
+                       the trail; make a key with `traild key create`, or set `listen` to 127.0.0.1:8700";
+
+fn read_file(config: &mut Config, name: &str, text: &str, problems: &mut Vec<String>) {
+    let place = |span: std::ops::Range<usize>| format!("{name}:{}", text.get(..span.start).unwrap_or(text).matches('\n').count() + 1);
+    let (root, errors) = DeTable::parse_recoverable(text);
+    if let Some(error) = errors.first() {
+        problems.push(format!("{}: {}", place(error.span().unwrap_or(0..0)), error.message()));
+        return;
+    }
+    for (key, value) in root.get_ref() {
+        let at = place(key.span());
+        let result = match (key.get_ref().as_ref(), value.get_ref()) {
+            ("keys", DeValue::Array(entries)) => each(entries, KEY_FIELDS, problems, &place, |f| read_key(f).map(|k| config.keys.push(k))),
+            ("dimensions", DeValue::Array(entries)) => {
+                each(entries, DIMENSION_FIELDS, problems, &place, |f| read_dimension(f).map(|d| config.dimensions.push(d)))
+            }
+            ("keys" | "dimensions", _) => Err(format!("`{0}` is a list of tables: write [[{0}]]", key.get_ref())),
+            (name, value) => match SETTINGS.iter().find(|s| s.name == name) {
+                None => {
+                    let known = SETTINGS.iter().map(|s| s.name).chain(["keys", "dimensions"]);
+                    Err(format!("unknown setting `{name}`{}", hint(name, known)))
+                }
+                Some(setting) => match scalar(value) {
+                    Some(text) => apply(config, setting, &text),
+                    None => Err(format!("`{name}` must be a text, a number or true or false")),
+                },
+            },
+        };
+        if let Err(problem) = result {
+            problems.push(format!("{at}: {problem}"));
+        }
+    }
+}
+
+fn each(
+    entries: &[Spanned<DeValue<'_>>],
+    names: (&[&str], &[&str]),
+    problems: &mut Vec<String>,
+    place: &dyn Fn(std::ops::Range<usize>) -> String,
+    mut read: impl FnMut(&Fields) -> Result<(), String>,
+) -> Result<(), String> {
+    for entry in entries {
+        let DeValue::Table(table) = entry.get_ref() else {
+            problems.push(format!("{}: expected a table", place(entry.span())));
+            continue;
+        };
+        match fields(table, names) {
+            Ok(fields) => {
+                if let Err(problem) = read(&fields) {
+                    problems.push(format!("{}: {problem}", place(entry.span())));
+                }
+            }
+            Err((span, problem)) => problems.push(format!("{}: {problem}", place(span))),
+        }
+    }
+    Ok(())
+}
+
+fn fields(table: &DeTable<'_>, (texts, lists): (&[&str], &[&str])) -> Result<Fields, (std::ops::Range<usize>, String)> {
+    let mut fields = Fields::default();
+    for (key, value) in table {
+        let name = key.get_ref().as_ref();
+        if texts.contains(&name) {
+            let text = scalar(value.get_ref()).ok_or_else(|| (value.span(), format!("`{name}` must be a text")))?;
+            fields.texts.push((name.to_owned(), text));
+        } else if lists.contains(&name) {
+            let list = match value.get_ref() {
+                DeValue::Array(items) => items.iter().map(|item| scalar(item.get_ref())).collect::<Option<Vec<_>>>(),
+                _ => None,
+            };
+            let list = list.ok_or_else(|| (value.span(), format!("`{name}` must be a list of texts")))?;
+            fields.lists.push((name.to_owned(), list));
+        } else {
+            return Err((key.span(), format!("unknown member `{name}`{}", hint(name, texts.iter().chain(lists).copied()))));
+        }
+    }
+    Ok(fields)
+}
+
+fn scalar(value: &DeValue<'_>) -> Option<String> {
+    match value {
+        DeValue::String(text) => Some(text.to_string()),
+        DeValue::Integer(number) => Some(number.as_str().to_owned()),
+        DeValue::Boolean(flag) => Some(flag.to_string()),
+        DeValue::Datetime(time) => Some(time.to_string()),
+        _ => None,
+    }
+}
+
+fn apply(config: &mut Config, setting: &Setting, text: &str) -> Result<(), String> {
+    (setting.set)(config, text).map_err(|problem| format!("`{}`: {problem}", setting.name))
+}
+
+fn read_environment(config: &mut Config, environment: impl IntoIterator<Item = (String, String)>, problems: &mut Vec<String>) {
+    // The command line's own: which file, and which server and key its client commands use.
+    const ELSEWHERE: [&str; 3] = ["TRAILD_CONFIG", "TRAILD_KEY", "TRAILD_URL"];
+    for (name, value) in environment {
+        if !name.starts_with("TRAILD_") || ELSEWHERE.contains(&name.as_str()) {
+            continue;
+        }
+        match SETTINGS.iter().find(|s| s.environment == name) {
+            Some(setting) => {
+                if let Err(problem) = (setting.set)(config, &value) {
+                    problems.push(format!("environment: `{name}`: {problem}"));
+                }
+            }
+            None => problems.push(format!("environment: unknown setting `{name}`{}", hint(&name, SETTINGS.iter().map(|s| s.environment)))),
+        }
+    }
+}
+
+fn read_overrides(config: &mut Config, overrides: &Overrides, problems: &mut Vec<String>) {
+    let directory = overrides.data_dir.as_ref().map(|d| d.to_string_lossy().into_owned());
+    let read_only = overrides.read_only.map(|r| r.to_string());
+    let given = [
+        ("listen", overrides.listen.as_ref()),
+        ("data_dir", directory.as_ref()),
+        ("retention", overrides.retention.as_ref()),
+        ("read_only", read_only.as_ref()),
+        ("log_level", overrides.log_level.as_ref()),
+        ("log_format", overrides.log_format.as_ref()),
+    ];
+    for (name, text) in given.into_iter().filter_map(|(name, text)| text.map(|t| (name, t))) {
+        let result = SETTINGS.iter().find(|s| s.name == name).map_or(Ok(()), |setting| (setting.set)(config, text));
+        if let Err(problem) = result {
+            problems.push(format!("--{}: {problem}", name.replace('_', "-")));
+        }
+    }
+    // A path need not be UTF-8; the text was only there to be checked.
+    if let Some(path) = &overrides.data_dir {
+        config.data_dir.clone_from(path);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(text: &str, environment: &[(&str, &str)], overrides: &Overrides) -> Result<Config, ConfigError> {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("traild.toml");
+        std::fs::write(&path, text).unwrap();
+        let environment = environment.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned()));
+        Config::load(Some(&path), environment, overrides)
+    }
+
+    #[test]
+    fn flags_win_over_environment_over_file() {
+        let file = "retention = \"7d\"\nlisten = \"127.0.0.1:1\"\nconnections_max = 9\nread_only = true\n";
+        let flags = Overrides { listen: Some("127.0.0.1:3".into()), ..Overrides::default() };
+        let config = load(file, &[("TRAILD_RETENTION", "8d"), ("TRAILD_LISTEN", "127.0.0.1:2"), ("HOME", "x")], &flags).unwrap();
+        assert_eq!(config.listen.port(), 3);
+        assert_eq!(config.engine.retention.as_secs(), 8 * 86_400);
+        assert_eq!(config.connections_max, 9);
+        assert!(config.engine.read_only);
+    }
+
+    #[test]
+    fn every_problem_is_told_with_its_line() {
+        let file = "retentoin = \"7d\"\nlisten = \"here\"\nidle_timeout = \"1s\"\n\n[[keys]]\nid = \"a\"\nshaa256 = \"x\"\n";
+        let error = load(file, &[("TRAILD_LISTN", "x")], &Overrides::default()).unwrap_err();
+        let all = error.to_string();
+        for part in [
+            "toml:1: unknown setting `retentoin`; did you mean `retention`?",
+            "toml:2: `listen`",
+            "`idle_timeout` must be at least 20s",
+            "toml:7: unknown member `shaa256`; did you mean `sha256`?",
+            "`TRAILD_LISTN`; did you mean `TRAILD_LISTEN`?",
+        ] {
+            assert!(all.contains(part), "{part} is not in {all}");
+        }
+    }
+
+    #[test]
+    fn no_keys_means_loopback_only() {
+        let open = load("listen = \"0.0.0.0:8700\"", &[], &Overrides::default()).unwrap_err();
+        assert!(open.to_string().contains("traild key create"), "{open}");
+        let key = format!("listen = \"0.0.0.0:8700\"\n[[keys]]\nid = \"a\"\nsha256 = \"{}\"\nscopes = [\"admin\"]\n", "ab".repeat(32));
+        assert_eq!(load(&key, &[], &Overrides::default()).unwrap().keys.len(), 1);
+    }
+
+    #[test]
+    fn dimensions_and_broken_files() {
+        let file = "[[dimensions]]\nname = \"team\"\nkind = \"keyword\"\npaths = [\"labels.team\", 'tags.\"a.b\"']\n";
+        let config = load(file, &[], &Overrides::default()).unwrap();
+        assert_eq!(config.dimensions[0].paths.len(), 2);
+        let broken = load("listen = \n", &[], &Overrides::default()).unwrap_err();
+        assert!(broken.to_string().contains("toml:1:"), "{broken}");
+        let missing = Config::load(Some(Path::new("/no/such/file")), [], &Overrides::default()).unwrap_err();
+        assert!(missing.to_string().contains("cannot read"));
+    }
+}

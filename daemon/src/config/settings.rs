@@ -1,0 +1,272 @@
+//! [`SETTINGS`]: every setting once, with its default and its meaning; [`Config`]: their values.
+//!
+//! The table is data: the loader, the help texts and the documentation are made from it, so that none of them can forget a
+//! setting. A setting is read from text by its own function, whatever source the text came from.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use trail_engine::options::Options;
+
+use crate::config::tables::KeyEntry;
+use crate::config::units::{parse_duration, parse_size};
+use crate::dialect::OperatorDimension;
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// The values of all settings. `bytes` are bytes; durations are whole milliseconds.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// The directory of the log.
+    pub data_dir: PathBuf,
+    /// What the engine is opened with, but for the schema.
+    pub engine: Options,
+    /// The most bytes of a request body as sent.
+    pub body_bytes_max: u64,
+    /// The most bytes of a request body after decompression.
+    pub body_decoded_bytes_max: u64,
+    /// The most that a compressed body may unfold, as a multiple of its length; bodies that unfold to less than 1 MiB are excepted.
+    pub body_ratio_max: u64,
+    /// The most bytes of bodies that are held in memory at any time.
+    pub inflight_bytes_max: u64,
+    /// The longest block of request headers, in bytes.
+    pub header_bytes_max: u64,
+    /// The most connections.
+    pub connections_max: usize,
+    /// How long a client may take to send its headers.
+    pub header_timeout: Duration,
+    /// How long a client may take to send a whole body.
+    pub body_timeout: Duration,
+    /// The fewest bytes a second of a body, on average, after its first ten seconds.
+    pub body_rate_min: u64,
+    /// How long a connection may be silent between requests.
+    pub idle_timeout: Duration,
+    /// How long a client may take to accept the next bytes of an answer.
+    pub write_timeout: Duration,
+    /// How long requests may take to end after the signal to stop.
+    pub drain_timeout: Duration,
+    /// How many bodies are read into batches at the same time.
+    pub ingest_threads: usize,
+    /// How many queries run at the same time.
+    pub query_threads: usize,
+    /// How many queries may wait for a thread.
+    pub query_queue_max: usize,
+    /// How many clients may follow the log at the same time.
+    pub tails_max: usize,
+    /// How many failed authentications an address has a minute.
+    pub auth_failures_per_minute: u32,
+    /// Which log lines are written: a level, or `target=level` pairs.
+    pub log_level: String,
+    /// How they look.
+    pub log_format: LogFormat,
+    /// Who may do what; without keys only clients of this machine are served.
+    pub keys: Vec<KeyEntry>,
+    /// Dimensions beyond the built-in ones.
+    pub dimensions: Vec<OperatorDimension>,
+}
+
+impl Default for Config {
+    fn default() -> Config {
+        let cores = std::thread::available_parallelism().map_or(2, |n| n.get());
+        Config {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8700)),
+            data_dir: PathBuf::from("./traild-data"),
+            engine: Options::default(),
+            body_bytes_max: 16 << 20,
+            body_decoded_bytes_max: 64 << 20,
+            body_ratio_max: 100,
+            inflight_bytes_max: 256 << 20,
+            header_bytes_max: 16 << 10,
+            connections_max: 1_024,
+            header_timeout: Duration::from_secs(10),
+            body_timeout: Duration::from_secs(60),
+            body_rate_min: 1_024,
+            idle_timeout: Duration::from_secs(75),
+            write_timeout: Duration::from_secs(30),
+            drain_timeout: Duration::from_secs(10),
+            ingest_threads: cores,
+            query_threads: cores,
+            query_queue_max: 64,
+            tails_max: 32,
+            auth_failures_per_minute: 30,
+            log_level: "info".into(),
+            log_format: LogFormat::Text,
+            keys: Vec::new(),
+            dimensions: Vec::new(),
+        }
+    }
+}
+
+/// One row of [`SETTINGS`].
+pub struct Setting {
+    /// Its name in the file.
+    pub name: &'static str,
+    /// Its name in the environment.
+    pub environment: &'static str,
+    /// The default, as it would be written; `cores` for the number of processors.
+    pub default: &'static str,
+    /// What it means, in one sentence.
+    pub doc: &'static str,
+    pub(crate) set: fn(&mut Config, &str) -> Result<(), String>,
+}
+
+impl std::fmt::Debug for Setting {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Setting").field("name", &self.name).field("default", &self.default).finish_non_exhaustive()
+    }
+}
+
+macro_rules! settings {
+    ($($name:literal $environment:literal = $default:literal, $doc:literal, |$config:ident, $text:ident| $place:expr => $value:expr;)*) => {
+        /// Every setting that the file, the environment and the flags can give, in the order of the documentation.
+        pub const SETTINGS: &[Setting] = &[$(Setting {
+            name: $name,
+            environment: $environment,
+            default: $default,
+            doc: $doc,
+            set: |$config, $text| {
+                $place = $value?;
+                Ok(())
+            },
+        }),*];
+    };
+}
+
+settings! {
+    "listen" "TRAILD_LISTEN" = "127.0.0.1:8700", "address and port to listen on; port 0 takes a free one",
+        |c, t| c.listen => address(t);
+    "data_dir" "TRAILD_DATA_DIR" = "./traild-data", "directory of the log",
+        |c, t| c.data_dir => directory(t);
+    "retention" "TRAILD_RETENTION" = "30d", "how long events are kept after they were received",
+        |c, t| c.engine.retention => parse_duration(t);
+    "read_only" "TRAILD_READ_ONLY" = "false", "take no events and do no maintenance",
+        |c, t| c.engine.read_only => boolean(t);
+    "body_bytes_max" "TRAILD_BODY_BYTES_MAX" = "16MiB", "most bytes of a request body as sent",
+        |c, t| c.body_bytes_max => parse_size(t);
+    "body_decoded_bytes_max" "TRAILD_BODY_DECODED_BYTES_MAX" = "64MiB", "most bytes of a body after decompression",
+        |c, t| c.body_decoded_bytes_max => parse_size(t);
+    "body_ratio_max" "TRAILD_BODY_RATIO_MAX" = "100", "most that a compressed body over 1 MiB may unfold, as a multiple",
+        |c, t| c.body_ratio_max => number(t);
+    "inflight_bytes_max" "TRAILD_INFLIGHT_BYTES_MAX" = "256MiB", "most bytes of bodies held in memory; above it clients are told to wait",
+        |c, t| c.inflight_bytes_max => parse_size(t);
+    "header_bytes_max" "TRAILD_HEADER_BYTES_MAX" = "16KiB", "longest block of request headers",
+        |c, t| c.header_bytes_max => parse_size(t);
+    "connections_max" "TRAILD_CONNECTIONS_MAX" = "1024", "most connections",
+        |c, t| c.connections_max => number(t);
+    "header_timeout" "TRAILD_HEADER_TIMEOUT" = "10s", "longest time for the headers of a request",
+        |c, t| c.header_timeout => parse_duration(t);
+    "body_timeout" "TRAILD_BODY_TIMEOUT" = "60s", "longest time for the body of a request",
+        |c, t| c.body_timeout => parse_duration(t);
+    "body_rate_min" "TRAILD_BODY_RATE_MIN" = "1KiB", "fewest bytes a second of a body after its first ten seconds",
+        |c, t| c.body_rate_min => parse_size(t);
+    "idle_timeout" "TRAILD_IDLE_TIMEOUT" = "75s", "longest silence of a connection between requests",
+        |c, t| c.idle_timeout => parse_duration(t);
+    "write_timeout" "TRAILD_WRITE_TIMEOUT" = "30s", "longest time in which a client takes no byte of its answer",
+        |c, t| c.write_timeout => parse_duration(t);
+    "drain_timeout" "TRAILD_DRAIN_TIMEOUT" = "10s", "longest time for open requests after the signal to stop",
+        |c, t| c.drain_timeout => parse_duration(t);
+    "ingest_threads" "TRAILD_INGEST_THREADS" = "cores", "bodies that are read into batches at the same time",
+        |c, t| c.ingest_threads => number(t);
+    "query_threads" "TRAILD_QUERY_THREADS" = "cores", "queries that run at the same time",
+        |c, t| c.query_threads => number(t);
+    "query_queue_max" "TRAILD_QUERY_QUEUE_MAX" = "64", "queries that may wait for a thread",
+        |c, t| c.query_queue_max => number(t);
+    "query_time_max" "TRAILD_QUERY_TIME_MAX" = "30s", "longest time of one query",
+        |c, t| c.engine.query_time_max => parse_duration(t);
+    "query_memory" "TRAILD_QUERY_MEMORY" = "256MiB", "most memory of the answer of one query",
+        |c, t| c.engine.query_memory_bytes_max => parse_size(t);
+    "tails_max" "TRAILD_TAILS_MAX" = "32", "clients that may follow the log at the same time",
+        |c, t| c.tails_max => number(t);
+    "head_bytes_max" "TRAILD_HEAD_BYTES_MAX" = "96MiB", "memory at which the head is flushed to a segment",
+        |c, t| c.engine.head_bytes_max => parse_size(t);
+    "head_age_max" "TRAILD_HEAD_AGE_MAX" = "15m", "age at which the head is flushed to a segment",
+        |c, t| c.engine.head_age_max => parse_duration(t);
+    "journal_bytes" "TRAILD_JOURNAL_BYTES" = "64MiB", "length to which a journal file is preallocated",
+        |c, t| c.engine.journal_bytes => parse_size(t);
+    "pending_bytes_max" "TRAILD_PENDING_BYTES_MAX" = "128MiB", "most bytes of batches that wait for the writer",
+        |c, t| c.engine.pending_bytes_max => parse_size(t);
+    "segment_events_max" "TRAILD_SEGMENT_EVENTS_MAX" = "16000000", "events at which a segment is sealed",
+        |c, t| c.engine.segment_events_max => number(t);
+    "segment_bytes_max" "TRAILD_SEGMENT_BYTES_MAX" = "1GiB", "length at which a segment is sealed",
+        |c, t| c.engine.segment_bytes_max => parse_size(t);
+    "seal_grace" "TRAILD_SEAL_GRACE" = "15m", "time after the end of a day at which its segments are sealed",
+        |c, t| c.engine.seal_grace => parse_duration(t);
+    "clock_jump_max" "TRAILD_CLOCK_JUMP_MAX" = "26h", "largest jump of the wall clock after which retention still drops events",
+        |c, t| c.engine.clock_jump_max => parse_duration(t);
+    "auth_failures_per_minute" "TRAILD_AUTH_FAILURES_PER_MINUTE" = "30", "failed authentications that an address has a minute",
+        |c, t| c.auth_failures_per_minute => number(t);
+    "log_level" "TRAILD_LOG_LEVEL" = "info", "log lines to write: a level, or target=level pairs",
+        |c, t| c.log_level => levels(t);
+    "log_format" "TRAILD_LOG_FORMAT" = "text", "text or json",
+        |c, t| c.log_format => log_format(t);
+}
+
+fn address(text: &str) -> Result<SocketAddr, String> {
+    let named = text.strip_prefix("localhost:").map(|port| format!("127.0.0.1:{port}"));
+    named.as_deref().unwrap_or(text).parse().map_err(|_| format!("`{text}` is no address: write 127.0.0.1:8700 or [::]:8700"))
+}
+
+fn directory(text: &str) -> Result<PathBuf, String> {
+    if text.is_empty() { Err("the directory is empty".into()) } else { Ok(PathBuf::from(text)) }
+}
+
+fn boolean(text: &str) -> Result<bool, String> {
+    match text {
+        "true" | "1" | "yes" => Ok(true),
+        "false" | "0" | "no" => Ok(false),
+        _ => Err(format!("`{text}` is neither true nor false")),
+    }
+}
+
+fn number<N: TryFrom<u64>>(text: &str) -> Result<N, String> {
+    let whole: u64 = text.trim().replace('_', "").parse().map_err(|_| format!("`{text}` is no whole number"))?;
+    N::try_from(whole).map_err(|_| format!("`{text}` is too large"))
+}
+
+fn levels(text: &str) -> Result<String, String> {
+    let known = text.parse::<tracing_subscriber::filter::Targets>();
+    known.map(|_| text.to_owned()).map_err(|_| format!("`{text}` is no log level: write error, warn, info, debug or trace"))
+}
+
+fn log_format(text: &str) -> Result<LogFormat, String> {
+    match text {
+        "text" => Ok(LogFormat::Text),
+        "json" => Ok(LogFormat::Json),
+        _ => Err(format!("`{text}` is no log format: write text or json")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_written_defaults_are_the_defaults() {
+        let mut config = Config::default();
+        for setting in SETTINGS.iter().filter(|s| s.default != "cores") {
+            (setting.set)(&mut config, setting.default).unwrap_or_else(|e| panic!("{}: {e}", setting.name));
+        }
+        assert_eq!(format!("{config:?}"), format!("{:?}", Config::default()));
+    }
+
+    #[test]
+    fn every_setting_has_one_name_in_each_source_and_refuses_nonsense() {
+        for setting in SETTINGS {
+            assert_eq!(setting.environment, format!("TRAILD_{}", setting.name.to_uppercase()));
+            assert_eq!(SETTINGS.iter().filter(|s| s.name == setting.name).count(), 1, "{}", setting.name);
+            if setting.name != "data_dir" {
+                assert!((setting.set)(&mut Config::default(), "no such = thing!").is_err(), "{}", setting.name);
+            }
+        }
+    }
+}

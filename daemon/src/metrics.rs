@@ -1,0 +1,310 @@
+//! Every metric in one table, and the counters behind the live ones.
+//!
+//! What the engine and the system count is read when somebody asks; what the server counts is counted as it happens. The text is
+//! OpenMetrics 1.0. Names follow its rules: units end the name, the encoder adds `_total` to counters.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use prometheus_client::encoding::text::{encode_eof, encode_registry};
+use prometheus_client::metrics::counter::{ConstCounter, Counter};
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
+use trail_engine::{Health, Receipt, Stats};
+
+/// The media type of the text.
+pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// One row of [`METRICS`].
+#[derive(Debug)]
+pub struct Row {
+    /// Its name, without the suffix that its kind adds.
+    pub name: &'static str,
+    /// What it counts.
+    pub help: &'static str,
+    /// Where the value comes from.
+    pub source: Source,
+}
+
+/// Where the value of a metric comes from.
+#[derive(Debug)]
+pub enum Source {
+    /// Counted by the server as it happens.
+    Live,
+    /// A sum that only grows, read when asked for.
+    Counter(fn(&Snapshot<'_>) -> f64),
+    /// A state, read when asked for.
+    Gauge(fn(&Snapshot<'_>) -> f64),
+}
+
+/// What is read when somebody asks.
+#[derive(Debug)]
+pub struct Snapshot<'a> {
+    stats: &'a Stats,
+    health: &'a Health,
+    body_bytes: u64,
+    process: Process,
+}
+
+const fn live(name: &'static str, help: &'static str) -> Row {
+    Row { name, help, source: Source::Live }
+}
+
+const fn counter(name: &'static str, help: &'static str, read: fn(&Snapshot<'_>) -> f64) -> Row {
+    Row { name, help, source: Source::Counter(read) }
+}
+
+const fn gauge(name: &'static str, help: &'static str, read: fn(&Snapshot<'_>) -> f64) -> Row {
+    Row { name, help, source: Source::Gauge(read) }
+}
+
+const REQUESTS: &str = "traild_http_requests";
+const REQUEST_SECONDS: &str = "traild_http_request_seconds";
+const INFLIGHT: &str = "traild_http_requests_inflight";
+const CONNECTIONS: &str = "traild_http_connections";
+const AUTH_FAILURES: &str = "traild_auth_failures";
+const BODY_BYTES: &str = "traild_ingest_body_bytes";
+const ACCEPTED: &str = "traild_ingest_accepted_events";
+const DUPLICATES: &str = "traild_ingest_duplicate_events";
+const REJECTED: &str = "traild_ingest_rejected_events";
+
+/// Every metric.
+pub const METRICS: &[Row] = &[
+    live(REQUESTS, "requests by route, method and status"),
+    live(REQUEST_SECONDS, "time until the head of the answer, by route"),
+    live(INFLIGHT, "requests whose answer has not started"),
+    live(CONNECTIONS, "open connections"),
+    live(AUTH_FAILURES, "requests without a key that may do what they ask"),
+    live(BODY_BYTES, "bytes of event bodies as sent"),
+    live(ACCEPTED, "events stored over HTTP"),
+    live(DUPLICATES, "events sent over HTTP that were stored already"),
+    live(REJECTED, "events sent over HTTP that cannot be stored"),
+    gauge("traild_ingest_reserved_bytes", "bytes of bodies in memory", |s| s.body_bytes as f64),
+    gauge("traild_log_writable", "1 while events are taken", |s| f64::from(u8::from(s.health.writable))),
+    gauge("traild_log_problems", "what needs an operator", |s| s.health.problems.len() as f64),
+    gauge("traild_log_events", "events that can be queried", |s| s.stats.events as f64),
+    gauge("traild_log_event_bytes", "bytes of their text", |s| s.stats.event_bytes as f64),
+    gauge("traild_log_last_sequence", "last durable sequence", |s| s.stats.last_sequence.map_or(0.0, |q| q.0 as f64)),
+    gauge("traild_log_segments", "segments", |s| s.stats.segments as f64),
+    gauge("traild_log_segment_bytes", "bytes of segment files", |s| s.stats.segment_bytes as f64),
+    gauge("traild_log_journal_bytes", "bytes of journal files", |s| s.stats.journal_bytes as f64),
+    gauge("traild_log_head_events", "events in no segment yet", |s| s.stats.head_events as f64),
+    gauge("traild_log_head_bytes", "memory of the heads", |s| s.stats.head_bytes as f64),
+    counter("traild_log_appended_events", "events appended", |s| s.stats.appended_events as f64),
+    counter("traild_log_appended_bytes", "bytes of events appended", |s| s.stats.appended_bytes as f64),
+    counter("traild_log_duplicate_events", "exact copies that were not stored again", |s| s.stats.duplicate_events as f64),
+    counter("traild_log_commits", "groups of batches that were synced together", |s| s.stats.commits as f64),
+    counter("traild_log_flushes", "segments flushed", |s| s.stats.flushes as f64),
+    counter("traild_log_compacted_segments", "segments merged away", |s| s.stats.compacted_segments as f64),
+    counter("traild_log_expired_segments", "segments dropped by retention", |s| s.stats.expired_segments as f64),
+    counter("traild_log_quarantined", "damaged parts set aside", |s| s.stats.quarantined as f64),
+    gauge("process_resident_memory_bytes", "resident memory", |s| s.process.resident_bytes),
+    counter("process_cpu_seconds", "processor time", |s| s.process.cpu_seconds),
+];
+
+type Labels<const N: usize> = [(&'static str, Cow<'static, str>); N];
+
+/// The counters of the server. Clones count together.
+#[derive(Debug, Clone)]
+pub struct Metrics {
+    registry: Arc<Registry>,
+    requests: Family<Labels<3>, Counter>,
+    seconds: Family<Labels<1>, Histogram, fn() -> Histogram>,
+    inflight: Gauge,
+    connections: Gauge,
+    auth_failures: Counter,
+    body_bytes: Counter,
+    accepted: Counter,
+    duplicates: Counter,
+    rejected: Counter,
+}
+
+impl Default for Metrics {
+    fn default() -> Metrics {
+        Metrics::new()
+    }
+}
+
+fn latency() -> Histogram {
+    Histogram::new([0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0])
+}
+
+/// Counts something for as long as it is held.
+#[derive(Debug)]
+pub struct Held(Gauge);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+impl Metrics {
+    /// All counters at zero.
+    #[must_use]
+    pub fn new() -> Metrics {
+        let mut metrics = Metrics {
+            registry: Arc::default(),
+            requests: Family::default(),
+            seconds: Family::new_with_constructor(latency),
+            inflight: Gauge::default(),
+            connections: Gauge::default(),
+            auth_failures: Counter::default(),
+            body_bytes: Counter::default(),
+            accepted: Counter::default(),
+            duplicates: Counter::default(),
+            rejected: Counter::default(),
+        };
+        let mut registry = Registry::default();
+        registry.register(REQUESTS, help(REQUESTS), metrics.requests.clone());
+        registry.register(REQUEST_SECONDS, help(REQUEST_SECONDS), metrics.seconds.clone());
+        registry.register(INFLIGHT, help(INFLIGHT), metrics.inflight.clone());
+        registry.register(CONNECTIONS, help(CONNECTIONS), metrics.connections.clone());
+        registry.register(AUTH_FAILURES, help(AUTH_FAILURES), metrics.auth_failures.clone());
+        registry.register(BODY_BYTES, help(BODY_BYTES), metrics.body_bytes.clone());
+        registry.register(ACCEPTED, help(ACCEPTED), metrics.accepted.clone());
+        registry.register(DUPLICATES, help(DUPLICATES), metrics.duplicates.clone());
+        registry.register(REJECTED, help(REJECTED), metrics.rejected.clone());
+        metrics.registry = Arc::new(registry);
+        metrics
+    }
+
+    /// A request was answered. `route` is a path of the route table, so that the number of series is bounded.
+    pub fn request(&self, route: &'static str, method: &'static str, status: u16, elapsed: Duration) {
+        let labels = [("route", route.into()), ("method", method.into()), ("status", status.to_string().into())];
+        self.requests.get_or_create(&labels).inc();
+        self.seconds.get_or_create(&[("route", route.into())]).observe(elapsed.as_secs_f64());
+    }
+
+    /// A request is on its way.
+    #[must_use]
+    pub fn inflight(&self) -> Held {
+        self.inflight.inc();
+        Held(self.inflight.clone())
+    }
+
+    /// A connection is open.
+    #[must_use]
+    pub fn connection(&self) -> Held {
+        self.connections.inc();
+        Held(self.connections.clone())
+    }
+
+    /// A request had no key that may do what it asked.
+    pub fn auth_failure(&self) {
+        self.auth_failures.inc();
+    }
+
+    /// A body of events came, so long as it was sent.
+    pub fn body_bytes(&self, bytes: u64) {
+        self.body_bytes.inc_by(bytes);
+    }
+
+    /// Events were stored, known or refused.
+    pub fn appended(&self, receipt: &Receipt, rejected: u64) {
+        self.accepted.inc_by(receipt.accepted);
+        self.duplicates.inc_by(receipt.duplicates);
+        self.rejected.inc_by(rejected);
+    }
+
+    /// All metrics as text.
+    #[must_use]
+    pub fn render(&self, stats: &Stats, health: &Health, body_bytes: u64) -> String {
+        let snapshot = Snapshot { stats, health, body_bytes, process: Process::read() };
+        let mut read = Registry::default();
+        for row in METRICS {
+            match row.source {
+                Source::Live => {}
+                Source::Counter(value) => read.register(row.name, row.help, ConstCounter::new(value(&snapshot))),
+                Source::Gauge(value) => read.register(row.name, row.help, ConstGauge::new(value(&snapshot))),
+            }
+        }
+        let mut text = String::new();
+        // Writing to a String cannot fail.
+        let _ = encode_registry(&mut text, &self.registry)
+            .and_then(|()| encode_registry(&mut text, &read))
+            .and_then(|()| encode_eof(&mut text));
+        text
+    }
+}
+
+fn help(name: &str) -> &'static str {
+    METRICS.iter().find(|row| row.name == name).map_or("", |row| row.help)
+}
+
+/// What the system knows about this process; zero where it does not tell.
+#[derive(Debug, Clone, Copy, Default)]
+struct Process {
+    resident_bytes: f64,
+    cpu_seconds: f64,
+}
+
+impl Process {
+    fn read() -> Process {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+        Process { resident_bytes: resident_bytes(&status).unwrap_or(0.0), cpu_seconds: cpu_seconds(&stat).unwrap_or(0.0) }
+    }
+}
+
+fn resident_bytes(status: &str) -> Option<f64> {
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    line.split_whitespace().next()?.parse::<f64>().ok().map(|kib| kib * 1_024.0)
+}
+
+/// User and system time are the 12th and 13th field after the name in brackets, in hundredths of a second on Linux.
+fn cpu_seconds(stat: &str) -> Option<f64> {
+    let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
+    let ticks = fields.next()?.parse::<f64>().ok()? + fields.next()?.parse::<f64>().ok()?;
+    Some(ticks / 100.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use trail_engine::id::Sequence;
+
+    use super::*;
+
+    #[test]
+    fn every_row_is_rendered_and_counts() {
+        let metrics = Metrics::new();
+        metrics.request("/v1/count", "GET", 200, Duration::from_millis(3));
+        let receipt = Receipt { accepted: 5, duplicates: 1, first_sequence: Some(Sequence(1)), last_sequence: Some(Sequence(5)) };
+        metrics.appended(&receipt, 2);
+        let stats = Stats { events: 42, commits: 7, ..Stats::default() };
+        let text = metrics.render(&stats, &Health { writable: true, problems: Vec::new() }, 9);
+        for row in METRICS {
+            assert!(text.contains(&format!("# HELP {} {}", row.name, row.help)), "{} is missing", row.name);
+        }
+        for line in [
+            "traild_http_requests_total{route=\"/v1/count\",method=\"GET\",status=\"200\"} 1",
+            "traild_ingest_accepted_events_total 5",
+            "traild_ingest_rejected_events_total 2",
+            "traild_log_writable 1",
+            "traild_log_events 42",
+            "traild_log_commits_total 7",
+        ] {
+            assert!(text.contains(line), "`{line}` is not in {text}");
+        }
+        assert!(text.ends_with("# EOF\n"));
+    }
+
+    #[test]
+    fn what_is_held_is_given_back() {
+        let metrics = Metrics::new();
+        let held = metrics.inflight();
+        assert_eq!(metrics.inflight.get(), 1);
+        drop(held);
+        assert_eq!(metrics.inflight.get(), 0);
+    }
+
+    #[test]
+    fn reads_what_linux_writes() {
+        assert_eq!(resident_bytes("Name:\tx\nVmRSS:\t  2048 kB\n"), Some(2_097_152.0));
+        assert_eq!(cpu_seconds("7 (a) b) S 1 2 3 4 5 6 7 8 9 10 150 50 0 0"), Some(2.0));
+        assert_eq!(cpu_seconds("nonsense"), None);
+    }
+}

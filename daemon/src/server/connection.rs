@@ -1,0 +1,219 @@
+//! [`Timed`]: a connection that ends when its client is silent for too long.
+//!
+//! Problem: hyper's only timer is for the headers, and it also runs between requests. A connection needs four: for the headers from
+//! their first byte, for silence between requests, for a client that does not take its answer, and none while a handler works (the
+//! body has its own, in `api::body`). Mechanism: reads and writes that make no progress check a deadline, which depends on what the
+//! connection is doing. Limits: a client that takes one byte in every `write_timeout` is not slow enough.
+
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Instant, Sleep, sleep};
+
+/// How long a client may be silent.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Patience {
+    pub(super) header: Duration,
+    pub(super) idle: Duration,
+    pub(super) write: Duration,
+}
+
+/// How many requests of a connection are being answered.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Working(Arc<AtomicUsize>);
+
+impl Working {
+    /// A request is being answered until this is dropped.
+    pub(super) fn begin(&self) -> WorkingGuard {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        WorkingGuard(self.0.clone())
+    }
+}
+
+pub(super) struct WorkingGuard(Arc<AtomicUsize>);
+
+impl Drop for WorkingGuard {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// A stream with deadlines.
+#[derive(Debug)]
+pub(super) struct Timed<S> {
+    stream: S,
+    patience: Patience,
+    working: Working,
+    /// When the first byte of the headers came; a new connection owes its first headers from the start.
+    headers_since: Option<Instant>,
+    progress: Instant,
+    write_since: Option<Instant>,
+    read_timer: Pin<Box<Sleep>>,
+    write_timer: Pin<Box<Sleep>>,
+}
+
+impl<S> Timed<S> {
+    pub(super) fn new(stream: S, patience: Patience, working: Working) -> Timed<S> {
+        let now = Instant::now();
+        Timed {
+            stream,
+            patience,
+            working,
+            headers_since: Some(now),
+            progress: now,
+            write_since: None,
+            read_timer: Box::pin(sleep(patience.header)),
+            write_timer: Box::pin(sleep(patience.write)),
+        }
+    }
+
+    fn is_working(&self) -> bool {
+        self.working.0.load(Ordering::Relaxed) > 0
+    }
+
+    fn wait_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.is_working() {
+            self.headers_since = None;
+            self.progress = Instant::now();
+            return Poll::Pending;
+        }
+        let deadline = match self.headers_since {
+            Some(since) => since + self.patience.header,
+            None => self.progress + self.patience.idle,
+        };
+        expire(&mut self.read_timer, deadline, cx)
+    }
+
+    fn wait_write<T>(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
+        let since = *self.write_since.get_or_insert_with(Instant::now);
+        match expire(&mut self.write_timer, since + self.patience.write, cx) {
+            Poll::Ready(result) => Poll::Ready(result.and(Err(io::ErrorKind::TimedOut.into()))),
+            Poll::Pending => Poll::Pending,
+        }
+    }
+
+    fn moved(&mut self) {
+        self.progress = Instant::now();
+        self.write_since = None;
+    }
+}
+
+fn expire(timer: &mut Pin<Box<Sleep>>, deadline: Instant, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    if timer.deadline() != deadline {
+        timer.as_mut().reset(deadline);
+    }
+    timer.as_mut().poll(cx).map(|()| Err(io::Error::new(io::ErrorKind::TimedOut, "the client was silent for too long")))
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Timed<S> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        match Pin::new(&mut self.stream).poll_read(cx, buffer) {
+            Poll::Ready(result) => {
+                if buffer.filled().len() > before {
+                    let now = Instant::now();
+                    self.progress = now;
+                    self.headers_since = if self.is_working() { None } else { self.headers_since.or(Some(now)) };
+                }
+                Poll::Ready(result)
+            }
+            Poll::Pending => self.wait_read(cx),
+        }
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Timed<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        match Pin::new(&mut self.stream).poll_write(cx, bytes) {
+            Poll::Ready(result) => {
+                // What is being answered was asked: the headers are complete.
+                self.headers_since = None;
+                self.moved();
+                Poll::Ready(result)
+            }
+            Poll::Pending => self.wait_write(cx),
+        }
+    }
+
+    fn poll_write_vectored(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        match Pin::new(&mut self.stream).poll_write_vectored(cx, bytes) {
+            Poll::Ready(result) => {
+                self.headers_since = None;
+                self.moved();
+                Poll::Ready(result)
+            }
+            Poll::Pending => self.wait_write(cx),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+
+    use super::*;
+
+    const PATIENCE: Patience = Patience { header: Duration::from_secs(10), idle: Duration::from_secs(75), write: Duration::from_secs(30) };
+
+    async fn seconds_to_end(timed: &mut Timed<tokio::io::DuplexStream>) -> u64 {
+        let start = Instant::now();
+        let error = timed.read_u8().await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        start.elapsed().as_secs()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn headers_must_come_soon_and_silence_may_last() {
+        let (mut client, server) = duplex(1_024);
+        let working = Working::default();
+        let mut timed = Timed::new(server, PATIENCE, working.clone());
+        client.write_all(b"G").await.unwrap();
+        timed.read_u8().await.unwrap();
+        assert_eq!(seconds_to_end(&mut timed).await, 10);
+
+        let (mut client, server) = duplex(1_024);
+        let mut timed = Timed::new(server, PATIENCE, working);
+        client.write_all(b"G").await.unwrap();
+        timed.read_u8().await.unwrap();
+        timed.write_all(b"answer").await.unwrap();
+        assert_eq!(seconds_to_end(&mut timed).await, 75);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_working_handler_is_not_hurried() {
+        let (_client, server) = duplex(1_024);
+        let working = Working::default();
+        let mut timed = Timed::new(server, PATIENCE, working.clone());
+        let held = working.begin();
+        assert!(tokio::time::timeout(Duration::from_secs(500), timed.read_u8()).await.is_err());
+        drop(held);
+        assert_eq!(seconds_to_end(&mut timed).await, 75);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_takes_nothing_ends() {
+        let (_client, server) = duplex(4);
+        let mut timed = Timed::new(server, PATIENCE, Working::default());
+        let start = Instant::now();
+        assert_eq!(timed.write_all(b"more than four").await.unwrap_err().kind(), io::ErrorKind::TimedOut);
+        assert_eq!(start.elapsed().as_secs(), 30);
+    }
+}

@@ -1,0 +1,43 @@
+//! The layer around each route: its name for the metrics, and the scope it needs.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+
+use crate::api::route::Access;
+use crate::metrics::Metrics;
+use crate::server::auth::Auth;
+
+/// Where a request came from; put there by the connection.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Peer(pub(super) SocketAddr);
+
+/// The path of the route that answered; an extension of the response.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Answered(pub(super) &'static str);
+
+/// What the layer of one route knows.
+#[derive(Debug, Clone)]
+pub(super) struct Gate {
+    pub(super) path: &'static str,
+    pub(super) access: Access,
+    pub(super) auth: Arc<Auth>,
+    pub(super) metrics: Metrics,
+}
+
+pub(super) async fn check(State(gate): State<Gate>, request: Request, next: Next) -> Response {
+    // A request without a peer can come from a test only; it shares one bucket of failures.
+    let peer = request.extensions().get::<Peer>().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0.ip());
+    let mut response = match gate.auth.check(gate.access, request.headers(), peer) {
+        Ok(()) => next.run(request).await,
+        Err(refusal) => {
+            gate.metrics.auth_failure();
+            refusal.into_response()
+        }
+    };
+    response.extensions_mut().insert(Answered(gate.path));
+    response
+}

@@ -1,0 +1,224 @@
+//! [`Server`]: binds, opens the log, accepts connections, drains, closes the log.
+//!
+//! The port is bound before the log is opened, so that a second server fails before it touches anything. At the signal to stop the port
+//! is closed, endless answers end, open requests get `drain_timeout`, then the log is closed: what was acknowledged is durable anyway,
+//! closing makes the next start fast.
+
+use std::fmt;
+use std::future::Future;
+use std::io::{self, Write as _};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use bytes::Bytes;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+use tower::ServiceExt;
+use trail_engine::error::Error;
+
+use crate::api::context::Context;
+use crate::api::{native, openapi};
+use crate::backend::Backend;
+use crate::config::Config;
+use crate::metrics::Metrics;
+use crate::server::auth::Auth;
+use crate::server::connection::{Patience, Timed, Working};
+use crate::server::gate::Peer;
+use crate::server::observe::Observer;
+use crate::server::router::{RouteHead, router};
+
+/// What hyper may hold of a connection at least: enough for a body to be read in large pieces.
+const BUFFER_BYTES_MIN: usize = 64 << 10;
+const ACCEPT_PAUSE_MIN: Duration = Duration::from_millis(10);
+const ACCEPT_PAUSE_MAX: Duration = Duration::from_secs(1);
+
+/// Why the server could not run.
+#[derive(Debug)]
+pub enum ServeError {
+    /// The settings do not make sense; one sentence a problem.
+    Config(Vec<String>),
+    /// The address cannot be listened on.
+    Bind(SocketAddr, io::Error),
+    /// The log cannot be opened.
+    Open(Error),
+    /// The log could not be closed well; what was acknowledged is durable nevertheless.
+    Close(Error),
+}
+
+impl fmt::Display for ServeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ServeError::Config(problems) => write!(f, "the configuration is wrong: {}", problems.join("; ")),
+            ServeError::Bind(address, e) => write!(f, "cannot listen on {address}: {e}"),
+            ServeError::Open(e) => write!(f, "cannot open the log: {e}"),
+            ServeError::Close(e) => write!(f, "cannot close the log: {e}"),
+        }
+    }
+}
+
+impl std::error::Error for ServeError {}
+
+/// Runs a server until `shutdown` is ready: opens the log, prints `listening on http://ADDR` to stdout, serves, drains, closes the log.
+///
+/// Must be called in a tokio runtime with time and I/O enabled.
+///
+/// # Errors
+/// See [`ServeError`].
+pub async fn serve(config: Config, shutdown: impl Future<Output = ()>) -> Result<(), ServeError> {
+    let server = Server::open(config).await?;
+    announce(server.address());
+    server.run(shutdown).await
+}
+
+fn announce(address: SocketAddr) {
+    let mut out = io::stdout().lock();
+    // Whoever closed our stdout does not want the line.
+    let _ = writeln!(out, "listening on http://{address}").and_then(|()| out.flush());
+}
+
+/// A server whose port is bound and whose log is open.
+#[derive(Debug)]
+pub struct Server {
+    listener: TcpListener,
+    address: SocketAddr,
+    router: Router,
+    context: Arc<Context>,
+    stop: watch::Sender<bool>,
+}
+
+impl Server {
+    /// Checks the settings, binds the port and opens the log.
+    ///
+    /// # Errors
+    /// See [`ServeError`].
+    pub async fn open(config: Config) -> Result<Server, ServeError> {
+        let problems = config.problems();
+        if !problems.is_empty() {
+            return Err(ServeError::Config(problems));
+        }
+        let options = config.engine_options().map_err(ServeError::Open)?;
+        let unbound = |e| ServeError::Bind(config.listen, e);
+        let listener = TcpListener::bind(config.listen).await.map_err(unbound)?;
+        let address = listener.local_addr().map_err(unbound)?;
+        let backend = Backend::open(config.data_dir.clone(), options, &config).await.map_err(ServeError::Open)?;
+        let (stop, stopping) = watch::channel(false);
+        let routes = native::routes();
+        let openapi = Bytes::from(openapi::document(&routes).to_string());
+        let context = Arc::new(Context { backend, config: Arc::new(config), metrics: Metrics::new(), openapi, stopping });
+        let config = &context.config;
+        let auth = Arc::new(Auth::new(&config.keys, config.auth_failures_per_minute));
+        let observer = Observer::new(context.metrics.clone(), config.header_bytes_max, !auth.has_keys());
+        let rows = routes.into_iter().map(|route| (RouteHead::of(&route), route.handler)).collect();
+        let router = router(rows, context.clone(), &auth, &context.metrics, observer);
+        Ok(Server { listener, address, router, context, stop })
+    }
+
+    /// Where it listens; the real port when the settings say 0.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves until `shutdown` is ready, then drains and closes the log.
+    ///
+    /// # Errors
+    /// [`ServeError::Close`].
+    pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), ServeError> {
+        let Server { listener, address, router, context, stop } = self;
+        tracing::info!(%address, data_dir = %context.config.data_dir.display(), "listening");
+        let graceful = GracefulShutdown::new();
+        let mut connections = JoinSet::new();
+        tokio::select! {
+            () = accept_all(&listener, &router, &context, &graceful, &mut connections) => {}
+            () = shutdown => {}
+        }
+        drop(listener);
+        tracing::info!(connections = connections.len(), "stopping");
+        stop.send_replace(true);
+        if timeout(context.config.drain_timeout, graceful.shutdown()).await.is_err() {
+            tracing::warn!("some requests did not end in time");
+        }
+        connections.shutdown().await;
+        context.backend.close().await.map_err(ServeError::Close)
+    }
+}
+
+/// Accepts for ever. Without free file descriptors it waits for some instead of spinning.
+async fn accept_all(
+    listener: &TcpListener,
+    router: &Router,
+    context: &Arc<Context>,
+    graceful: &GracefulShutdown,
+    connections: &mut JoinSet<()>,
+) {
+    let places = Arc::new(Semaphore::new(context.config.connections_max));
+    let mut pause = ACCEPT_PAUSE_MIN;
+    loop {
+        while connections.try_join_next().is_some() {}
+        // Further clients wait in the kernel's queue.
+        let Ok(place) = places.clone().acquire_owned().await else { return };
+        match listener.accept().await {
+            Ok((stream, peer)) => {
+                pause = ACCEPT_PAUSE_MIN;
+                connections.spawn(connection(stream, peer, router.clone(), context.clone(), graceful.watcher(), place));
+            }
+            Err(e) if is_of_client(&e) => {}
+            Err(e) => {
+                tracing::warn!(error = %e, "cannot accept a connection");
+                sleep(pause).await;
+                pause = (pause * 2).min(ACCEPT_PAUSE_MAX);
+            }
+        }
+    }
+}
+
+/// The client went away before it was accepted.
+fn is_of_client(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionRefused)
+}
+
+async fn connection(
+    stream: TcpStream,
+    peer: SocketAddr,
+    router: Router,
+    context: Arc<Context>,
+    watcher: Watcher,
+    _place: OwnedSemaphorePermit,
+) {
+    let _held = context.metrics.connection();
+    if let Err(e) = stream.set_nodelay(true) {
+        tracing::debug!(%peer, error = %e, "cannot set TCP_NODELAY");
+    }
+    let config = &context.config;
+    let patience = Patience { header: config.header_timeout, idle: config.idle_timeout, write: config.write_timeout };
+    let working = Working::default();
+    let stream = Timed::new(stream, patience, working.clone());
+    let service = service_fn(move |request: hyper::Request<Incoming>| {
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(Peer(peer));
+        let guard = working.begin();
+        let answer = router.clone().oneshot(request);
+        async move {
+            let _guard = guard;
+            answer.await
+        }
+    });
+    let buffer = usize::try_from(config.header_bytes_max).unwrap_or(BUFFER_BYTES_MIN).saturating_mul(2).max(BUFFER_BYTES_MIN);
+    let mut builder = http1::Builder::new();
+    // hyper's own timer also runs between requests, so that it can only be the last line behind `Timed`.
+    builder.timer(TokioTimer::new()).header_read_timeout(config.header_timeout.saturating_add(config.idle_timeout)).max_buf_size(buffer);
+    let serving = watcher.watch(builder.serve_connection(TokioIo::new(stream), service));
+    if let Err(e) = serving.await {
+        tracing::debug!(%peer, error = %e, "a connection ended early");
+    }
+}

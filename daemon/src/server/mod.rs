@@ -1,0 +1,17 @@
+//! The HTTP server: connections and their limits, who may do what, and the way to stop.
+//!
+//! [`Server`] binds and opens the log, [`serve`] does all of it. Every request goes through `observe` (id, metrics, access log, shape
+//! of errors, guard against foreign web pages) and then, once its route is known, through `gate` (keys and scopes).
+
+mod auth;
+mod connection;
+mod failures;
+mod gate;
+mod listen;
+mod logs;
+mod observe;
+mod origin;
+mod router;
+
+pub use listen::{ServeError, Server, serve};
+pub use logs::init as init_logs;

@@ -1,0 +1,132 @@
+//! The outermost layer: request id, size of the headers, foreign pages, shape of errors, metrics, access log.
+//!
+//! The access log has method, path and status, never the query or a header: both may hold what is none of a log's business.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use tokio::time::Instant;
+
+use crate::api::refusal::Refusal;
+use crate::metrics::Metrics;
+use crate::server::gate::Answered;
+use crate::server::origin;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// What the layer knows.
+#[derive(Debug)]
+pub(super) struct Observer {
+    metrics: Metrics,
+    header_bytes_max: u64,
+    guard_origin: bool,
+    /// Tells the ids of this process from those of the one before.
+    start: u32,
+    requests: AtomicU64,
+}
+
+impl Observer {
+    pub(super) fn new(metrics: Metrics, header_bytes_max: u64, guard_origin: bool) -> Observer {
+        let mut start = [0_u8; 4];
+        // Ids need to differ, not to be secret: without randomness they still count.
+        let _ = getrandom::fill(&mut start);
+        Observer { metrics, header_bytes_max, guard_origin, start: u32::from_be_bytes(start), requests: AtomicU64::new(0) }
+    }
+
+    /// The client's id when it has a plain one, else one of our own.
+    fn request_id(&self, headers: &HeaderMap) -> String {
+        let given = headers.get(REQUEST_ID).and_then(|v| v.to_str().ok());
+        let plain = |id: &&str| (1..=64).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
+        match given.filter(plain) {
+            Some(id) => id.to_owned(),
+            None => format!("{:08x}-{:08x}", self.start, self.requests.fetch_add(1, Ordering::Relaxed)),
+        }
+    }
+
+    fn admit(&self, request: &Request) -> Result<(), Refusal> {
+        let headers: usize = request.headers().iter().map(|(n, v)| n.as_str().len() + v.len() + 4).sum();
+        let line = request.uri().path_and_query().map_or(0, |p| p.as_str().len());
+        if (headers + line) as u64 > self.header_bytes_max {
+            let message = format!("the headers are longer than {} bytes; long queries go to `POST /v1/search`", self.header_bytes_max);
+            return Err(Refusal::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "headers_too_large", message));
+        }
+        if self.guard_origin { origin::check(request.headers()) } else { Ok(()) }
+    }
+}
+
+pub(super) async fn observe(State(observer): State<Arc<Observer>>, request: Request, next: Next) -> Response {
+    let start = Instant::now();
+    let held = observer.metrics.inflight();
+    let id = observer.request_id(request.headers());
+    let method = request.method().clone();
+    let path = request.uri().path().to_owned();
+    let mut response = match observer.admit(&request) {
+        Ok(()) => next.run(request).await,
+        Err(refusal) => refusal.into_response(),
+    };
+    drop(held);
+    let route = response.extensions().get::<Answered>().map_or("unmatched", |answered| answered.0);
+    let status = response.status().as_u16();
+    if let Some(refusal) = response.extensions_mut().remove::<Refusal>() {
+        if let Some(internal) = refusal.internal() {
+            tracing::error!(request_id = id, status, error = internal, "a request failed");
+        }
+        *response.body_mut() = Body::from(refusal.render(&id));
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    }
+    dress(response.headers_mut(), &id);
+    observer.metrics.request(route, method_name(&method), status, start.elapsed());
+    tracing::debug!(target: "traild::access", request_id = id, %method, path, status, micros = start.elapsed().as_micros() as u64);
+    response
+}
+
+fn dress(headers: &mut HeaderMap, id: &str) {
+    if let Ok(value) = HeaderValue::from_str(id) {
+        headers.insert(REQUEST_ID, value);
+    }
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+}
+
+/// Only known names, so that a client cannot make series.
+fn method_name(method: &Method) -> &'static str {
+    match method.as_str() {
+        "GET" => "GET",
+        "HEAD" => "HEAD",
+        "POST" => "POST",
+        "PUT" => "PUT",
+        "DELETE" => "DELETE",
+        "OPTIONS" => "OPTIONS",
+        _ => "other",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_the_clients_when_plain() {
+        let observer = Observer::new(Metrics::new(), 1_000, false);
+        let id = |text: &str| observer.request_id(&HeaderMap::from_iter([(REQUEST_ID, HeaderValue::from_str(text).unwrap())]));
+        assert_eq!(id("abc-1.2_Z"), "abc-1.2_Z");
+        for odd in ["", "a b", "<script>", &"x".repeat(65)] {
+            assert_ne!(id(odd), odd);
+        }
+        assert_ne!(observer.request_id(&HeaderMap::new()), observer.request_id(&HeaderMap::new()));
+    }
+
+    #[test]
+    fn long_headers_are_refused() {
+        let observer = Observer::new(Metrics::new(), 1_000, false);
+        let request = |length: usize| Request::builder().uri("/v1/count").header("x", "y".repeat(length)).body(Body::empty()).unwrap();
+        assert!(observer.admit(&request(900)).is_ok());
+        assert_eq!(observer.admit(&request(1_000)).unwrap_err().into_response().status(), 431);
+    }
+}

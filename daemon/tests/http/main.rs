@@ -1,0 +1,11 @@
+//! The native HTTP API over real sockets, against the library's own server on a free port.
+
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking; helpers of tests too")]
+
+mod auth;
+mod client;
+mod ingest;
+mod limits;
+mod reading;
+mod segments;
+mod server;
