@@ -1,0 +1,119 @@
+//! The whole way from files to a target that keeps everything in memory.
+
+use std::sync::Mutex;
+
+use super::*;
+use crate::cli::exit::Exit;
+use crate::cli::import::report::Rejected;
+use crate::cli::import::source::expand;
+
+#[derive(Debug, Default)]
+struct Kept {
+    events: Mutex<Vec<Vec<u8>>>,
+    finished: AtomicBool,
+}
+
+/// Keeps events; rejects those with `"bad"`, fails at those with `"fatal"`.
+struct Memory(Arc<Kept>);
+
+impl Target for Memory {
+    fn store(&self, batch: &Batch, _progress: &Progress) -> Result<Stored, Failure> {
+        let mut stored = Stored::default();
+        for index in 0..batch.len() {
+            let event = batch.event(index);
+            if memchr::memmem::find(event, b"fatal").is_some() {
+                return Err(Failure::new(Exit::Refused, "fatal"));
+            }
+            if memchr::memmem::find(event, b"\"bad\"").is_some() {
+                stored.rejected.push(Rejected { index, code: "bad".into(), message: "bad".into() });
+                continue;
+            }
+            stored.accepted += 1;
+            self.0.events.lock().unwrap().push(event.to_vec());
+        }
+        Ok(stored)
+    }
+
+    fn finish(&self, _progress: &Progress) -> Result<(), Failure> {
+        self.0.finished.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+/// Imports files with these contents; the kept events, the rejects file and the failure.
+fn import(files: &[&[u8]]) -> (Vec<String>, Vec<serde_json::Value>, Option<Failure>) {
+    let folder = tempfile::tempdir().unwrap();
+    let rejects = folder.path().join("rejects");
+    let input = folder.path().join("in");
+    std::fs::create_dir(&input).unwrap();
+    for (n, content) in files.iter().enumerate() {
+        std::fs::write(input.join(format!("{n:03}")), content).unwrap();
+    }
+    let kept = Arc::new(Kept::default());
+    let progress = Arc::new(Progress::new(None));
+    let report = Report::new(Some(&rejects)).unwrap();
+    let (mut report, failure) = run(&expand(&[input]).unwrap(), Box::new(Memory(kept.clone())), report, &progress).unwrap();
+    assert!(kept.finished.load(Ordering::Relaxed), "the target was left unfinished");
+    let exit = report.finish(&progress).unwrap();
+    let rejected: Vec<serde_json::Value> =
+        std::fs::read_to_string(&rejects).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(exit == Exit::Rejected, !rejected.is_empty());
+    let mut events: Vec<String> = kept.events.lock().unwrap().iter().map(|e| String::from_utf8(e.clone()).unwrap()).collect();
+    events.sort();
+    (events, rejected, failure)
+}
+
+#[test]
+fn every_event_of_many_batches_arrives_once() {
+    let lines: Vec<String> = (0..5_500).map(|n| format!("{{\"n\":\"{n:05}\"}}")).collect();
+    let packed = zstd::encode_all(lines[3_000..].join("\n").as_bytes(), 1).unwrap();
+    let (events, rejected, failure) = import(&[format!("[{}]", lines[..3_000].join(",\n")).as_bytes(), &packed, b"", b"[]"]);
+    assert_eq!(failure, None);
+    assert!(rejected.is_empty(), "{} rejected, the first {:?}", rejected.len(), rejected.first());
+    let written: Vec<String> = (0..5_500).map(|n| format!("{{\"n\":\"{n:05}\"}}")).collect();
+    assert_eq!(events, written);
+}
+
+#[test]
+fn rejects_have_their_places() {
+    let text = b"{\"ok\":1}\n{\"a\":}\nnull\n[7]\n{\"bad\":1}\n{\"u\":\"\xff\"}\n{\"ok\":2}\n".as_slice();
+    let (events, rejected, failure) = import(&[text, b"\x7fELF\0\0\0\0", b"{\"ok\":3}"]);
+    assert_eq!(failure, None);
+    assert_eq!(events, ["{\"ok\":1}", "{\"ok\":2}", "{\"ok\":3}"]);
+    let mut places: Vec<(String, u64, String)> = rejected
+        .iter()
+        .map(|r| {
+            let file = r["file"].as_str().unwrap();
+            (file[file.len() - 3..].to_owned(), r["line"].as_u64().unwrap(), r["code"].as_str().unwrap().to_owned())
+        })
+        .collect();
+    places.sort();
+    let expected = [
+        ("000", 2, "invalid_json"),
+        ("000", 3, "invalid_json"),
+        ("000", 4, "not_an_object"),
+        ("000", 5, "bad"),
+        ("000", 6, "invalid_utf8"),
+        ("001", 1, "not_json"),
+    ];
+    assert_eq!(places, expected.map(|(file, line, code)| (file.to_owned(), line, code.to_owned())));
+}
+
+#[test]
+fn damage_in_one_file_leaves_the_others() {
+    let mut packed = zstd::encode_all(b"{\"a\":1}\n".repeat(100_000).as_slice(), 1).unwrap();
+    packed.truncate(packed.len() / 2);
+    let (events, rejected, failure) = import(&[&packed, b"{\"ok\":1}"]);
+    assert_eq!(failure, None);
+    assert!(events.contains(&"{\"ok\":1}".to_owned()));
+    assert_eq!(rejected.len(), 1, "{rejected:?}");
+    assert_eq!(rejected[0]["code"], "unreadable");
+}
+
+#[test]
+fn a_target_that_fails_ends_the_import() {
+    let text = format!("{}{{\"fatal\":1}}\n{}", "{\"a\":1}\n".repeat(3_000), "{\"b\":1}\n".repeat(300_000));
+    let (events, _, failure) = import(&[text.as_bytes()]);
+    assert_eq!(failure.unwrap().message, "fatal");
+    assert!(events.len() < 20_000, "{} events were stored after the failure", events.len());
+}

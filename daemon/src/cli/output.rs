@@ -1,0 +1,86 @@
+//! Where answers go: standard output, whose reader may leave at any time.
+
+use std::io::{self, IsTerminal, StdoutLock, Write};
+
+use super::exit::Failure;
+use super::text::printable_json;
+
+/// The width of a table where no terminal says otherwise.
+const PIPE_CELLS: usize = 160;
+
+/// How an answer is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// For people.
+    Table,
+    /// For programs: JSON, one value a line.
+    Json,
+}
+
+/// Standard output, buffered; a reader that leaves ends the command quietly.
+#[derive(Debug)]
+pub struct Output {
+    out: io::BufWriter<StdoutLock<'static>>,
+    /// Whether somebody looks at it.
+    pub terminal: bool,
+}
+
+impl Output {
+    /// Takes standard output.
+    #[must_use]
+    pub fn new() -> Output {
+        Output { out: io::BufWriter::with_capacity(64 << 10, io::stdout().lock()), terminal: io::stdout().is_terminal() }
+    }
+
+    /// Writes a line.
+    ///
+    /// # Errors
+    /// The quiet failure when nobody reads any more.
+    pub fn line(&mut self, text: &str) -> Result<(), Failure> {
+        self.write(text).and_then(|()| self.write("\n"))
+    }
+
+    /// Writes a JSON text as one line: verbatim into a pipe, harmless on a terminal.
+    ///
+    /// # Errors
+    /// As [`Output::line`].
+    pub fn json_line(&mut self, json: &str) -> Result<(), Failure> {
+        if self.terminal {
+            return self.line(&printable_json(json));
+        }
+        if json.contains(['\n', '\r']) {
+            // A line break in JSON is white space between tokens; one event must stay one line.
+            return self.line(&json.replace(['\n', '\r'], " "));
+        }
+        self.line(json)
+    }
+
+    /// Writes text as it is.
+    ///
+    /// # Errors
+    /// As [`Output::line`].
+    pub fn write(&mut self, text: &str) -> Result<(), Failure> {
+        self.out.write_all(text.as_bytes()).map_err(|e| Failure::output(&e))
+    }
+
+    /// Hands everything on.
+    ///
+    /// # Errors
+    /// As [`Output::line`].
+    pub fn flush(&mut self) -> Result<(), Failure> {
+        self.out.flush().map_err(|e| Failure::output(&e))
+    }
+}
+
+impl Default for Output {
+    fn default() -> Output {
+        Output::new()
+    }
+}
+
+/// How many cells a line of standard output may have.
+#[must_use]
+pub fn cells() -> usize {
+    let terminal = rustix::termios::tcgetwinsize(io::stdout()).ok().map(|size| usize::from(size.ws_col)).filter(|&n| n > 0);
+    terminal.unwrap_or(PIPE_CELLS)
+}

@@ -1,0 +1,68 @@
+//! [`Progress`]: a bar on the terminal for work that takes long. Without a terminal it draws nothing.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::text::{bytes, printable, thousands};
+
+/// How often the bar is drawn.
+const TICK: Duration = Duration::from_millis(120);
+
+/// A bar over bytes read, with a count of events. Can be used from several threads.
+#[derive(Debug)]
+pub struct Progress {
+    bar: ProgressBar,
+    bytes: AtomicU64,
+    events: AtomicU64,
+}
+
+impl Progress {
+    /// A bar that is full at `total` bytes; without a number nobody knows how much comes.
+    #[must_use]
+    pub fn new(total: Option<u64>) -> Progress {
+        let (bar, template) = match total {
+            Some(total) => (ProgressBar::new(total), "{bar:28} {percent:>3}%  {msg}  {eta} left  {prefix}"),
+            None => (ProgressBar::new_spinner(), "{spinner} {msg}  {elapsed}  {prefix}"),
+        };
+        // The templates are fixed; should one not parse, the default bar is shown.
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            bar.set_style(style.progress_chars("━╸ "));
+        }
+        bar.enable_steady_tick(TICK);
+        Progress { bar, bytes: AtomicU64::new(0), events: AtomicU64::new(0) }
+    }
+
+    /// So many bytes of input were read.
+    pub fn read(&self, count: u64) {
+        let read = self.bytes.fetch_add(count, Ordering::Relaxed).saturating_add(count);
+        self.bar.set_position(read);
+    }
+
+    /// So many events are stored.
+    pub fn stored(&self, count: u64) {
+        let events = self.events.fetch_add(count, Ordering::Relaxed).saturating_add(count);
+        let read = self.bytes.load(Ordering::Relaxed);
+        let seconds = self.bar.elapsed().as_secs_f64().max(0.001);
+        let rate = events as f64 / seconds;
+        self.bar.set_message(format!("{} events  {}/s  {}", thousands(events), thousands(rate as u64), bytes(read)));
+    }
+
+    /// What is being done, or waited for.
+    pub fn about(&self, text: &str) {
+        self.bar.set_prefix(printable(text));
+    }
+
+    /// Prints a line above the bar, on standard error.
+    pub fn say(&self, text: &str) {
+        self.bar.suspend(|| eprintln!("{text}"));
+    }
+
+    /// Takes the bar away and gives the time since it was made.
+    pub fn finish(&self) -> Duration {
+        let elapsed = self.bar.elapsed();
+        self.bar.finish_and_clear();
+        elapsed
+    }
+}

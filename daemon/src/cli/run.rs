@@ -1,0 +1,113 @@
+//! The command line as a whole: which commands there are, and how one of them ends the process.
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+use super::connection::ConnectionArgs;
+use super::exit::{self, Exit, Outcome};
+use super::import::command as import;
+use super::{completions, count, histogram, key, search, segments, selection, serve, stats, tail, terms};
+
+const ABOUT: &str =
+    "A self-hosted audit trail: takes operation records over HTTP, keeps them durable and indexed, answers questions about them.";
+
+const EXAMPLES: &str = "Examples:
+  traild serve                                        start a server on this machine
+  traild import events.ndjson                         bring events into it
+  traild search user:alice -error_code:*              ask it
+  traild terms event_name --from now-1d";
+
+/// The command line of `traild`.
+#[derive(Debug, Parser)]
+#[command(name = "traild", version, about = ABOUT, after_help = after(EXAMPLES), max_term_width = 110)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+
+    #[command(flatten)]
+    connection: ConnectionArgs,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    #[command(after_help = after(serve::EXAMPLES))]
+    Serve(serve::ServeArgs),
+    #[command(after_help = after(import::EXAMPLES))]
+    Import(import::ImportArgs),
+    #[command(after_help = after(search::EXAMPLES))]
+    Search(search::SearchArgs),
+    #[command(after_help = after(count::EXAMPLES))]
+    Count(count::CountArgs),
+    #[command(after_help = after(terms::EXAMPLES))]
+    Terms(terms::TermsArgs),
+    #[command(after_help = after(histogram::EXAMPLES))]
+    Histogram(histogram::HistogramArgs),
+    #[command(after_help = after(tail::EXAMPLES))]
+    Tail(tail::TailArgs),
+    #[command(after_help = after(segments::EXAMPLES))]
+    Segments(segments::SegmentsArgs),
+    #[command(after_help = after(stats::EXAMPLES))]
+    Stats(stats::StatsArgs),
+    #[command(after_help = after(key::EXAMPLES))]
+    Key(key::KeyArgs),
+    #[command(after_help = after(completions::EXAMPLES))]
+    Completions(completions::CompletionsArgs),
+}
+
+fn after(examples: &str) -> String {
+    format!("{examples}\n\n{}", exit::HELP)
+}
+
+impl Cli {
+    /// Reads a command line, the program's name first. Words such as `-error_code:*` belong to queries.
+    ///
+    /// # Errors
+    /// Clap's message for a wrong command line, or for `--help`.
+    pub fn read(args: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
+        Cli::try_parse_from(selection::shield(args, &Cli::command()))
+    }
+
+    fn run(&self) -> Outcome {
+        let connection = &self.connection;
+        match &self.command {
+            Command::Serve(args) => serve::serve(args),
+            Command::Import(args) => import::import(args, connection),
+            Command::Search(args) => search::search(args, connection),
+            Command::Count(args) => count::count(args, connection),
+            Command::Terms(args) => terms::terms(args, connection),
+            Command::Histogram(args) => histogram::histogram(args, connection),
+            Command::Tail(args) => tail::tail(args, connection),
+            Command::Segments(args) => segments::segments(args, connection),
+            Command::Stats(args) => stats::stats(args, connection),
+            Command::Key(args) => key::key(args),
+            Command::Completions(args) => completions::completions(args, &mut Cli::command()),
+        }
+    }
+}
+
+/// Reads the command line of the process and does what it says.
+#[must_use]
+pub fn run() -> ExitCode {
+    let cli = match Cli::read(std::env::args_os()) {
+        Ok(cli) => cli,
+        Err(error) => {
+            let wrong = error.use_stderr();
+            // A closed pipe is the only way in which printing fails; then nobody is there to be told.
+            drop(error.print());
+            return ExitCode::from(if wrong { Exit::Usage } else { Exit::Ok } as u8);
+        }
+    };
+    let exit = cli.run().unwrap_or_else(|failure| {
+        if !failure.message.is_empty() {
+            eprintln!("traild: {}", failure.message);
+        }
+        failure.exit
+    });
+    ExitCode::from(exit as u8)
+}
+
+#[cfg(test)]
+#[path = "run_tests.rs"]
+mod tests;

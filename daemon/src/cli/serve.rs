@@ -1,0 +1,97 @@
+//! `traild serve`: the daemon.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueHint};
+
+use super::exit::{Exit, Failure, Outcome};
+use crate::config::{Config, Overrides};
+use crate::server;
+
+/// Names in the environment that belong to the client half of the command line, not to the configuration.
+const CLIENT_NAMES: [&str; 5] = ["TRAILD_CONFIG", "TRAILD_URL", "TRAILD_KEY", "TRAILD_KEY_FILE", "TRAILD_CA_FILE"];
+
+/// Examples for the help text.
+pub const EXAMPLES: &str = "Examples:
+  traild serve                                              ./traild-data on 127.0.0.1:8700, nothing to configure
+  traild serve --data-dir /var/lib/traild --retention 90d
+  traild serve --config /etc/traild.toml --listen 0.0.0.0:8700
+  traild serve --data-dir /mnt/copy --read-only             look at a copy
+
+Every setting can also stand in the configuration file or in the environment (TRAILD_...). SIGTERM and Ctrl-C stop the
+server without losing an acknowledged event.";
+
+/// Runs the server.
+#[derive(Debug, Clone, Args)]
+pub struct ServeArgs {
+    /// The configuration file (TOML).
+    #[arg(long, env = "TRAILD_CONFIG", value_name = "FILE", value_hint = ValueHint::FilePath)]
+    config: Option<PathBuf>,
+
+    /// Where events are kept; ./traild-data by default.
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    data_dir: Option<PathBuf>,
+
+    /// Where requests are answered; 127.0.0.1:8700 by default.
+    #[arg(long, value_name = "ADDR")]
+    listen: Option<String>,
+
+    /// How long events are kept, such as 30d (the default).
+    #[arg(long, value_name = "TIME")]
+    retention: Option<String>,
+
+    /// Take no events, change nothing on disk.
+    #[arg(long)]
+    read_only: bool,
+
+    /// What is logged: off, error, warn, info, debug, trace.
+    #[arg(long, value_name = "LEVEL")]
+    log_level: Option<String>,
+
+    /// How it is logged: text or json.
+    #[arg(long, value_name = "FORMAT")]
+    log_format: Option<String>,
+}
+
+/// Runs the command until a signal stops it.
+///
+/// # Errors
+/// When the configuration is wrong, or the server cannot start or stop in order.
+pub fn serve(args: &ServeArgs) -> Outcome {
+    let config = load_config(args.config.as_deref(), &overrides(args))?;
+    server::init_logs(&config).map_err(Failure::usage)?;
+    let failed = |e: std::io::Error| Failure::usage(format!("cannot start: {e}"));
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("traild").build().map_err(failed)?;
+    runtime.block_on(async {
+        use tokio::signal::unix::{SignalKind, signal};
+        let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+        let shutdown = async move {
+            tokio::select! { _ = terminate.recv() => (), _ = interrupt.recv() => () }
+        };
+        server::serve(config, shutdown).await.map_err(|e| Failure::new(Exit::Refused, e.to_string()))
+    })?;
+    Ok(Exit::Ok)
+}
+
+/// The configuration from file, environment and flags.
+///
+/// # Errors
+/// With every problem that it has.
+pub fn load_config(file: Option<&Path>, overrides: &Overrides) -> Result<Config, Failure> {
+    // A variable that is not UTF-8 cannot be one of ours, and must not end the process.
+    let environment = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    let environment = environment.filter(|(name, _)| !CLIENT_NAMES.contains(&name.as_str()));
+    Config::load(file, environment, overrides).map_err(|e| Failure::usage(e.to_string()))
+}
+
+fn overrides(args: &ServeArgs) -> Overrides {
+    Overrides {
+        listen: args.listen.clone(),
+        data_dir: args.data_dir.clone(),
+        retention: args.retention.clone(),
+        read_only: args.read_only.then_some(true),
+        log_level: args.log_level.clone(),
+        log_format: args.log_format.clone(),
+    }
+}
