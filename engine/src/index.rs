@@ -154,7 +154,7 @@ impl Postings<'_> {
 
 /// What [`Index::for_each_term`] calls for every term.
 pub type TermVisitor<'a> = dyn FnMut(&str, Postings<'_>) -> Result<()> + 'a;
-/// What [`Index::for_each_value`] calls: a value and how many of the documents have it.
+/// What [`Index::for_each_value`] and [`Index::for_each_term_count`] call: a value and how many documents have it.
 pub type ValueVisitor<'a> = dyn FnMut(&str, u64) -> Result<()> + 'a;
 
 /// A part of the log that can be asked. Every method that reads blocks checks the budget.
@@ -185,6 +185,12 @@ pub trait Index: Send + Sync {
 
     /// Walks the terms of a keyword dimension that start with `prefix`, in byte order.
     fn for_each_term(&self, dimension: &str, prefix: &str, budget: &Budget, visit: &mut TermVisitor<'_>) -> Result<()>;
+
+    /// Walks the terms of a keyword dimension that start with `prefix` with the number of their documents, in byte order. An index that
+    /// knows the numbers without reading postings should say so here.
+    fn for_each_term_count(&self, dimension: &str, prefix: &str, budget: &Budget, visit: &mut ValueVisitor<'_>) -> Result<()> {
+        self.for_each_term(dimension, prefix, budget, &mut |term, postings| visit(term, postings.count()))
+    }
 
     /// Of the candidates, those that have a value at the path that matches. For [`Matcher::any`] a value beneath the path
     /// counts as well: an object or array that holds a value other than `null` exists.

@@ -71,7 +71,7 @@ pub const CURSOR_BYTES_MAX: usize = 512;
 pub const SEGMENT_DOCUMENTS_MAX: u32 = 1 << 28;
 
 /// Documents in a block. Larger blocks gain little (2,048: 79.9 bytes an event, 16,384: 76.0) and cost time at every fetch.
-pub const BLOCK_DOCUMENTS: usize = 1_024;
+pub const BLOCK_DOCUMENTS: usize = 2_048;
 
 /// The most bytes that one compressed chunk may unfold to: a block of the longest values.
 pub const CHUNK_BYTES_MAX: usize = BLOCK_DOCUMENTS * LEAF_BYTES_MAX;

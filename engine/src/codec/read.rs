@@ -66,6 +66,17 @@ impl<'a> Reader<'a> {
     /// A LEB128 varint of at most 64 bits.
     #[inline]
     pub(crate) fn varint(&mut self) -> Result<u64> {
+        // Most numbers have one byte.
+        match self.bytes.get(self.position) {
+            Some(byte) if *byte < 0x80 => {
+                self.position += 1;
+                Ok(u64::from(*byte))
+            }
+            _ => self.long_varint(),
+        }
+    }
+
+    fn long_varint(&mut self) -> Result<u64> {
         let mut value = 0u64;
         for shift in (0..64).step_by(7) {
             let byte = self.u8()?;

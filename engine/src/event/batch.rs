@@ -42,7 +42,12 @@ pub(crate) struct Term {
     /// Its text, in [`Batch::term_text`].
     pub(crate) start: u32,
     pub(crate) end: u32,
+    /// The leaf whose decoded value it is, as it is; [`NO_LEAF`] for a term that was made some other way.
+    pub(crate) leaf: u32,
 }
+
+/// In place of a leaf's number.
+pub(crate) const NO_LEAF: u32 = u32::MAX;
 
 impl Batch {
     /// How many events it has.
@@ -63,6 +68,22 @@ impl Batch {
         self.text.len()
     }
 
+    /// Forgets the events and keeps the buffers.
+    pub(crate) fn clear(&mut self) {
+        self.text.clear();
+        self.events.clear();
+        self.leaves.clear();
+        self.terms.clear();
+        self.term_text.clear();
+    }
+
+    /// The memory of the buffers, in bytes.
+    pub(crate) fn capacity_bytes(&self) -> usize {
+        let events = self.events.capacity() * size_of::<Prepared>();
+        let parts = self.leaves.capacity() * size_of::<Leaf>() + self.terms.capacity() * size_of::<Term>();
+        self.text.capacity() + self.term_text.capacity() + events + parts
+    }
+
     pub(crate) fn text_of(&self, event: &Prepared) -> &[u8] {
         self.text.get(event.text.start as usize..event.text.end as usize).unwrap_or_default()
     }
@@ -71,14 +92,13 @@ impl Batch {
         self.leaves.get(event.leaves.start as usize..event.leaves.end as usize).unwrap_or_default()
     }
 
-    pub(crate) fn terms_of(&self, event: &Prepared) -> impl Iterator<Item = (u16, &str)> {
-        let terms = self.terms.get(event.terms.start as usize..event.terms.end as usize).unwrap_or_default();
-        terms.iter().map(|term| (term.dimension, self.term(*term)))
+    pub(crate) fn terms_of(&self, event: &Prepared) -> &[Term] {
+        self.terms.get(event.terms.start as usize..event.terms.end as usize).unwrap_or_default()
     }
 
-    fn term(&self, term: Term) -> &str {
-        // Terms are pushed as whole strings, so the range is always text.
-        self.term_text.get(term.start as usize..term.end as usize).and_then(|t| std::str::from_utf8(t).ok()).unwrap_or_default()
+    /// The text of a term, which is UTF-8.
+    pub(crate) fn term(&self, term: &Term) -> &[u8] {
+        self.term_text.get(term.start as usize..term.end as usize).unwrap_or_default()
     }
 }
 

@@ -4,7 +4,7 @@
 //! it names the leaves to read. Keys are parsed only when a shape is new.
 
 use std::collections::HashMap;
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use super::batch::{Batch, Prepared, Rejection};
 use super::plan::TermPlan;
@@ -22,7 +22,13 @@ pub(crate) struct Extractor {
     schema: DimensionSchema,
     shapes: RwLock<Known>,
     whole: Arc<Shape>,
+    /// Batches whose buffers can be used again: memory that is touched for the first time costs more than the work done in it.
+    used: Mutex<Vec<Batch>>,
 }
+
+/// How many used batches are kept, and how large each may be.
+const USED_BATCHES_MAX: usize = 16;
+const USED_BATCH_BYTES_MAX: usize = 8 << 20;
 
 #[derive(Debug, Default)]
 struct Known {
@@ -32,7 +38,7 @@ struct Known {
 
 impl Extractor {
     pub(crate) fn new(schema: DimensionSchema) -> Extractor {
-        Extractor { schema, shapes: RwLock::default(), whole: Arc::new(Shape::whole()) }
+        Extractor { schema, shapes: RwLock::default(), whole: Arc::new(Shape::whole()), used: Mutex::default() }
     }
 
     pub(crate) fn schema(&self) -> &DimensionSchema {
@@ -44,7 +50,8 @@ impl Extractor {
     /// # Errors
     /// [`crate::ErrorKind::Invalid`] when there are more events or bytes than a batch may have.
     pub(crate) fn prepare<'a>(&self, events: &mut dyn Iterator<Item = &'a [u8]>) -> Result<(Batch, Vec<Rejection>)> {
-        let (mut batch, mut rejections, mut shape) = (Batch::default(), Vec::new(), Vec::new());
+        let used = self.used.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let (mut batch, mut rejections, mut shape) = (used.unwrap_or_default(), Vec::new(), Vec::new());
         for (index, text) in events.enumerate() {
             let text = trim(text);
             if index >= BATCH_EVENTS_MAX || batch.text.len() + text.len().min(EVENT_BYTES_MAX) > BATCH_BYTES_MAX {
@@ -58,13 +65,21 @@ impl Extractor {
         Ok((batch, rejections))
     }
 
+    /// Takes back a batch that is done with.
+    pub(crate) fn recycle(&self, mut batch: Batch) {
+        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        if used.len() < USED_BATCHES_MAX && batch.capacity_bytes() <= USED_BATCH_BYTES_MAX {
+            batch.clear();
+            used.push(batch);
+        }
+    }
+
     fn push(&self, text: &[u8], shape_text: &mut Vec<u8>, batch: &mut Batch) -> std::result::Result<(), (&'static str, String)> {
         if text.len() > EVENT_BYTES_MAX {
             return Err(("too_large", format!("the event has {} bytes; at most {EVENT_BYTES_MAX} are taken", text.len())));
         }
-        if let Err(error) = simdutf8::compat::from_utf8(text) {
-            return Err(("invalid_utf8", format!("the event is not UTF-8 at byte {}", error.valid_up_to())));
-        }
+        let utf8 = simdutf8::compat::from_utf8(text)
+            .map_err(|e| ("invalid_utf8", format!("the event is not UTF-8 at byte {}", e.valid_up_to())))?;
         shape_text.clear();
         let first_leaf = batch.leaves.len();
         if let Err((at, fault)) = scan(text, shape_text, &mut batch.leaves) {
@@ -75,8 +90,8 @@ impl Extractor {
         let keep_whole = leaves.len() > EVENT_LEAVES_MAX || leaves.iter().any(|l| (l.end - l.start) as usize > LEAF_BYTES_MAX);
         let (shape, known) = self.shape(shape_text, keep_whole);
         let first_term = batch.terms.len() as u32;
-        let time = terms::event_time(&shape.plan, text, leaves);
-        let id_hash = terms::collect(&shape.plan, text, leaves, &mut batch.terms, &mut batch.term_text);
+        let time = terms::event_time(&shape.plan, utf8, leaves);
+        let id_hash = terms::collect(&shape.plan, utf8, leaves, &mut batch.terms, &mut batch.term_text);
         let shape = if known { shape } else { self.keep_whole(text, first_leaf, &mut batch.leaves) };
         let start = batch.text.len() as u32;
         batch.text.extend_from_slice(text);
@@ -102,7 +117,7 @@ impl Extractor {
     fn shape(&self, text: &[u8], odd: bool) -> (Arc<Shape>, bool) {
         let hash = hash64(text);
         if !odd {
-            let known = self.shapes.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+            let known = self.shapes.read().unwrap_or_else(PoisonError::into_inner);
             if let Some(shape) = known.by_hash.get(&hash)
                 && *shape.text == *text
             {
@@ -121,7 +136,7 @@ impl Extractor {
     /// Keeps a shape for the next event. When there are too many, all are forgotten: drifting sources cannot fill the memory, and
     /// the shapes in use are back after one event each.
     fn remember(&self, shape: &Arc<Shape>) {
-        let mut known = self.shapes.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut known = self.shapes.write().unwrap_or_else(PoisonError::into_inner);
         if known.by_hash.len() >= SHAPES_MAX || known.bytes >= SHAPE_BYTES_MAX {
             *known = Known::default();
         }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::batch::Term;
+use super::batch::{NO_LEAF, Term};
 use super::plan::{DimensionPlan, SourcePlan, TermPlan};
 use super::scan::Leaf;
 use super::schema::{Pick, Take};
@@ -13,7 +13,7 @@ use crate::id::Timestamp;
 use crate::limits::{EVENT_TERMS_MAX, TERM_BYTES_MAX};
 
 /// The event's time: of the first leaf that can be read as one.
-pub(crate) fn event_time(plan: &TermPlan, text: &[u8], leaves: &[Leaf]) -> Option<Timestamp> {
+pub(crate) fn event_time(plan: &TermPlan, text: &str, leaves: &[Leaf]) -> Option<Timestamp> {
     plan.time_leaves.iter().filter_map(|i| leaf_value(*i, text, leaves)).find_map(|value| match value {
         Value::Text(text) => read_time(&text),
         Value::Literal(literal) => read_epoch(literal),
@@ -21,12 +21,12 @@ pub(crate) fn event_time(plan: &TermPlan, text: &[u8], leaves: &[Leaf]) -> Optio
 }
 
 /// Appends the event's terms; returns the hash of its id, if it has one.
-pub(crate) fn collect(plan: &TermPlan, text: &[u8], leaves: &[Leaf], terms: &mut Vec<Term>, term_text: &mut Vec<u8>) -> Option<u64> {
+pub(crate) fn collect(plan: &TermPlan, text: &str, leaves: &[Leaf], terms: &mut Vec<Term>, term_text: &mut Vec<u8>) -> Option<u64> {
     let mut out = Terms { first: terms.len(), terms, text: term_text };
     let id = plan.id_leaves.iter().filter_map(|i| id_value(leaf_value(*i, text, leaves)?)).next();
     let id_hash = id.as_ref().map(|id| hash64(id.as_bytes()));
     if let (Some(id), Some(dimension)) = (&id, plan.id_dimension) {
-        out.push(dimension, id);
+        out.push(dimension, id, NO_LEAF);
     }
     for dimension in &plan.dimensions {
         collect_dimension(dimension, text, leaves, &mut out);
@@ -34,14 +34,14 @@ pub(crate) fn collect(plan: &TermPlan, text: &[u8], leaves: &[Leaf], terms: &mut
     id_hash
 }
 
-fn collect_dimension(plan: &DimensionPlan, text: &[u8], leaves: &[Leaf], out: &mut Terms<'_>) {
+fn collect_dimension(plan: &DimensionPlan, text: &str, leaves: &[Leaf], out: &mut Terms<'_>) {
     for source in &plan.sources {
         let before = out.terms.len();
         for key in &source.keys {
-            out.push(plan.dimension, replaced(source, key));
+            out.push(plan.dimension, replaced(source, key), NO_LEAF);
         }
-        for value in source.leaves.iter().filter_map(|i| leaf_value(*i, text, leaves)) {
-            collect_value(source, plan.dimension, value.term(), out);
+        for (leaf, value) in source.leaves.iter().filter_map(|i| Some((*i, leaf_value(*i, text, leaves)?))) {
+            collect_value(source, plan.dimension, leaf, value.term(), out);
         }
         if plan.pick == Pick::First && out.terms.len() > before {
             return;
@@ -49,18 +49,19 @@ fn collect_dimension(plan: &DimensionPlan, text: &[u8], leaves: &[Leaf], out: &m
     }
 }
 
-fn collect_value(source: &SourcePlan, dimension: u16, value: &str, out: &mut Terms<'_>) {
+fn collect_value(source: &SourcePlan, dimension: u16, leaf: u32, value: &str, out: &mut Terms<'_>) {
     match &source.take {
-        Take::Value | Take::Keys => out.push(dimension, replaced(source, value)),
-        Take::Constant(term) => out.push(dimension, term),
+        Take::Value if source.replace.is_empty() => out.push(dimension, value, leaf),
+        Take::Value | Take::Keys => out.push(dimension, replaced(source, value), NO_LEAF),
+        Take::Constant(term) => out.push(dimension, term, NO_LEAF),
         Take::Split(separators) => {
             for part in value.split(|c| separators.contains(&c)) {
-                out.push(dimension, replaced(source, part.trim()));
+                out.push(dimension, replaced(source, part.trim()), NO_LEAF);
             }
         }
         Take::AfterLast(separator) => {
             if let Some((_, part)) = value.rsplit_once(*separator) {
-                out.push(dimension, replaced(source, part));
+                out.push(dimension, replaced(source, part), NO_LEAF);
             }
         }
     }
@@ -79,7 +80,7 @@ struct Terms<'a> {
 }
 
 impl Terms<'_> {
-    fn push(&mut self, dimension: u16, term: &str) {
+    fn push(&mut self, dimension: u16, term: &str, leaf: u32) {
         if term.is_empty() || term.len() > TERM_BYTES_MAX {
             return;
         }
@@ -90,7 +91,7 @@ impl Terms<'_> {
         }
         let start = self.text.len() as u32;
         self.text.extend_from_slice(term.as_bytes());
-        self.terms.push(Term { dimension, start, end: self.text.len() as u32 });
+        self.terms.push(Term { dimension, start, end: self.text.len() as u32, leaf });
     }
 }
 
@@ -109,15 +110,17 @@ impl Value<'_> {
     }
 }
 
-fn leaf_value<'a>(index: u32, text: &'a [u8], leaves: &[Leaf]) -> Option<Value<'a>> {
+fn leaf_value<'a>(index: u32, text: &'a str, leaves: &[Leaf]) -> Option<Value<'a>> {
     let leaf = *leaves.get(index as usize)?;
-    let raw = leaf.of(text);
+    let raw = text.get(leaf.start as usize..leaf.end as usize)?;
     // A string's leaf is the text between its quotes; a literal's leaf has no quote before it.
-    let is_string = leaf.start > 0 && text.get(leaf.start as usize - 1) == Some(&b'"');
-    if is_string {
-        return (!raw.is_empty()).then(|| Value::Text(unescape(raw)));
+    let is_string = leaf.start > 0 && text.as_bytes().get(leaf.start as usize - 1) == Some(&b'"');
+    match is_string {
+        true if raw.is_empty() => None,
+        true if memchr::memchr(b'\\', raw.as_bytes()).is_none() => Some(Value::Text(Cow::Borrowed(raw))),
+        true => Some(Value::Text(unescape(raw.as_bytes()))),
+        false => (raw != "null").then_some(Value::Literal(raw)),
     }
-    (raw != b"null").then(|| std::str::from_utf8(raw).ok().map(Value::Literal)).flatten()
 }
 
 /// An id is a string or a number; `true`, objects and arrays are none.

@@ -73,8 +73,9 @@ impl State {
             }
             seen.clear();
             seen.extend(row.columns.iter().zip(codes).filter(|(c, _)| wanted.get(**c as usize) == Some(&true)).map(|(c, v)| (*c, *v)));
-            seen.sort_unstable();
-            seen.dedup();
+            // Equal values can have several codes, so they are told apart by their bytes.
+            seen.sort_unstable_by_key(|(column, code)| (*column, self.shreds.columns.value(*column, *code)));
+            seen.dedup_by_key(|(column, code)| (*column, self.shreds.columns.value(*column, *code)));
             for value in &seen {
                 *counts.entry(*value).or_default() += 1;
             }
@@ -111,8 +112,8 @@ impl State {
     fn codes_matching(&self, column: u32, class: Class, matcher: &Matcher) -> Option<CodeSet> {
         let test = ValueTest::Value(matcher);
         match matcher.lookup() {
-            // Without escapes in the column a value is its own decoded text, so a look-up answers at once.
-            Lookup::Exact(value) if !self.shreds.columns.has_escapes(column) => {
+            // Where every value is its own decoded text and has one code, a look-up answers at once.
+            Lookup::Exact(value) if !self.shreds.columns.needs_scan(column) => {
                 let code = self.shreds.columns.find(column, value.as_bytes())?;
                 Some(std::iter::once(code).collect())
             }

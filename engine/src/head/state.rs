@@ -6,7 +6,7 @@ use hashbrown::HashTable;
 use roaring::RoaringBitmap;
 
 use crate::error::Result;
-use crate::event::batch::{Batch, Prepared};
+use crate::event::batch::{Batch, NO_LEAF, Prepared, Term};
 use crate::event::{DimensionKind, DimensionSchema, Path};
 use crate::id::{Sequence, Timestamp};
 use crate::shred::{Columns, Shreds};
@@ -47,6 +47,35 @@ pub(crate) struct DimensionState {
     pub(crate) name: String,
     pub(crate) paths: Vec<Path>,
     pub(crate) entries: Entries,
+    of_codes: CodeTerms,
+}
+
+/// For values that are terms as they are: from the value's code in its column to the term's code in its dimension. It saves hashing
+/// the same text a second time.
+#[derive(Debug, Default)]
+struct CodeTerms(Vec<(u32, Vec<u32>)>);
+
+impl CodeTerms {
+    fn get(&self, column: u32, code: u32) -> Option<u32> {
+        let (_, terms) = self.0.iter().find(|(c, _)| *c == column)?;
+        terms.get(code as usize)?.checked_sub(1)
+    }
+
+    /// Remembers a term; returns by how many bytes the memory grew.
+    fn set(&mut self, column: u32, code: u32, term: u32) -> usize {
+        if !self.0.iter().any(|(c, _)| *c == column) {
+            self.0.push((column, Vec::new()));
+        }
+        let Some((_, terms)) = self.0.iter_mut().find(|(c, _)| *c == column) else { return 0 };
+        let before = terms.len();
+        if terms.len() <= code as usize {
+            terms.resize(code as usize + 1, 0);
+        }
+        if let Some(slot) = terms.get_mut(code as usize) {
+            *slot = term.wrapping_add(1);
+        }
+        (terms.len() - before) * 4
+    }
 }
 
 /// What a dimension's terms lead to.
@@ -83,14 +112,19 @@ impl Head {
 
 impl State {
     fn new(schema: &DimensionSchema) -> State {
-        let mut terms = Columns::default();
+        let mut terms = Columns::always_distinct();
         let dimensions = schema.dimensions.iter().map(|dimension| {
             terms.add();
             let entries = match dimension.kind {
                 DimensionKind::Keyword => Entries::Keyword(Vec::new()),
                 DimensionKind::Unique => Entries::Unique(HashTable::new()),
             };
-            DimensionState { name: dimension.name.clone(), paths: schema.paths_of(&dimension.name), entries }
+            DimensionState {
+                name: dimension.name.clone(),
+                paths: schema.paths_of(&dimension.name),
+                entries,
+                of_codes: CodeTerms::default(),
+            }
         });
         State {
             dimensions: dimensions.collect(),
@@ -110,8 +144,8 @@ impl State {
         let text = batch.text_of(event);
         let document = self.shreds.len();
         self.shreds.push(&event.shape, text, batch.leaves_of(event))?;
-        for (dimension, term) in batch.terms_of(event) {
-            self.push_term(dimension, term, document);
+        for term in batch.terms_of(event) {
+            self.push_term(term, batch.term(term), document);
         }
         if event.time.is_none() {
             self.without_time.insert(document);
@@ -127,16 +161,21 @@ impl State {
         Ok(())
     }
 
-    fn push_term(&mut self, ordinal: u16, term: &str, document: u32) {
-        let Some(dimension) = self.dimensions.get_mut(usize::from(ordinal)) else { return };
+    fn push_term(&mut self, term: &Term, text: &[u8], document: u32) {
+        let source = self.source_of(term, document);
+        let Some(dimension) = self.dimensions.get_mut(usize::from(term.dimension)) else { return };
         match &mut dimension.entries {
             Entries::Unique(table) => {
-                let hash = crate::codec::checksum::hash64(term.as_bytes());
+                let hash = crate::codec::checksum::hash64(text);
                 table.insert_unique(hash, (hash, document), |(hash, _)| *hash);
                 self.postings_bytes += 18;
             }
             Entries::Keyword(postings) => {
-                let Some(code) = self.terms.intern(u32::from(ordinal), term.as_bytes()) else { return };
+                let known = source.and_then(|(column, code)| dimension.of_codes.get(column, code));
+                let Some(code) = known.or_else(|| self.terms.intern(u32::from(term.dimension), text)) else { return };
+                if let (None, Some((column, of))) = (known, source) {
+                    self.postings_bytes += dimension.of_codes.set(column, of, code);
+                }
                 if postings.len() <= code as usize {
                     postings.resize_with(code as usize + 1, Vec::new);
                     self.postings_bytes += 40;
@@ -147,6 +186,13 @@ impl State {
                 }
             }
         }
+    }
+
+    /// The column and code of the value that a term repeats.
+    fn source_of(&self, term: &Term, document: u32) -> Option<(u32, u32)> {
+        let (shape, codes) = self.shreds.row(document);
+        let row = self.shreds.shapes().get(shape as usize).filter(|row| term.leaf != NO_LEAF && !row.shape.is_whole())?;
+        Some((*row.columns.get(term.leaf as usize)?, *codes.get(term.leaf as usize)?))
     }
 
     /// How many documents there are.

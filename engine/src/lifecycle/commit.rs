@@ -15,7 +15,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::head::Head;
 use crate::id::{Day, Sequence, Timestamp};
 use crate::journal::{GroupEntry, JournalWriter, Payload};
-use crate::lifecycle::duplicates::{in_head, in_segments};
+use crate::lifecycle::duplicates::{in_head, mark_in_segments};
 use crate::lifecycle::parts::{DayHead, Parts};
 use crate::lifecycle::queue::{Submission, Task};
 use crate::lifecycle::shared::{Counters, Shared};
@@ -106,17 +106,17 @@ impl Committer {
         for at in 0..group.len() {
             let (before, rest) = group.split_at_mut(at);
             let Some(submission) = rest.first_mut() else { continue };
-            let mut found = false;
+            // Callers looked at the segments before; only those that came since are asked again.
+            let newer = newer_segments(&parts, submission.checked);
+            let mut found = mark_in_segments(newer, &submission.batch, &mut submission.keep, &budget)?;
             for (event, keep) in submission.batch.events.iter().zip(&mut submission.keep) {
                 let (Some(hash), true) = (event.id_hash, *keep) else { continue };
                 let text = submission.batch.text_of(event);
                 let same = |(b, e): &(usize, usize)| {
                     before.get(*b).is_some_and(|s| s.batch.events.get(*e).is_some_and(|e| s.batch.text_of(e) == text))
                 };
-                let newer = newer_segments(&parts, submission.checked);
                 let copied = earlier.get(&hash).is_some_and(|places| places.iter().any(same))
-                    || parts.heads().any(|head| in_head(&head.head.read(), hash, text))
-                    || in_segments(newer, event, hash, text, &budget)?;
+                    || parts.heads().any(|head| in_head(&head.head.read(), hash, text));
                 *keep = !copied;
                 found |= copied;
             }
@@ -168,6 +168,7 @@ impl Committer {
             let receipt =
                 Receipt { accepted: kept, duplicates, first_sequence: range.map(|(f, _)| f), last_sequence: range.map(|(_, l)| l) };
             receipts.push((submission.done, Ok(receipt)));
+            self.shared.extractor.recycle(submission.batch);
         }
         receipts.into_iter().for_each(|(done, receipt)| done(receipt));
         if let Some(notify) = &*self.shared.notify.read().unwrap_or_else(PoisonError::into_inner) {

@@ -15,36 +15,42 @@ use crate::lifecycle::parts::{LiveSegment, Parts};
 /// For every event of a batch whether it is to be stored: not if the same stands earlier in the batch, or in one of the segments.
 pub(crate) fn mark(batch: &Batch, parts: &Parts, budget: &Budget) -> Result<Vec<bool>> {
     let mut keep = vec![true; batch.len()];
-    let mut seen: HashMap<u64, Vec<usize>, foldhash::fast::FixedState> = HashMap::default();
-    for (at, event) in batch.events.iter().enumerate() {
+    let mut seen: HashMap<u64, Vec<&Prepared>, foldhash::fast::FixedState> = HashMap::default();
+    for (event, keep) in batch.events.iter().zip(&mut keep) {
         let Some(hash) = event.id_hash else { continue };
         let earlier = seen.entry(hash).or_default();
-        let text = batch.text_of(event);
-        let repeats = earlier.iter().any(|e| batch.events.get(*e).is_some_and(|e| batch.text_of(e) == text));
-        if repeats || in_segments(&parts.segments, event, hash, text, budget)? {
-            if let Some(slot) = keep.get_mut(at) {
-                *slot = false;
-            }
-        } else {
-            earlier.push(at);
+        *keep = !earlier.iter().any(|e| batch.text_of(e) == batch.text_of(event));
+        if *keep {
+            earlier.push(event);
         }
     }
+    mark_in_segments(&parts.segments, batch, &mut keep, budget)?;
     Ok(keep)
 }
 
-/// Whether one of the segments has the event.
-pub(crate) fn in_segments(segments: &[LiveSegment], event: &Prepared, hash: u64, text: &[u8], budget: &Budget) -> Result<bool> {
+/// Takes out the events that one of the segments has; returns whether there were any.
+///
+/// The candidates of a segment are fetched together: retries come in the order of the first try, so a block serves many of them.
+pub(crate) fn mark_in_segments(segments: &[LiveSegment], batch: &Batch, keep: &mut [bool], budget: &Budget) -> Result<bool> {
+    let mut found = false;
     for live in segments.iter().rev() {
         let Some(segment) = &live.segment else { continue };
-        let covers = match event.time {
+        let any_without_time = !segment.meta().without_time.is_empty();
+        let covers = |event: &Prepared| match event.time {
             Some(time) => live.entry.time_min <= time && time <= live.entry.time_max,
-            None => !segment.meta().without_time.is_empty(),
+            None => any_without_time,
         };
-        if covers && segment.with_id_hash(hash, budget)?.iter().any(|stored| stored == text) {
-            return Ok(true);
+        let asked = batch.events.iter().enumerate().filter(|(at, e)| keep.get(*at) == Some(&true) && covers(e));
+        let hashes: Vec<(u64, usize)> = asked.filter_map(|(at, event)| Some((event.id_hash?, at))).collect();
+        for (at, text) in segment.with_id_hashes(&hashes, budget)? {
+            let same = batch.events.get(at).is_some_and(|event| batch.text_of(event) == text);
+            if let (Some(keep), true) = (keep.get_mut(at), same) {
+                *keep = false;
+                found = true;
+            }
         }
     }
-    Ok(false)
+    Ok(found)
 }
 
 /// Whether a head has the event.

@@ -20,7 +20,7 @@ use crate::limits::{BLOCK_DOCUMENTS, CHUNK_BYTES_MAX, COLUMNS_MAX, SEGMENT_DOCUM
 const COMPRESS_FROM_BYTES: usize = 32;
 
 /// The zstd level of units: higher ones gain nothing, the columns have done the work.
-const LEVEL: i32 = 1;
+const LEVEL: i32 = 3;
 
 /// Builds one block after the other, and the directory.
 #[derive(Debug, Default)]

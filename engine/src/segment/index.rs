@@ -7,6 +7,7 @@ use roaring::RoaringBitmap;
 use super::fetch::fetch_texts;
 use super::meta::DimensionEntry;
 use super::opened::Segment;
+use super::postings::PostingsReader;
 use super::{search, values};
 use crate::budget::Budget;
 use crate::codec::checksum::hash64;
@@ -17,6 +18,9 @@ use crate::event::whole::holds_value;
 use crate::id::{Sequence, Timestamp};
 use crate::index::{Extent, Index, Key, PartId, StoredEvent, TermVisitor, TimeRange, ValueVisitor};
 use crate::matcher::{Lookup, Matcher, TextMatcher};
+
+/// What a walk over terms calls: the postings of all terms, the number of one and its text.
+type WalkedTerm<'a> = dyn FnMut(&PostingsReader<'_>, u32, &str) -> Result<()> + 'a;
 
 impl Segment {
     /// Calls `visit` with the ordinal of each term of a dimension that matches, counted from the dimension's first.
@@ -38,6 +42,26 @@ impl Segment {
         }
     }
 
+    /// Calls `visit` with the postings of a keyword dimension, and number and text of each term that starts with `prefix`.
+    fn walk_terms(&self, name: &str, prefix: &str, budget: &Budget, visit: &mut WalkedTerm<'_>) -> Result<()> {
+        let Some((ordinal, dimension)) = self.dimension(name).filter(|(_, d)| d.kind == DimensionKind::Keyword) else {
+            return Ok(());
+        };
+        let (dictionary, postings) = (self.dictionary()?, self.postings(ordinal)?);
+        let range = dictionary.prefix_in(dimension.terms.clone(), prefix.as_bytes())?;
+        let mut walked = 0u32;
+        dictionary.for_each(range, |term_ordinal, term| {
+            walked += 1;
+            if walked.is_multiple_of(1_024) {
+                budget.check()?;
+            }
+            match std::str::from_utf8(term) {
+                Ok(term) => visit(&postings, term_ordinal - dimension.terms.start, term),
+                Err(_) => Ok(()),
+            }
+        })
+    }
+
     /// The documents with a value of a unique dimension.
     fn unique_documents(&self, ordinal: u16, value: &str, within: &Range<u32>, budget: &Budget) -> Result<RoaringBitmap> {
         let mut candidates = Vec::new();
@@ -48,15 +72,19 @@ impl Segment {
         Ok(candidates.iter().zip(&texts).filter(|(_, text)| holds_value(text, value)).map(|(document, _)| *document).collect())
     }
 
-    /// The documents whose event id may have this hash, with their texts.
-    pub(crate) fn with_id_hash(&self, hash: u64, budget: &Budget) -> Result<Vec<Vec<u8>>> {
-        let mut texts = Vec::new();
-        if let Some((ordinal, _)) = self.dimension(crate::event::schema::EVENT_ID).filter(|(_, d)| d.kind == DimensionKind::Unique) {
-            let mut candidates = Vec::new();
-            self.unique_index(ordinal)?.candidates(hash, &mut candidates)?;
-            fetch_texts(self, &candidates, budget, &mut texts)?;
+    /// For each (hash, tag) the texts of the documents whose event id may have the hash.
+    pub(crate) fn with_id_hashes(&self, hashes: &[(u64, usize)], budget: &Budget) -> Result<Vec<(usize, Vec<u8>)>> {
+        let Some((ordinal, _)) = self.dimension(crate::event::schema::EVENT_ID).filter(|(_, d)| d.kind == DimensionKind::Unique) else {
+            return Ok(Vec::new());
+        };
+        let (index, mut documents, mut tags) = (self.unique_index(ordinal)?, Vec::new(), Vec::new());
+        for (hash, tag) in hashes {
+            index.candidates(*hash, &mut documents)?;
+            tags.resize(documents.len(), *tag);
         }
-        Ok(texts)
+        let mut texts = Vec::new();
+        fetch_texts(self, &documents, budget, &mut texts)?;
+        Ok(tags.into_iter().zip(texts).collect())
     }
 }
 
@@ -149,23 +177,12 @@ impl Index for Segment {
     }
 
     fn for_each_term(&self, name: &str, prefix: &str, budget: &Budget, visit: &mut TermVisitor<'_>) -> Result<()> {
-        let Some((ordinal, dimension)) = self.dimension(name).filter(|(_, d)| d.kind == DimensionKind::Keyword) else {
-            return Ok(());
-        };
-        let (dictionary, postings) = (self.dictionary()?, self.postings(ordinal)?);
-        let range = dictionary.prefix_in(dimension.terms.clone(), prefix.as_bytes())?;
         let mut scratch = Vec::new();
-        let mut walked = 0u32;
-        dictionary.for_each(range, |term_ordinal, term| {
-            walked += 1;
-            if walked.is_multiple_of(1_024) {
-                budget.check()?;
-            }
-            match std::str::from_utf8(term) {
-                Ok(term) => visit(term, postings.with(term_ordinal - dimension.terms.start, &mut scratch)?),
-                Err(_) => Ok(()),
-            }
-        })
+        self.walk_terms(name, prefix, budget, &mut |postings, ordinal, term| visit(term, postings.with(ordinal, &mut scratch)?))
+    }
+
+    fn for_each_term_count(&self, name: &str, prefix: &str, budget: &Budget, visit: &mut ValueVisitor<'_>) -> Result<()> {
+        self.walk_terms(name, prefix, budget, &mut |postings, ordinal, term| visit(term, u64::from(postings.count(ordinal)?)))
     }
 
     fn path_documents(&self, path: &Path, matcher: &Matcher, candidates: &RoaringBitmap, budget: &Budget) -> Result<RoaringBitmap> {

@@ -88,9 +88,9 @@ pub(crate) fn assign_units(columns: &mut [ColumnEntry], bytes: impl Fn(usize) ->
 }
 
 /// A column with this many bytes in an average block gets a unit of its own.
-const OWN_UNIT_BYTES: usize = 256;
+const OWN_UNIT_BYTES: usize = 512;
 /// Small columns share a unit up to this many bytes in an average block.
-const SHARED_UNIT_BYTES: usize = 4_096;
+const SHARED_UNIT_BYTES: usize = 8_192;
 
 /// Appends the component `Columns`.
 pub(crate) fn encode_columns(columns: &[ColumnEntry], out: &mut Vec<u8>) -> Result<()> {

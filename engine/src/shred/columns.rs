@@ -8,42 +8,61 @@ use hashbrown::HashTable;
 pub(crate) type Code = u32;
 
 /// The distinct values of one column.
+///
+/// A column whose values hardly ever recur (ids, tokens) stops looking for repetitions: its values are kept one by one, and the same
+/// value may have several codes.
 #[derive(Debug, Default)]
 pub(crate) struct Column {
     /// Where each value is in the arena.
     values: Vec<(u32, u32)>,
-    /// The code of the value that came last: half of all values repeat it.
+    /// The code of the value that came last, and its place: half of all values repeat it.
     last: Code,
+    last_place: (u32, u32),
     /// Whether any value has a backslash, so that it is not its own decoded text.
     has_escapes: bool,
+    /// Whether values are kept one by one.
+    is_unique: bool,
     /// How many values there are, repetitions included.
     pub(crate) count: u64,
 }
 
+/// From this many values on, a column may be found to be one of unique values.
+const UNIQUE_FROM_VALUES: u64 = 4_096;
+
 /// All columns, with their values in one arena.
 #[derive(Debug, Default)]
 pub(crate) struct Columns {
+    /// Whether equal values have one code in every column, whatever it costs.
+    always_distinct: bool,
     columns: Vec<Column>,
     arena: Vec<u8>,
     table: HashTable<Entry>,
     hasher: foldhash::fast::FixedState,
 }
 
-#[derive(Debug)]
+/// One distinct value. Its place is kept here too, so that a look-up goes straight to the bytes.
+#[derive(Debug, Clone, Copy)]
 struct Entry {
     hash: u64,
     column: u32,
     code: Code,
+    start: u32,
+    end: u32,
 }
 
 impl Column {
-    /// How many distinct values it has.
+    /// How many distinct values it has; for a column of unique values about that many.
     pub(crate) fn distinct(&self) -> usize {
         self.values.len()
     }
 }
 
 impl Columns {
+    /// Columns in which equal values always have one code.
+    pub(crate) fn always_distinct() -> Columns {
+        Columns { always_distinct: true, ..Columns::default() }
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.columns.len()
     }
@@ -65,10 +84,15 @@ impl Columns {
         place.and_then(|(start, end)| self.arena.get(*start as usize..*end as usize)).unwrap_or_default()
     }
 
-    /// The distinct values of a column, by code.
+    /// The values of a column, by code.
     pub(crate) fn values(&self, column: u32) -> impl Iterator<Item = &[u8]> {
         let places = self.columns.get(column as usize).map(|c| c.values.as_slice()).unwrap_or_default();
         places.iter().map(|(start, end)| self.arena.get(*start as usize..*end as usize).unwrap_or_default())
+    }
+
+    /// Whether a value must be looked for among all values of the column: it may be written in several ways, or have several codes.
+    pub(crate) fn needs_scan(&self, column: u32) -> bool {
+        self.columns.get(column as usize).is_some_and(|c| c.has_escapes || c.is_unique)
     }
 
     /// Whether any value of the column has a backslash.
@@ -76,41 +100,54 @@ impl Columns {
         self.columns.get(column as usize).is_some_and(|c| c.has_escapes)
     }
 
-    /// The code of a value, if the column has it.
+    /// The code of a value, if the column has it. Not for columns that need a scan.
     pub(crate) fn find(&self, column: u32, value: &[u8]) -> Option<Code> {
-        let hash = self.hash(column, value);
-        self.table.find(hash, |e| e.hash == hash && e.column == column && self.value(column, e.code) == value).map(|e| e.code)
+        self.find_hashed(self.hash(column, value), column, value).map(|(code, _)| code)
+    }
+
+    #[inline]
+    fn find_hashed(&self, hash: u64, column: u32, value: &[u8]) -> Option<(Code, (u32, u32))> {
+        let is_it = |e: &Entry| e.hash == hash && e.column == column && self.arena.get(e.start as usize..e.end as usize) == Some(value);
+        self.table.find(hash, is_it).map(|e| (e.code, (e.start, e.end)))
     }
 
     /// The code of a value, which is added if it is new. `None` when the arena is full (4 GiB).
     pub(crate) fn intern(&mut self, column: u32, value: &[u8]) -> Option<Code> {
         let state = self.columns.get(column as usize)?;
         let last = state.last;
-        if state.count > 0 && self.value(column, last) == value {
+        if state.is_unique {
+            return self.push(column, value).map(|(code, ..)| code);
+        }
+        let (start, end) = state.last_place;
+        if state.count > 0 && self.arena.get(start as usize..end as usize) == Some(value) {
             self.columns.get_mut(column as usize)?.count += 1;
             return Some(last);
         }
-        let code = match self.find(column, value) {
-            Some(code) => code,
-            None => self.insert(column, value)?,
-        };
-        let state = self.columns.get_mut(column as usize)?;
-        state.last = code;
-        state.count += 1;
+        let hash = self.hash(column, value);
+        if let Some((code, place)) = self.find_hashed(hash, column, value) {
+            let state = self.columns.get_mut(column as usize)?;
+            (state.last, state.last_place, state.count) = (code, place, state.count + 1);
+            return Some(code);
+        }
+        let (code, start, end) = self.push(column, value)?;
+        self.table.insert_unique(hash, Entry { hash, column, code, start, end }, |e| e.hash);
         Some(code)
     }
 
-    fn insert(&mut self, column: u32, value: &[u8]) -> Option<Code> {
-        let hash = self.hash(column, value);
+    /// Appends a value that is new, or is taken for new.
+    fn push(&mut self, column: u32, value: &[u8]) -> Option<(Code, u32, u32)> {
         let start = u32::try_from(self.arena.len()).ok()?;
         let end = u32::try_from(self.arena.len() + value.len()).ok()?;
+        let may_be_unique = !self.always_distinct;
         let state = self.columns.get_mut(column as usize)?;
         let code = u32::try_from(state.values.len()).ok()?;
         state.values.push((start, end));
         state.has_escapes |= memchr::memchr(b'\\', value).is_some();
+        (state.last, state.last_place, state.count) = (code, (start, end), state.count + 1);
+        let hardly_recurs = state.count >= UNIQUE_FROM_VALUES && state.values.len() as u64 * 10 > state.count * 9;
+        state.is_unique |= may_be_unique && hardly_recurs;
         self.arena.extend_from_slice(value);
-        self.table.insert_unique(hash, Entry { hash, column, code }, |e| e.hash);
-        Some(code)
+        Some((code, start, end))
     }
 
     #[inline]
@@ -125,7 +162,7 @@ impl Columns {
     /// The memory that is held, in bytes.
     pub(crate) fn bytes(&self) -> usize {
         let values: usize = self.columns.iter().map(|c| c.values.len() * 8).sum();
-        self.arena.len() + values + self.table.len() * 18 + self.columns.len() * 160
+        self.arena.len() + values + self.table.len() * 28 + self.columns.len() * 160
     }
 }
 
@@ -144,5 +181,19 @@ mod tests {
         assert_eq!((columns.get(a).unwrap().distinct(), columns.get(a).unwrap().count), (3, 6));
         assert_eq!(columns.values(a).collect::<Vec<_>>(), [b"x".as_slice(), b"", b"y"]);
         assert_eq!(columns.value(a, 9), b"");
+    }
+
+    #[test]
+    fn a_column_of_unique_values_stops_looking_for_repetitions() {
+        let mut columns = Columns::default();
+        let (ids, names) = (columns.add(), columns.add());
+        for i in 0..2 * UNIQUE_FROM_VALUES {
+            columns.intern(ids, format!("id-{i}").as_bytes()).unwrap();
+            columns.intern(names, format!("name-{}", i % 100).as_bytes()).unwrap();
+        }
+        assert!(columns.needs_scan(ids) && !columns.needs_scan(names));
+        let again = columns.intern(ids, b"id-7").unwrap();
+        assert_eq!((again, columns.value(ids, again)), (2 * UNIQUE_FROM_VALUES as u32, b"id-7".as_slice()));
+        assert_eq!(columns.get(names).unwrap().distinct(), 100);
     }
 }
