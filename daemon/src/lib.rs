@@ -1,7 +1,23 @@
 //! `traild` as a library: the server, the command line, and what they share.
 //!
-//! Rooms, from top to bottom; imports only run down: [`cli`] -> [`server`] -> [`api`] -> [`backend`] -> the engine.
-//! [`config`], [`keys`], [`metrics`] and [`nearest`] are the ground that all of them stand on; [`dialect`] is data.
+//! The program itself is one line: `main.rs` calls [`cli::run()`]. Everything is here, so that tests reach it without a process.
+//! What events are, how they are kept and how they are asked is the engine's; this package brings HTTP, keys, settings, vendors
+//! and people to it.
+//!
+//! Rooms, from top to bottom; imports only run down:
+//!
+//! | room | what it does |
+//! |---|---|
+//! | [`cli`] | one file a command; the client commands talk to a server by HTTP alone |
+//! | [`server`] | sockets, timeouts, keys, the order of the checks before a handler, the orderly end |
+//! | [`api`] | the native HTTP API: one table of routes, from which router and OpenAPI document are made |
+//! | [`backend`] | the only place where async meets the engine: bounded threads, bounded queues |
+//! | [`config`], [`keys`], [`metrics`], [`nearest`] | the ground that all of them stand on |
+//! | [`dialect`] | data: which kinds of events there are, and where each of them keeps what is indexed |
+//!
+//! # What it is not
+//! It holds no state of its own: what survives a restart is in the engine's directory and in the operator's configuration. It does
+//! not speak TLS on its listening side, and does not read its configuration again while it runs.
 
 pub mod api;
 pub mod backend;

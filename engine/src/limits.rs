@@ -73,8 +73,8 @@ pub const SEGMENT_DOCUMENTS_MAX: u32 = 1 << 28;
 /// Documents in a block. Larger blocks gain little (2,048: 79.9 bytes an event, 16,384: 76.0) and cost time at every fetch.
 pub const BLOCK_DOCUMENTS: usize = 2_048;
 
-/// The most bytes that one compressed chunk may unfold to: a block of the longest values.
-pub const CHUNK_BYTES_MAX: usize = BLOCK_DOCUMENTS * LEAF_BYTES_MAX;
+/// The most bytes that one unit of a block may unfold to: a block of the longest events, each kept whole.
+pub const CHUNK_BYTES_MAX: usize = BLOCK_DOCUMENTS * EVENT_BYTES_MAX;
 
 /// The most bytes that one component of a segment may unfold to.
 pub const COMPONENT_BYTES_MAX: usize = 1 << 30;

@@ -28,8 +28,8 @@ pub struct Options {
     pub segment_bytes_max: u64,
     /// ... or when its day has been over for this long.
     pub seal_grace: Duration,
-    /// How much of the clock a single retention step may trust: when wall time moved further than this beyond what the
-    /// monotonic clock says, nothing is dropped until the operator confirms (see `lifecycle::retention`).
+    /// How far the wall clock may be ahead of the time that retention trusts before the log names it among its problems. Retention
+    /// follows the wall clock at most at twice the speed of the monotonic one, whatever this says (see `lifecycle::retention`).
     pub clock_jump_max: Duration,
     /// How long one query may run.
     pub query_time_max: Duration,

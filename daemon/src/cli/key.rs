@@ -5,7 +5,7 @@ use trail_engine::clock::{Clock, SystemClock};
 use trail_engine::id::Timestamp;
 
 use super::exit::{Exit, Failure, Outcome};
-use super::output::Output;
+use super::output::{Output, tell};
 use crate::config::{Scope, parse_duration};
 use crate::keys;
 
@@ -76,11 +76,11 @@ pub fn key(args: &KeyArgs) -> Outcome {
         Some(time) => format!("{}expires_at = \"{}\"\n", key.snippet, expiry(time, SystemClock::new().now())?),
         None => key.snippet.clone(),
     };
-    eprintln!("The token follows; it is stored nowhere and cannot be shown again.");
+    tell("The token follows; it is stored nowhere and cannot be shown again.");
     let mut output = Output::new();
     output.line(&key.token)?;
     output.flush()?;
-    eprintln!("Add this to the server's configuration file:\n\n{snippet}");
+    tell(format_args!("Add this to the server's configuration file:\n\n{snippet}"));
     Ok(Exit::Ok)
 }
 

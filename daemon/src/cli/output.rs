@@ -17,6 +17,11 @@ pub enum Format {
     Json,
 }
 
+/// Says something on standard error. A reader that has left is no reason to fail.
+pub fn tell(text: impl std::fmt::Display) {
+    let _gone = writeln!(io::stderr(), "{text}");
+}
+
 /// Standard output, buffered; a reader that leaves ends the command quietly.
 #[derive(Debug)]
 pub struct Output {

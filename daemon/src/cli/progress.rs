@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
+use super::output::tell;
 use super::text::{bytes, printable, thousands};
 
 /// How often the bar is drawn.
@@ -56,7 +57,7 @@ impl Progress {
 
     /// Prints a line above the bar, on standard error.
     pub fn say(&self, text: &str) {
-        self.bar.suspend(|| eprintln!("{text}"));
+        self.bar.suspend(|| tell(text));
     }
 
     /// Takes the bar away and gives the time since it was made.

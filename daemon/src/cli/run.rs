@@ -8,6 +8,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 use super::connection::ConnectionArgs;
 use super::exit::{self, Exit, Outcome};
 use super::import::command as import;
+use super::output::tell;
 use super::{completions, count, histogram, key, search, segments, selection, serve, stats, tail, terms};
 
 const ABOUT: &str =
@@ -101,7 +102,7 @@ pub fn run() -> ExitCode {
     };
     let exit = cli.run().unwrap_or_else(|failure| {
         if !failure.message.is_empty() {
-            eprintln!("traild: {}", failure.message);
+            tell(format_args!("traild: {}", failure.message));
         }
         failure.exit
     });

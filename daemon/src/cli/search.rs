@@ -9,7 +9,7 @@ use super::client::Client;
 use super::connection::ConnectionArgs;
 use super::exit::{Exit, Failure, Outcome};
 use super::fields::{DEFAULT, Fields, Row};
-use super::output::{Format, Output, cells};
+use super::output::{Format, Output, cells, tell};
 use super::selection::SelectionArgs;
 use super::table::{Align, Table};
 use crate::dialect::default_schema;
@@ -103,7 +103,10 @@ pub fn search(args: &SearchArgs, connection: &ConnectionArgs) -> Outcome {
         output.flush()
     })?;
     if more && args.limit.is_none() {
-        eprintln!("there are more; --limit N shows them");
+        tell("there are more; --limit N shows them");
+    }
+    if found == 0 && table && args.selection.from.is_none() {
+        tell("nothing found in the last 30 days; --from reaches further back");
     }
     Ok(if found == 0 { Exit::Nothing } else { Exit::Ok })
 }
@@ -127,7 +130,7 @@ fn page_through(
         found += page.events.len() as u64;
         each(&page.events)?;
         if let Some(explanation) = &page.explanation {
-            eprintln!("{}", super::text::printable(&explanation.to_string()));
+            tell(super::text::printable(&explanation.to_string()));
         }
         let more = page.next_cursor.is_some();
         if !more || found >= limit {

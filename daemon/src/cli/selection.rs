@@ -18,11 +18,11 @@ pub struct SelectionArgs {
     #[arg(value_name = "QUERY")]
     pub query: Vec<String>,
 
-    /// Events from this time on: `2026-11-01T00:00:00Z`, epoch milliseconds, or `now-30d` (the default).
+    /// Events from this time on: `2026-11-01T08:00:00Z`, a UTC day such as `2026-11-01`, epoch milliseconds, or `now-30d` (the default).
     #[arg(long, value_name = "TIME")]
     pub from: Option<String>,
 
-    /// Events up to this time; `now` by default.
+    /// Events before this time; a day means its first moment; `now` by default.
     #[arg(long, value_name = "TIME")]
     pub to: Option<String>,
 }
@@ -38,9 +38,15 @@ impl SelectionArgs {
     #[must_use]
     pub fn parameters(&self) -> Vec<(&'static str, String)> {
         let range = [("from", &self.from), ("to", &self.to)];
-        let range = range.into_iter().filter_map(|(name, value)| Some((name, value.clone()?)));
+        let range = range.into_iter().filter_map(|(name, value)| Some((name, moment(value.as_deref()?))));
         std::iter::once(("q", self.q())).chain(range).collect()
     }
+}
+
+/// A time as the server reads it: a day alone becomes its first moment.
+fn moment(text: &str) -> String {
+    let is_day = text.len() == 10 && text.bytes().enumerate().all(|(i, b)| if matches!(i, 4 | 7) { b == b'-' } else { b.is_ascii_digit() });
+    if is_day { format!("{text}T00:00:00Z") } else { text.to_owned() }
 }
 
 /// The text of a query that came as words.
@@ -93,4 +99,17 @@ fn takes_query(command: &Command) -> bool {
 /// Whether a word is a negated term: no option of ours is a single dash with more than one letter.
 fn is_negation(text: &str) -> bool {
     text.strip_prefix('-').is_some_and(|rest| !rest.starts_with('-') && rest.chars().nth(1).is_some())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_day_is_its_first_moment() {
+        assert_eq!(moment("2026-11-01"), "2026-11-01T00:00:00Z");
+        for same in ["now-30d", "1795334400", "1795334400000", "2026-11-01T08:00:00Z", "2026/11/01", ""] {
+            assert_eq!(moment(same), same);
+        }
+    }
 }

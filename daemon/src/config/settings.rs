@@ -201,7 +201,7 @@ settings! {
         |c, t| c.engine.segment_bytes_max => parse_size(t);
     "seal_grace" "TRAILD_SEAL_GRACE" = "15m", "time after the end of a day at which its segments are sealed",
         |c, t| c.engine.seal_grace => parse_duration(t);
-    "clock_jump_max" "TRAILD_CLOCK_JUMP_MAX" = "26h", "largest jump of the wall clock after which retention still drops events",
+    "clock_jump_max" "TRAILD_CLOCK_JUMP_MAX" = "26h", "how far the wall clock may be ahead of what retention trusts before that is reported as a problem",
         |c, t| c.engine.clock_jump_max => parse_duration(t);
     "auth_failures_per_minute" "TRAILD_AUTH_FAILURES_PER_MINUTE" = "30", "failed authentications that an address has a minute",
         |c, t| c.auth_failures_per_minute => number(t);

@@ -60,7 +60,10 @@ impl fmt::Display for ServeError {
         match self {
             ServeError::Config(problems) => write!(f, "the configuration is wrong: {}", problems.join("; ")),
             ServeError::Bind(address, e) => write!(f, "cannot listen on {address}: {e}"),
-            ServeError::Open(e) => write!(f, "cannot open the log: {e}"),
+            ServeError::Open(e) => {
+                let cause = std::error::Error::source(e).map(|cause| format!(": {cause}")).unwrap_or_default();
+                write!(f, "cannot open the log: {e}{cause}")
+            }
             ServeError::Close(e) => write!(f, "cannot close the log: {e}"),
         }
     }

@@ -16,10 +16,10 @@ use crate::limits::{BATCH_BYTES_MAX, BATCH_EVENTS_MAX, EVENT_BYTES_MAX};
 /// The longest payload before compression: the bytes of a batch, and a length of at most 3 bytes for each event.
 pub(super) const RAW_BYTES_MAX: usize = BATCH_BYTES_MAX + 3 * BATCH_EVENTS_MAX;
 
-/// Shorter payloads are stored plain: setting up the compressor costs about as much as writing them. Figures: `FORMAT.md`.
+/// Shorter payloads are stored plain: setting up the compressor costs about as much as writing them. Figures: `DESIGN.md`.
 const COMPRESS_BYTES_MIN: usize = 16 << 10;
 
-/// The zstd level; the figures are in `FORMAT.md`.
+/// The zstd level; the figures are in `DESIGN.md`.
 const LEVEL: i32 = 1;
 
 /// What a thread keeps of each of its two buffers at most.

@@ -13,6 +13,7 @@ use super::source::expand;
 use crate::cli::connection::ConnectionArgs;
 use crate::cli::exit::{Exit, Failure, Outcome};
 use crate::cli::interrupt::{interrupted, listen};
+use crate::cli::output::tell;
 use crate::cli::progress::Progress;
 use crate::cli::serve::load_config;
 use crate::config::Overrides;
@@ -25,7 +26,8 @@ pub const EXAMPLES: &str = "Examples:
   traild import --data-dir /var/lib/traild logs/       into a data directory that no server has open
   traild import --rejects bad.ndjson dump.json         write down what was rejected, and why
 
-Import is safe to repeat and to interrupt: an event that has an id is stored once, however often it is sent.
+Import is safe to repeat and to interrupt: an event that has an id is stored once, however often the same bytes are sent.
+Events without an id are stored every time.
 What a file holds is told from its bytes, not from its name.";
 
 /// Imports events from files, folders and standard input.
@@ -63,7 +65,7 @@ pub fn import(args: &ImportArgs, connection: &ConnectionArgs) -> Outcome {
     let (mut report, failure) = run(&inputs, target, report, &progress)?;
     let time = progress.finish();
     let ended = report.finish(&progress);
-    eprintln!("{}", report.summary(time));
+    tell(report.summary(time));
     if let Some(failure) = failure {
         return Err(failure);
     }
