@@ -18,7 +18,7 @@ use crate::lifecycle::duplicates::mark;
 use crate::lifecycle::queue::{Submission, Task};
 use crate::lifecycle::recovery::recover;
 use crate::lifecycle::shared::Shared;
-use crate::lifecycle::{maintenance, statistics};
+use crate::lifecycle::{self, maintenance, statistics};
 use crate::options::Options;
 use crate::query::{self, Bucket, Context, HistogramRequest, Page, PageRequest, Selection, TailPage, Terms, TermsRequest};
 use crate::status::{DimensionInfo, Health, SegmentInfo, Stats};
@@ -31,6 +31,9 @@ const FLUSH_AT_CLOSE_EVENTS: u64 = 10_000;
 
 /// How many events of the log one step of a tail looks at.
 const TAIL_SCAN_EVENTS: u64 = 50_000;
+
+/// How long closing waits for the flusher.
+const CLOSE_WAIT: Duration = Duration::from_secs(20);
 
 /// How often a wait for the flusher looks again.
 const POLL: Duration = Duration::from_millis(500);
@@ -97,7 +100,7 @@ impl AuditLog {
     ///
     /// # Errors
     /// [`ErrorKind::Invalid`] for more than [`crate::limits::BATCH_EVENTS_MAX`] events or [`crate::limits::BATCH_BYTES_MAX`] bytes.
-    pub fn prepare<'a>(&self, events: &mut dyn Iterator<Item = &'a [u8]>) -> Result<(Batch, Vec<Rejection>)> {
+    pub fn prepare(&self, events: &mut dyn Iterator<Item = &[u8]>) -> Result<(Batch, Vec<Rejection>)> {
         self.shared.extractor.prepare(events)
     }
 
@@ -254,14 +257,34 @@ impl AuditLog {
         statistics::health(&self.shared)
     }
 
+    /// Reads every segment again from end to end and returns everything that is wrong with them; takes as long as that takes.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Cancelled`].
+    pub fn verify(&self, cancel: &Cancel) -> Result<Vec<Error>> {
+        lifecycle::verify::run(&self.shared, &Budget::new(self.shared.clock.clone(), Duration::MAX, u64::MAX, cancel.clone()))
+    }
+
+    /// What recovery found that is normal after a crash: an end of the journal that was never acknowledged, and is dropped.
+    #[must_use]
+    pub fn recovery_note(&self) -> Option<&str> {
+        self.shared.recovery_note.as_deref()
+    }
+
     /// Flushes everything that was appended before to segments, and waits for it.
     ///
     /// # Errors
     /// [`ErrorKind::Closed`], [`ErrorKind::Poisoned`]. A flush that fails is tried again in the background; the wait goes on.
     pub fn flush(&self) -> Result<()> {
+        self.flush_within(Duration::MAX)
+    }
+
+    /// Flushes, and stops waiting for it after a while: what is not flushed stays in the journal.
+    fn flush_within(&self, time_max: Duration) -> Result<()> {
         let target = self.last_sequence();
+        let begun = self.shared.clock.elapsed();
         self.shared.queue.ask(Task::Freeze);
-        loop {
+        while self.shared.clock.elapsed().saturating_sub(begun) < time_max {
             let signals = self.shared.signals();
             self.shared.queue.check()?;
             if self.shared.parts().heads().all(|h| h.head.first_sequence > target || h.head.read().documents() == 0) {
@@ -269,6 +292,7 @@ impl AuditLog {
             }
             self.shared.wait(signals, POLL);
         }
+        Ok(())
     }
 
     /// Takes no more appends, commits those that wait, stops the threads, and leaves the directory ready for a fast start.
@@ -282,10 +306,10 @@ impl AuditLog {
         }
         let poisoned = self.shared.queue.check().err().filter(|e| e.kind() == ErrorKind::Poisoned);
         if poisoned.is_none() && self.stats().head_events >= FLUSH_AT_CLOSE_EVENTS {
-            self.shared.queue.ask(Task::Freeze);
+            self.flush_within(CLOSE_WAIT)?;
         }
         self.shared.queue.close();
-        // The writer first: what it freezes at the end, the flusher still writes.
+        // The writer first: the flusher may still be at work for it.
         let mut handles = std::mem::take(&mut *handles).into_iter();
         let writer = handles.next().map_or(Ok(()), JoinHandle::join);
         self.stop.store(true, Ordering::Release);

@@ -57,6 +57,10 @@ pub(crate) fn decompress(bytes: &[u8], len: usize, out: &mut Vec<u8>) -> Result<
         let Some(context) = slot else {
             return Err(Error::new(ErrorKind::Io, "no decompression context"));
         };
+        // A block of a frame unfolds to at most 128 KiB and takes at least 3 bytes, so a longer claim cannot be true.
+        if len > (bytes.len() / 3 + 1).saturating_mul(128 << 10) {
+            return Err(Error::corrupt("so few bytes cannot unfold to so many").expected(len, bytes.len()));
+        }
         let start = out.len();
         out.resize(start + len, 0);
         let free = out.get_mut(start..).unwrap_or_default();

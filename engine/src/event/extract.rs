@@ -49,7 +49,7 @@ impl Extractor {
     ///
     /// # Errors
     /// [`crate::ErrorKind::Invalid`] when there are more events or bytes than a batch may have.
-    pub(crate) fn prepare<'a>(&self, events: &mut dyn Iterator<Item = &'a [u8]>) -> Result<(Batch, Vec<Rejection>)> {
+    pub(crate) fn prepare(&self, events: &mut dyn Iterator<Item = &[u8]>) -> Result<(Batch, Vec<Rejection>)> {
         let used = self.used.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let (mut batch, mut rejections, mut shape) = (used.unwrap_or_default(), Vec::new(), Vec::new());
         for (index, text) in events.enumerate() {

@@ -163,7 +163,8 @@ impl JournalFiles {
         result.map_err(|e| Error::io("cannot release a journal file", e).in_file(live))
     }
 
-    fn drop_spares(&mut self, keep: usize) -> Result<()> {
+    /// Removes spare files until this many are left.
+    pub(super) fn drop_spares(&mut self, keep: usize) -> Result<()> {
         while self.spares.len() > keep {
             if let Some(id) = self.spares.pop() {
                 let name = JournalName::spare(id).to_string();

@@ -32,7 +32,7 @@ mod writer;
 mod tests;
 
 pub(crate) use files::JournalSettings;
-pub(crate) use outcome::{Damage, KeptFile, Replay, ReplayedFrame, TornTail};
+pub(crate) use outcome::{Replay, ReplayedFrame};
 pub(crate) use payload::Payload;
 pub(crate) use replay::replay;
 pub(crate) use writer::{GroupEntry, JournalWriter};

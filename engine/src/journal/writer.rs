@@ -123,15 +123,24 @@ impl JournalWriter {
     ///
     /// # Errors
     /// [`ErrorKind::Poisoned`], or what the operating system says. The log is whole without the mark.
-    pub(crate) fn close_clean(self, now: Timestamp) -> Result<()> {
+    pub(crate) fn close_clean(mut self, now: Timestamp) -> Result<()> {
         self.check_poison()?;
+        // At rest a log takes no more room than its events.
+        self.files.drop_spares(0)?;
+        let Some(current) = self.current else { return Ok(()) };
+        let is_marked = current.is_empty() && !current.spent;
+        let end = current.position + if is_marked { 0 } else { FRAME_HEADER_BYTES as u64 } + END.len() as u64;
+        let shorten = || current.file.truncate(end).map_err(|e| Error::io("cannot shorten the journal", e).in_file(&current.name));
         // The header of an empty file says as much as the mark.
-        let Some(current) = self.current.filter(|current| !current.is_empty() || current.spent) else { return Ok(()) };
+        if is_marked {
+            return shorten();
+        }
         let mut bytes = Vec::with_capacity(2 * FRAME_HEADER_BYTES);
         FrameHeader::mark(current.id, self.next_sequence, now).encode(&mut bytes);
         bytes.put_bytes(&END);
         let written = current.file.write_at(&bytes, current.position).and_then(|()| current.file.sync());
-        written.map_err(|e| Error::io("cannot mark the journal as closed", e).in_file(current.name))
+        written.map_err(|e| Error::io("cannot mark the journal as closed", e).in_file(&current.name))?;
+        shorten()
     }
 
     /// The sequence of the next event.
@@ -140,6 +149,7 @@ impl JournalWriter {
     }
 
     /// Where the next frame goes in the file that is written; 0 before the first append.
+    #[cfg(test)]
     pub(crate) fn position(&self) -> u64 {
         self.current.as_ref().map_or(0, |current| current.position)
     }
@@ -150,6 +160,7 @@ impl JournalWriter {
     }
 
     /// Whether appends are refused for good.
+    #[cfg(test)]
     pub(crate) fn is_poisoned(&self) -> bool {
         self.poisoned
     }

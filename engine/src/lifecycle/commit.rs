@@ -63,7 +63,7 @@ impl Committer {
             let mut group = Vec::new();
             for task in tasks {
                 match task {
-                    Task::Commit(submission) => group.push(submission),
+                    Task::Commit(submission) => group.push(*submission),
                     // A freeze must come after the batches that were handed over before it.
                     Task::Freeze => {
                         self.commit(std::mem::take(&mut group));

@@ -121,13 +121,14 @@ pub(crate) fn flush_one(shared: &Shared) -> Result<bool> {
         next.trusted_time = shared.trusted.now();
         next.store(&*shared.storage)?;
         *catalog = next;
+        // Before the change is told: whoever waits for the flush, to close the log, wants the journal tidied too.
+        shared.queue.ask(Task::Release(end));
         shared.change(|parts| {
             parts.frozen.retain(|frozen| !Arc::ptr_eq(&frozen.head, &head.head));
             add(parts, entry, segment);
         });
     }
     Counters::add(&shared.counters.flushes, 1);
-    shared.queue.ask(Task::Release(end));
     Ok(true)
 }
 

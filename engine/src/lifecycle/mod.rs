@@ -12,3 +12,4 @@ pub(crate) mod retention;
 pub(crate) mod seal;
 pub(crate) mod shared;
 pub(crate) mod statistics;
+pub(crate) mod verify;

@@ -25,7 +25,7 @@ pub(crate) struct Submission {
 /// What the writer is asked to do.
 pub(crate) enum Task {
     /// Commit a batch.
-    Commit(Submission),
+    Commit(Box<Submission>),
     /// Freeze the head, so that it is flushed.
     Freeze,
     /// Let go of journal files whose events are all in segments.
@@ -77,7 +77,7 @@ impl Queue {
             return Err(Error::new(ErrorKind::Busy, "too many batches wait to be written; send the same again in a moment"));
         }
         state.bytes += bytes;
-        state.tasks.push_back(Task::Commit(submission));
+        state.tasks.push_back(Task::Commit(Box::new(submission)));
         self.changed.notify_one();
         Ok(())
     }

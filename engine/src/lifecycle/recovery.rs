@@ -53,7 +53,13 @@ pub(crate) fn recover(storage: Arc<dyn Storage>, options: Options, clock: Arc<dy
     recovery.report(&replayed);
     let writer = if read_only { None } else { Some(open_writer(storage.clone(), &options, &replayed)?) };
     let Recovery { catalog, parts, problems, quarantined, pages, .. } = recovery;
-    let beginning = Beginning { options, storage, clock, pages, parts, catalog, problems, quarantined };
+    let recovery_note = replayed.torn_tail.as_ref().map(|torn| {
+        format!(
+            "{} ends at byte {} in a batch that was never acknowledged, from sequence {} on: {:?}",
+            torn.file, torn.offset, torn.sequence, torn.reason
+        )
+    });
+    let beginning = Beginning { options, storage, clock, pages, parts, catalog, problems, recovery_note, quarantined };
     Ok((Shared::new(extractor, beginning), writer))
 }
 
@@ -89,7 +95,8 @@ fn list(storage: &dyn Storage) -> Result<Vec<String>> {
 fn segment_id(name: &str) -> Option<SegmentId> {
     let digits = name.strip_prefix("segment-")?;
     let digits = digits.strip_suffix(PARTIAL).unwrap_or(digits);
-    u64::from_str_radix(digits, 16).ok().filter(|_| digits.len() == 16).map(SegmentId)
+    let is_ours = digits.len() == 16 && digits.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+    u64::from_str_radix(digits, 16).ok().filter(|_| is_ours).map(SegmentId)
 }
 
 /// Removes segment files that the catalog does not name: unfinished, or expired.

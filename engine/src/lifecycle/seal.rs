@@ -1,7 +1,6 @@
-//! Sealing: which segments are final, and which neighbours are to be merged before.
+//! Sealing: which segments are final.
 //!
-//! A segment is sealed when it has reached its target size, or when its day is over by a grace period and it has no unsealed neighbour
-//! of its day left to be merged with.
+//! A segment is sealed when it has reached its target size, or when its day is over by a grace period.
 
 use crate::id::Timestamp;
 use crate::lifecycle::catalog::CatalogEntry;

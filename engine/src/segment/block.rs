@@ -105,7 +105,7 @@ pub(crate) fn find_shared(raw: &[u8], place: u32) -> Result<Option<&[u8]>> {
     let chunks = reader.length(COLUMNS_MAX)?;
     let (mut next, mut before, mut found) = (0, 0usize, None);
     for _ in 0..chunks {
-        next += reader.length(COLUMNS_MAX)? as u32;
+        next = reader.length(COLUMNS_MAX)?.saturating_add(next as usize).min(COLUMNS_MAX) as u32;
         let length = reader.length(raw.len())?;
         if next == place {
             found = Some((before, length));

@@ -245,7 +245,7 @@ mod tests {
     fn large_columns_are_alone_and_small_ones_share() {
         let mut columns: Vec<_> = (0..40).map(|i| column(&format!("k{i}"), Encoding::Codes, 0)).collect();
         columns[3].encoding = Encoding::Constant;
-        assign_units(&mut columns, |i| if i == 1 { 5_000 } else { 200 });
+        assign_units(&mut columns, |i| if i == 1 { 5_000 } else { 400 });
         assert_eq!(columns[..5].iter().map(|c| c.unit).collect::<Vec<_>>(), [1, 2, 1, 0, 1]);
         assert_eq!(columns[39].unit, 3);
     }

@@ -63,6 +63,11 @@ impl Meta {
         if meta.without_time.max().is_some_and(|max| max >= meta.documents) {
             return Err(Error::corrupt("a bitmap names documents that there are not").at(56));
         }
+        if meta.without_time.serialized_size() != bitmap.len() {
+            return Err(Error::corrupt("there are bytes after the bitmap")
+                .at(56)
+                .expected(meta.without_time.serialized_size(), bitmap.len()));
+        }
         Ok(meta)
     }
 }

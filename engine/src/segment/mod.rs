@@ -29,6 +29,7 @@ pub(crate) mod sequences;
 pub(crate) mod timestamps;
 pub(crate) mod typed;
 pub(crate) mod values;
+pub(crate) mod verify;
 pub(crate) mod writer;
 
 pub(crate) use opened::Segment;

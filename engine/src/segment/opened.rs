@@ -53,6 +53,10 @@ impl Segment {
         self.file.id()
     }
 
+    pub(crate) fn file(&self) -> &SegmentFile {
+        &self.file
+    }
+
     /// The bytes of the file.
     pub(crate) fn view(&self) -> &View {
         &self.view

@@ -80,6 +80,7 @@ impl PostingsWriter {
     }
 
     /// How many terms were added.
+    #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.entries.len()
     }

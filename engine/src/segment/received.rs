@@ -63,11 +63,6 @@ impl<'a> Received<'a> {
         }
     }
 
-    /// How many runs there are.
-    pub(crate) fn len(&self) -> u32 {
-        self.groups.count()
-    }
-
     /// When the event at a sequence offset was received, in milliseconds since the epoch; 0 when there are no runs.
     #[inline]
     pub(crate) fn at(&self, offset: u32) -> i64 {

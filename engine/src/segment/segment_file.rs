@@ -53,18 +53,9 @@ impl Part {
     }
 
     /// Where it is in the file.
+    #[cfg(test)]
     pub(crate) fn range(&self) -> Range<u64> {
         self.range.start as u64..self.range.end as u64
-    }
-
-    /// What it is.
-    pub(crate) fn component(&self) -> Component {
-        self.component
-    }
-
-    /// The dimension it belongs to, or 0.
-    pub(crate) fn ordinal(&self) -> u16 {
-        self.ordinal
     }
 
     /// Its name in errors.
@@ -83,6 +74,7 @@ impl Part {
 pub(crate) struct SegmentFile {
     id: SegmentId,
     name: String,
+    #[cfg(test)]
     length: u64,
     parts: Vec<Part>,
 }
@@ -116,7 +108,13 @@ impl SegmentFile {
                 file: name.to_owned(),
             });
         }
-        Ok(SegmentFile { id, name: name.to_owned(), length: view.len() as u64, parts })
+        Ok(SegmentFile {
+            id,
+            name: name.to_owned(),
+            #[cfg(test)]
+            length: view.len() as u64,
+            parts,
+        })
     }
 
     /// The segment's id, from the header.
@@ -130,6 +128,7 @@ impl SegmentFile {
     }
 
     /// The length of the file in bytes.
+    #[cfg(test)]
     pub(crate) fn length(&self) -> u64 {
         self.length
     }
@@ -157,6 +156,7 @@ impl SegmentFile {
     ///
     /// # Errors
     /// As [`Part::bytes`], for the first that differs.
+    #[cfg(test)]
     pub(crate) fn verify(&self) -> Result<()> {
         self.parts.iter().try_for_each(Part::verify)
     }

@@ -87,6 +87,7 @@ impl SegmentFileWriter {
     }
 
     /// How much of the open component was written; 0 when none is open.
+    #[cfg(test)]
     pub(crate) fn component_position(&self) -> u64 {
         self.open.map_or(0, |entry| self.position() - entry.offset)
     }

@@ -21,6 +21,8 @@ pub(crate) struct Shreds {
     /// For every document its shape, and where its codes end.
     documents: Vec<(u32, u32)>,
     codes: Vec<Code>,
+    /// The text of events that are kept whole: a segment holds each of them in full, however often one recurs.
+    whole_bytes: usize,
 }
 
 /// A shape with the column of each of its leaves.
@@ -71,6 +73,9 @@ impl Shreds {
                 return None;
             };
             self.codes.push(code);
+        }
+        if self.shapes.get(number as usize).is_some_and(|row| row.shape.is_whole()) {
+            self.whole_bytes += text.len();
         }
         self.documents.push((number, self.codes.len() as u32));
         Some(())
@@ -142,7 +147,7 @@ impl Shreds {
 
     /// The memory that is held, in bytes.
     pub(crate) fn bytes(&self) -> usize {
-        self.columns.bytes() + self.codes.len() * 4 + self.documents.len() * 8 + self.shape_bytes * 2
+        self.columns.bytes() + self.codes.len() * 4 + self.documents.len() * 8 + self.shape_bytes * 2 + self.whole_bytes
     }
 }
 

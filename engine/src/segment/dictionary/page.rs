@@ -77,6 +77,7 @@ impl Page {
     }
 
     /// How many terms there are.
+    #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.ends.len()
     }

@@ -74,6 +74,7 @@ impl PageCache {
     }
 
     /// What the held pages take, in bytes.
+    #[cfg(test)]
     pub(crate) fn memory_bytes(&self) -> usize {
         self.shards.iter().map(|shard| lock(shard).bytes).sum()
     }

@@ -64,6 +64,7 @@ impl<'a> Dictionary<'a> {
     }
 
     /// How many terms there are.
+    #[cfg(test)]
     pub(crate) fn len(&self) -> u32 {
         self.term_count
     }
@@ -103,6 +104,7 @@ impl<'a> Dictionary<'a> {
     ///
     /// # Errors
     /// [`crate::ErrorKind::Corrupt`], also when there is no such ordinal.
+    #[cfg(test)]
     pub(crate) fn with<T>(&self, ordinal: u32, visit: impl FnOnce(&[u8]) -> T) -> Result<T> {
         self.cursor().with(ordinal, visit)
     }
@@ -111,6 +113,7 @@ impl<'a> Dictionary<'a> {
     ///
     /// # Errors
     /// As [`Dictionary::with`].
+    #[cfg(test)]
     pub(crate) fn get(&self, ordinal: u32, term: &mut Vec<u8>) -> Result<()> {
         term.clear();
         self.with(ordinal, |found| term.extend_from_slice(found))

@@ -1,0 +1,58 @@
+//! Verifying a segment: everything is read again, whether it was compared before or not.
+
+use super::component::Component;
+use super::fetch::fetch_texts;
+use super::opened::Segment;
+use crate::budget::Budget;
+use crate::error::{Error, Result};
+use crate::event::DimensionKind;
+use crate::limits::BLOCK_DOCUMENTS;
+
+/// Everything that is wrong with a segment: damaged components first, then structures that do not hold together, then blocks whose
+/// events do not come back.
+pub(crate) fn verify(segment: &Segment, budget: &Budget) -> Result<Vec<Error>> {
+    let mut found: Vec<Error> = segment.file().parts().iter().filter_map(|part| part.verify().err()).collect();
+    if !found.is_empty() {
+        return Ok(found);
+    }
+    found.extend(structures(segment).into_iter().filter_map(Result::err));
+    let documents = segment.meta().documents;
+    let mut texts = Vec::new();
+    let mut event_bytes = 0;
+    for start in (0..documents).step_by(BLOCK_DOCUMENTS) {
+        budget.check()?;
+        let block: Vec<u32> = (start..documents.min(start.saturating_add(BLOCK_DOCUMENTS as u32))).collect();
+        texts.clear();
+        if let Err(error) = fetch_texts(segment, &block, budget, &mut texts) {
+            found.push(error);
+        }
+        event_bytes += texts.iter().map(|text| text.len() as u64).sum::<u64>();
+    }
+    if found.is_empty() && event_bytes != segment.meta().event_bytes {
+        let error = Error::corrupt("the events have another length than they had").expected(segment.meta().event_bytes, event_bytes);
+        found.push(segment.locate(error));
+    }
+    Ok(found)
+}
+
+fn structures(segment: &Segment) -> Vec<Result<()>> {
+    let documents = segment.meta().documents;
+    let counted = |name: Component, count: u32| match count == documents {
+        true => Ok(()),
+        false => Err(segment.locate(Error::corrupt("wrong number of entries").in_component(name.label(0)).expected(documents, count))),
+    };
+    let mut results = vec![
+        segment.dictionary().and_then(|d| d.check()),
+        segment.timestamps().and_then(|t| t.check().and_then(|()| counted(Component::Timestamps, t.len()))),
+        segment.sequences().and_then(|s| s.check().and_then(|()| counted(Component::Sequences, s.len()))),
+        segment.received().and_then(|r| r.check(documents)),
+        segment.layout().map(|_| ()),
+    ];
+    for (ordinal, dimension) in (0u16..).zip(segment.dimensions()) {
+        results.push(match dimension.kind {
+            DimensionKind::Keyword => segment.postings(ordinal).and_then(|p| p.check()),
+            DimensionKind::Unique => segment.unique_index(ordinal).and_then(|u| u.check()),
+        });
+    }
+    results.into_iter().map(|r| r.map_err(|e| segment.locate(e))).collect()
+}
