@@ -14,6 +14,8 @@
 //! 19,964 and 19,967, event names 285 and 285, buckets 1,102 and 1,131, instances 642 and 554, roles 850 and 898; 25.7 and 25.6
 //! MB. One core makes about 1.3 million such events a second (optimised; 1,270 bytes an event).
 //!
+//! [`Census`] and [`Questions`] say what a log of these events must answer, so that benches check what they measure.
+//!
 //! ```
 //! use trail_corpus::{Corpus, Generator, Parameters};
 //! let corpus = Corpus::small()?;
@@ -26,21 +28,27 @@
 //! # Ok::<(), trail_corpus::CorpusError>(())
 //! ```
 
+mod census;
 mod corpus;
 mod entity;
 mod error;
+mod facts;
 mod generator;
 mod parameters;
 mod population;
+mod questions;
 mod random;
 mod rhythm;
 mod template;
 mod text;
 
+pub use census::{Census, Tally, most_frequent, text_count};
 pub use corpus::{Corpus, real_ndjson, small_ndjson};
 pub use error::CorpusError;
+pub use facts::Facts;
 pub use generator::{EventTime, Generator};
 pub use parameters::Parameters;
+pub use questions::{Asked, Questions};
 
 /// Seconds since 1970-01-01T00:00:00Z of a text like `2026-11-22T08:00:00Z`, for [`Parameters::end`].
 #[must_use]

@@ -1,0 +1,201 @@
+//! The queries of the table, each with its answer, which is checked every time it is asked.
+//!
+//! The answers come from a [`Census`] of the same events: counts, the newest event of a page, the property that every event of a page
+//! must have, the order of times, and that pages repeat nothing. Only the exchange of bytes is timed, not the check.
+
+use std::collections::HashSet;
+use std::net::SocketAddr;
+
+use serde_json::Value;
+use trail_corpus::{Census, Facts, Parameters, Questions, Tally, most_frequent};
+
+use crate::failure::Result;
+use crate::http::{Connection, target};
+use crate::timing::Times;
+
+/// How often a query is asked before its times count.
+const WARM_UP: usize = 5;
+const PAGE: u64 = 100;
+const PAGES: u64 = 10;
+
+/// What is asked about, and what comes out.
+#[derive(Debug)]
+pub(crate) struct World<'w> {
+    pub(crate) parameters: &'w Parameters,
+    pub(crate) census: &'w Census,
+    pub(crate) questions: &'w Questions,
+}
+
+/// A query and its times.
+#[derive(Debug)]
+pub(crate) struct Measured {
+    pub(crate) name: String,
+    pub(crate) times: Times,
+}
+
+/// Asks over a connection and checks; nothing to say when the answer is right.
+type Ask<'w> = Box<dyn Fn(&mut Connection) -> Result<()> + 'w>;
+
+/// Asks every query `runs` times.
+///
+/// # Errors
+/// When an answer is wrong; the message says which.
+pub(crate) fn measure(address: SocketAddr, world: &World<'_>, runs: usize) -> Result<Vec<Measured>> {
+    let mut connection = Connection::open(address)?;
+    let mut all = Vec::new();
+    for (name, ask) in queries(world) {
+        let wrong = |failure| format!("{name}: {failure}");
+        for _ in 0..WARM_UP {
+            ask(&mut connection).map_err(wrong)?;
+        }
+        let mut times = Times::default();
+        for _ in 0..runs {
+            connection.take_time();
+            ask(&mut connection).map_err(wrong)?;
+            times.push(connection.take_time());
+        }
+        all.push(Measured { name, times });
+    }
+    Ok(all)
+}
+
+fn queries<'w>(world: &'w World<'w>) -> Vec<(String, Ask<'w>)> {
+    let (q, census) = (world.questions, world.census);
+    let triple = world.triple();
+    let part = format!("requestParameters.bucketName:*{}*", q.part.value);
+    let text = format!("\"{}\"", q.text.0);
+    let user = |name: &str| format!("user:\"{name}\"");
+    let name = format!("event_name:\"{}\"", q.frequent_name.value);
+    let service = format!("service:\"{}\"", q.service.value);
+    let filtered = service.clone();
+    let named = |what: &str, tally: Tally| format!("{what} ({} match)", tally.count);
+    vec![
+        ("Q1 event id".into(), Box::new(|c: &mut Connection| world.id(c)) as Ask<'w>),
+        (
+            named("Q2 newest 50 of a rare user", q.rare_user.tally),
+            world.page(user(&q.rare_user.value), 50, q.rare_user.tally, |f| f.user == q.rare_user.value),
+        ),
+        (
+            named("Q3 newest 50 of a frequent event name", q.frequent_name.tally),
+            world.page(name, 50, q.frequent_name.tally, |f| f.event_name == q.frequent_name.value),
+        ),
+        ("Q3b newest 50 of all".into(), world.page(String::new(), 50, census.all, |_| true)),
+        ("Q4 top 10 event names, all".into(), world.terms(String::new(), None)),
+        (named("Q4b top 10 event names of one service", q.service.tally), world.terms(filtered, Some(&q.service.value))),
+        (named("Q5 hourly histogram of one service", q.service.tally), Box::new(move |c| world.histogram(c, &service))),
+        (
+            named("Q6 three dimensions ANDed, newest 100", q.triple_tally),
+            world.page(triple.clone(), 100, q.triple_tally, |f| [&f.service, &f.region, &f.read_only] == q.triple.each_ref()),
+        ),
+        ("Q6b the same, count".into(), world.count(triple, q.triple_tally.count)),
+        (
+            named("Q7 part of a nested, undeclared value, newest 50", q.part.tally),
+            world.page(part.clone(), 50, q.part.tally, |f| f.bucket.contains(&q.part.value)),
+        ),
+        ("Q7b the same, count".into(), world.count(part, q.part.tally.count)),
+        (format!("Q7c free text ({} match), count", q.text.1), world.count(text, q.text.1)),
+        (
+            named("Q8 1,000 events of a user, 10 pages of 100", q.paged_user.tally),
+            Box::new(move |c| world.pages(c, &user(&q.paged_user.value))),
+        ),
+        ("Q9 count of everything".into(), world.count(String::new(), census.all.count)),
+    ]
+}
+
+impl World<'_> {
+    fn triple(&self) -> String {
+        let [service, region, read_only] = &self.questions.triple;
+        format!("service:\"{service}\" region:\"{region}\" read_only:{read_only}")
+    }
+
+    /// Asked within the days of the events, since "the last 30 days" may not hold them.
+    fn target(&self, path: &str, more: &[(&str, &str)]) -> String {
+        let (first, last) = (self.first_hour() * 3_600_000, (self.parameters.end + 1) * 1_000);
+        let (from, to) = (first.to_string(), last.to_string());
+        let mut parameters = vec![("from", from.as_str()), ("to", to.as_str())];
+        parameters.extend_from_slice(more);
+        target(path, &parameters)
+    }
+
+    /// Events are up to five minutes older than the days that were asked for.
+    fn first_hour(&self) -> i64 {
+        (self.parameters.end - (self.parameters.days * 86_400.0) as i64 - 3_600).div_euclid(3_600)
+    }
+
+    fn id(&self, connection: &mut Connection) -> Result<()> {
+        let answer = connection.get(&target(&format!("/v1/events/{}", self.questions.id), &[]))?.json()?;
+        let events = events(&answer)?;
+        let found = events.iter().filter(|f| f.id == self.questions.id).count();
+        require(found == 1 && events.len() == 1, || answer.to_string())
+    }
+
+    fn page<'w>(&'w self, q: String, limit: u64, tally: Tally, belongs: impl Fn(&Facts) -> bool + 'w) -> Ask<'w> {
+        Box::new(move |connection| {
+            let answer = connection.get(&self.target("/v1/events", &[("q", &q), ("limit", &limit.to_string())]))?.json()?;
+            let found = events(&answer)?;
+            require(found.len() as u64 == limit.min(tally.count), || format!("{} events", found.len()))?;
+            require(found.first().and_then(|f| f.time) == Some(tally.newest), || "the first is not the newest".into())?;
+            require(found.is_sorted_by(|a, b| a.time >= b.time), || "not in order".into())?;
+            require(found.iter().all(&belongs), || "an event does not belong there".into())
+        })
+    }
+
+    fn count<'w>(&'w self, q: String, expected: u64) -> Ask<'w> {
+        Box::new(move |connection| {
+            let answer = connection.get(&self.target("/v1/count", &[("q", &q)]))?.json()?;
+            require(answer["count"] == expected, || format!("{answer}, expected {expected}"))
+        })
+    }
+
+    fn terms<'w>(&'w self, q: String, service: Option<&'w str>) -> Ask<'w> {
+        let counts: Vec<(String, u64)> = match service {
+            Some(service) => self.census.names_of_service.get(service).into_iter().flatten().map(|(n, c)| (n.clone(), *c)).collect(),
+            None => self.census.event_names.iter().map(|(n, t)| (n.clone(), t.count)).collect(),
+        };
+        let distinct = counts.len();
+        let expected = most_frequent(counts.into_iter(), 10);
+        Box::new(move |connection| {
+            let answer = connection.get(&self.target("/v1/terms", &[("dimension", "event_name"), ("limit", "10"), ("q", &q)]))?.json()?;
+            let terms = answer["terms"].as_array().ok_or("no terms")?;
+            let same = terms.iter().zip(&expected).all(|(term, (name, count))| term["term"] == *name && term["count"] == *count);
+            require(same && terms.len() == expected.len() && answer["distinct"] == distinct, || format!("{answer}, expected {expected:?}"))
+        })
+    }
+
+    fn histogram(&self, connection: &mut Connection, q: &str) -> Result<()> {
+        let answer = connection.get(&self.target("/v1/histogram", &[("interval", "1h"), ("q", q)]))?.json()?;
+        let buckets = answer["buckets"].as_array().ok_or("no buckets")?;
+        let hours = self.census.hours.get(&self.questions.service.value).ok_or("no hours")?;
+        let first = self.first_hour();
+        let expected = (first..).take(buckets.len()).map(|hour| hours.get(&hour).copied().unwrap_or_default());
+        let same = buckets.iter().zip(expected.clone()).all(|(bucket, count)| bucket["count"] == count);
+        require(same && expected.sum::<u64>() == self.questions.service.tally.count, || answer.to_string())
+    }
+
+    fn pages(&self, connection: &mut Connection, q: &str) -> Result<()> {
+        let (mut seen, mut cursor) = (HashSet::new(), None::<String>);
+        for _ in 0..PAGES {
+            let limit = PAGE.to_string();
+            let mut more = vec![("q", q), ("limit", limit.as_str())];
+            more.extend(cursor.as_deref().map(|cursor| ("cursor", cursor)));
+            let answer = connection.get(&self.target("/v1/events", &more))?.json()?;
+            let found = answer["events"].as_array().ok_or("no events")?;
+            seen.extend(found.iter().filter_map(|event| event["sequence"].as_u64()));
+            cursor = answer["next_cursor"].as_str().map(str::to_owned);
+            if cursor.is_none() {
+                break;
+            }
+        }
+        let expected = self.questions.paged_user.tally.count.min(PAGE * PAGES);
+        require(seen.len() as u64 == expected, || format!("{} events on all pages, expected {expected}", seen.len()))
+    }
+}
+
+fn events(answer: &Value) -> Result<Vec<Facts>> {
+    let events = answer["events"].as_array().ok_or("no events")?;
+    events.iter().map(|event| Facts::of(&event["event"]).ok_or_else(|| "an event is no object".into())).collect()
+}
+
+fn require(right: bool, otherwise: impl FnOnce() -> String) -> Result<()> {
+    if right { Ok(()) } else { Err(format!("wrong answer: {}", otherwise()).into()) }
+}
