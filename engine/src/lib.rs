@@ -83,6 +83,9 @@ pub mod clock;
 pub(crate) mod codec;
 pub mod error;
 pub mod event;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 pub(crate) mod head;
 pub mod id;
 pub mod index;
@@ -101,7 +104,7 @@ pub mod threads;
 pub use audit_log::AuditLog;
 pub use error::{Error, ErrorKind, Result};
 pub use event::{Batch, Rejection};
-pub use lifecycle::commit::{OnDone, Receipt};
+pub use lifecycle::queue::{OnDone, Receipt};
 pub use options::Options;
 pub use status::{DimensionInfo, Health, SegmentInfo, Stats};
 pub use storage::View;

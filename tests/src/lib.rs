@@ -1,1 +1,11 @@
-//! x
+//! What the end-to-end tests share: the binary, a server as a process, an HTTP client of a few lines, the corpus, seeds, and the
+//! reader of `use` lines.
+
+pub mod binary;
+pub mod client;
+pub mod fixtures;
+pub mod house;
+pub mod ledger;
+pub mod readme;
+pub mod seed;
+pub mod server;

@@ -7,10 +7,12 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use super::batch::{Batch, Prepared, Rejection};
+use super::outline::outline;
 use super::plan::TermPlan;
 use super::scan::{Fault, Leaf, scan};
 use super::schema::DimensionSchema;
-use super::shape::{Shape, outline};
+
+use super::shape::Shape;
 use super::terms;
 use crate::codec::checksum::hash64;
 use crate::error::{Error, Result};

@@ -2,6 +2,7 @@
 
 pub(crate) mod batch;
 pub(crate) mod extract;
+pub(crate) mod outline;
 pub mod path;
 pub(crate) mod plan;
 pub(crate) mod scan;
@@ -10,7 +11,6 @@ pub(crate) mod shape;
 pub(crate) mod terms;
 mod time;
 pub(crate) mod unescape;
-pub(crate) mod whole;
 
 pub use batch::{Batch, Rejection};
 pub use path::{Path, Step};

@@ -1,8 +1,8 @@
 //! [`TermPlan`]: for one shape, which leaves give an event its id, its time and its terms.
 
+use super::outline::Outline;
 use super::path::Path;
 use super::schema::{DimensionSchema, EVENT_ID, EventKind, Mapping, Pick, Source, Take};
-use super::shape::Outline;
 
 /// How the id, the time and the terms of the events of one shape are found. Leaves are named by their place in the shape.
 #[derive(Debug, Default, PartialEq, Eq)]

@@ -4,13 +4,13 @@ use roaring::RoaringBitmap;
 
 use super::state::State;
 use crate::error::Result;
+use crate::event::outline::ColumnPath;
 use crate::event::path::Path;
 use crate::event::scan::Class;
-use crate::event::shape::ColumnPath;
 use crate::event::unescape::unescape;
-use crate::event::whole;
 use crate::matcher::{Lookup, Matcher, TextMatcher};
 use crate::shred::select::{CodeSet, ValueTest, column_is_at};
+use crate::shred::whole;
 
 /// Which codes of each column pass a test; `None` for columns without any.
 type Passing = Vec<Option<CodeSet>>;
@@ -73,22 +73,34 @@ impl State {
             }
             seen.clear();
             seen.extend(row.columns.iter().zip(codes).filter(|(c, _)| wanted.get(**c as usize) == Some(&true)).map(|(c, v)| (*c, *v)));
-            // Equal values can have several codes, so they are told apart by their bytes.
-            seen.sort_unstable_by_key(|(column, code)| (*column, self.shreds.columns.value(*column, *code)));
-            seen.dedup_by_key(|(column, code)| (*column, self.shreds.columns.value(*column, *code)));
+            seen.sort_unstable();
+            seen.dedup();
+            if seen.len() > 1 {
+                // One document counts once for a value, even when it holds it as a string and as a number, or written in two ways.
+                let mut texts = std::collections::HashSet::new();
+                seen.retain(|(column, code)| {
+                    let (value, is_string) = self.decoded(*column, *code);
+                    (is_string || value != "null") && texts.insert(value)
+                });
+            }
             for value in &seen {
                 *counts.entry(*value).or_default() += 1;
             }
         }
         for ((column, code), count) in counts {
-            let raw = self.shreds.columns.value(column, code);
-            let is_string = self.shreds.paths().get(column as usize).is_some_and(|p| p.class == Class::String);
-            let value = if is_string { unescape(raw) } else { String::from_utf8_lossy(raw) };
+            let (value, is_string) = self.decoded(column, code);
             if is_string || value != "null" {
                 visit(&value, count)?;
             }
         }
         whole_values.iter().try_for_each(|value: &String| visit(value, 1))
+    }
+
+    /// The text of a value, and whether it is a string.
+    fn decoded(&self, column: u32, code: u32) -> (std::borrow::Cow<'_, str>, bool) {
+        let raw = self.shreds.columns.value(column, code);
+        let is_string = self.shreds.paths().get(column as usize).is_some_and(|p| p.class == Class::String);
+        (if is_string { unescape(raw) } else { String::from_utf8_lossy(raw) }, is_string)
     }
 
     fn whole_values(&self, document: u32, path: &Path, values: &mut Vec<String>) {

@@ -10,10 +10,10 @@ use crate::budget::Budget;
 use crate::codec::checksum::hash64;
 use crate::error::Result;
 use crate::event::path::Path;
-use crate::event::whole::holds_value;
 use crate::id::{Sequence, Timestamp};
 use crate::index::{Extent, Index, Key, PartId, Postings, StoredEvent, TermVisitor, TimeRange, ValueVisitor};
 use crate::matcher::{Lookup, Matcher, TextMatcher};
+use crate::shred::whole::{hashes_of_matching, holds_value};
 
 /// A head as it was at one moment.
 #[derive(Debug, Clone)]
@@ -133,11 +133,23 @@ impl Index for HeadIndex {
                         }
                     }
                 }
-                _ => {
-                    let mut candidates = RoaringBitmap::new();
-                    candidates.insert_range(within);
+                lookup => {
+                    let with_terms: RoaringBitmap = table.iter().map(|(_, document)| *document).filter(|d| within.contains(d)).collect();
+                    if lookup == Lookup::All {
+                        return Ok(with_terms);
+                    }
+                    let mut at_paths = RoaringBitmap::new();
                     for path in &dimension.paths {
-                        found |= state.at_path(path, matcher, &candidates);
+                        at_paths |= state.at_path(path, matcher, &with_terms);
+                    }
+                    let mut text = Vec::new();
+                    for document in at_paths {
+                        text.clear();
+                        state.shreds.text(document, &mut text);
+                        let is_term = |hash: &u64| table.iter_hash(*hash).any(|entry| *entry == (*hash, document));
+                        if hashes_of_matching(&text, &dimension.paths, matcher).iter().any(is_term) {
+                            found.insert(document);
+                        }
                     }
                 }
             },

@@ -146,7 +146,7 @@ impl Catalog {
             let message = "the catalog is of a version that this build does not know";
             return Err(Error::new(ErrorKind::Unsupported, message).at(8).expected(VERSION, version));
         }
-        check_crc32(body, u32::from_le_bytes(*crc))?;
+        check_crc32(body, u32::from_le_bytes(*crc)).map_err(|e| e.at(body.len() as u64))?;
         reader.u16()?;
         let count = reader.u32()? as usize;
         let mut catalog = Catalog {

@@ -17,24 +17,8 @@ use crate::id::{Day, Sequence, Timestamp};
 use crate::journal::{GroupEntry, JournalWriter, Payload};
 use crate::lifecycle::duplicates::{in_head, mark_in_segments};
 use crate::lifecycle::parts::{DayHead, Parts};
-use crate::lifecycle::queue::{Submission, Task};
+use crate::lifecycle::queue::{Receipt, Submission, Task};
 use crate::lifecycle::shared::{Counters, Shared};
-
-/// What became of a batch. Given only when every accepted event is durable.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Receipt {
-    /// How many events were stored.
-    pub accepted: u64,
-    /// How many were exact copies of stored events.
-    pub duplicates: u64,
-    /// The sequence of the first stored event, when any was stored.
-    pub first_sequence: Option<Sequence>,
-    /// The sequence of the last stored event.
-    pub last_sequence: Option<Sequence>,
-}
-
-/// Called once, on the writer's thread, with the fate of a batch; must not block.
-pub type OnDone = Box<dyn FnOnce(Result<Receipt>) + Send>;
 
 /// The most batches in a group.
 const GROUP_BATCHES_MAX: usize = 1_024;

@@ -8,7 +8,22 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::event::Batch;
 use crate::id::Sequence;
 use crate::journal::Payload;
-use crate::lifecycle::commit::OnDone;
+
+/// What became of a batch. Given only when every accepted event is durable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Receipt {
+    /// How many events were stored.
+    pub accepted: u64,
+    /// How many were exact copies of stored events.
+    pub duplicates: u64,
+    /// The sequence of the first stored event, when any was stored.
+    pub first_sequence: Option<Sequence>,
+    /// The sequence of the last stored event.
+    pub last_sequence: Option<Sequence>,
+}
+
+/// Called once, on the writer's thread, with the fate of a batch; must not block.
+pub type OnDone = Box<dyn FnOnce(Result<Receipt>) + Send>;
 
 /// A batch that waits to be committed.
 pub(crate) struct Submission {

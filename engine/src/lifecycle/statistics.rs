@@ -3,7 +3,7 @@
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 use crate::event::DimensionKind;
 use crate::head::Entries;
 use crate::id::Sequence;
@@ -103,7 +103,7 @@ pub(crate) fn health(shared: &Shared) -> Health {
     let writable = match shared.queue.check() {
         Ok(()) => true,
         Err(error) if shared.options.read_only => {
-            debug_assert!(error.kind() == crate::ErrorKind::Closed);
+            debug_assert!(error.kind() == ErrorKind::Closed);
             false
         }
         Err(error) => {

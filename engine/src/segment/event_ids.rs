@@ -111,6 +111,14 @@ impl<'a> EventIds<'a> {
         Ok(())
     }
 
+    /// The documents of all entries, in no order.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Corrupt`] in place of a document that cannot be.
+    pub(crate) fn documents(&self) -> impl Iterator<Item = Result<u32>> + '_ {
+        (0..self.entries.len()).map(|index| self.document(index))
+    }
+
     /// Walks everything: buckets ascending, from the first entry to the last, documents below the number of documents.
     ///
     /// # Errors

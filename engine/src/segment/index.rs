@@ -14,10 +14,11 @@ use crate::codec::checksum::hash64;
 use crate::error::Result;
 use crate::event::DimensionKind;
 use crate::event::path::Path;
-use crate::event::whole::holds_value;
 use crate::id::{Sequence, Timestamp};
 use crate::index::{Extent, Index, Key, PartId, StoredEvent, TermVisitor, TimeRange, ValueVisitor};
+use crate::limits::BLOCK_DOCUMENTS;
 use crate::matcher::{Lookup, Matcher, TextMatcher};
+use crate::shred::whole::{hashes_of_matching, holds_value};
 
 /// What a walk over terms calls: the postings of all terms, the number of one and its text.
 type WalkedTerm<'a> = dyn FnMut(&PostingsReader<'_>, u32, &str) -> Result<()> + 'a;
@@ -70,6 +71,41 @@ impl Segment {
         let mut texts = Vec::new();
         fetch_texts(self, &candidates, budget, &mut texts)?;
         Ok(candidates.iter().zip(&texts).filter(|(_, text)| holds_value(text, value)).map(|(document, _)| *document).collect())
+    }
+
+    /// The documents with a term of a unique dimension that matches, where that is no look-up.
+    fn unique_matching(
+        &self,
+        (ordinal, dimension): (u16, &DimensionEntry),
+        matcher: &Matcher,
+        within: &Range<u32>,
+        budget: &Budget,
+    ) -> Result<RoaringBitmap> {
+        let index = self.unique_index(ordinal)?;
+        let with_terms: RoaringBitmap =
+            index.documents().filter(|d| !matches!(d, Ok(d) if !within.contains(d))).collect::<Result<RoaringBitmap>>()?;
+        if matcher.lookup() == Lookup::All {
+            return Ok(with_terms);
+        }
+        let mut at_paths = RoaringBitmap::new();
+        for path in &dimension.paths {
+            at_paths |= search::at_path(self, path, matcher, &with_terms, budget)?;
+        }
+        let (mut found, mut texts, mut holders) = (RoaringBitmap::new(), Vec::new(), Vec::new());
+        for documents in at_paths.iter().collect::<Vec<u32>>().chunks(BLOCK_DOCUMENTS) {
+            texts.clear();
+            fetch_texts(self, documents, budget, &mut texts)?;
+            for (document, text) in documents.iter().zip(&texts) {
+                holders.clear();
+                for hash in hashes_of_matching(text, &dimension.paths, matcher) {
+                    index.candidates(hash, &mut holders)?;
+                }
+                if holders.contains(document) {
+                    found.insert(*document);
+                }
+            }
+        }
+        Ok(found)
     }
 
     /// For each (hash, tag) the texts of the documents whose event id may have the hash.
@@ -164,12 +200,7 @@ impl Index for Segment {
             if let Lookup::Exact(value) = matcher.lookup() {
                 return self.unique_documents(ordinal, value, &within, budget);
             }
-            let mut candidates = RoaringBitmap::new();
-            candidates.insert_range(within);
-            for path in &dimension.paths {
-                found |= search::at_path(self, path, matcher, &candidates, budget)?;
-            }
-            return Ok(found);
+            return self.unique_matching((ordinal, dimension), matcher, &within, budget);
         }
         let postings = self.postings(ordinal)?;
         self.matching_terms(dimension, matcher, &mut |term| postings.add_to(term, within.clone(), &mut found))?;

@@ -8,9 +8,9 @@ use crate::codec::compress::{compress, decompress};
 use crate::codec::read::Reader;
 use crate::codec::write::Write as _;
 use crate::error::{Error, Result};
+use crate::event::outline::ColumnPath;
 use crate::event::path::{Path, Step};
 use crate::event::scan::Class;
-use crate::event::shape::ColumnPath;
 use crate::limits::{COLUMNS_MAX, COMPONENT_BYTES_MAX, EVENT_BYTES_MAX, EVENT_LEAVES_MAX, PATH_STEPS_MAX, SHAPES_MAX};
 
 /// One column of a segment.

@@ -14,10 +14,10 @@ use crate::budget::Budget;
 use crate::error::Result;
 use crate::event::path::Path;
 use crate::event::scan::Class;
-use crate::event::whole;
 use crate::limits::BLOCK_DOCUMENTS;
 use crate::matcher::{Lookup, Matcher, TextMatcher};
 use crate::shred::select::{CodeSet, ValueTest, column_is_at};
+use crate::shred::whole;
 
 /// What is left to do for one column.
 #[derive(Debug)]

@@ -1,6 +1,6 @@
 //! Counting the values at a path.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use roaring::RoaringBitmap;
 
@@ -14,9 +14,9 @@ use crate::error::Result;
 use crate::event::path::Path;
 use crate::event::scan::{Class, WHOLE_MARK};
 use crate::event::unescape::unescape;
-use crate::event::whole;
 use crate::index::ValueVisitor;
 use crate::shred::select::column_is_at;
+use crate::shred::whole;
 
 type Map<K> = HashMap<K, u64, foldhash::fast::FixedState>;
 
@@ -77,15 +77,48 @@ impl Counts<'_> {
                     let index = *next;
                     *next += 1;
                     if is_candidate {
-                        seen.push(read_value(*column, chunk.as_ref(), index));
+                        seen.extend(read_value(*column, self.is_string(*column)?, chunk.as_ref(), index));
                     }
                 }
             }
             seen.sort_unstable();
             seen.dedup();
+            if seen.len() > 1 {
+                self.drop_equals(&mut seen)?;
+            }
             seen.drain(..).try_for_each(|value| self.add(value))?;
         }
         self.wholes(&wholes)
+    }
+
+    fn is_string(&self, column: u32) -> Result<bool> {
+        Ok(self.layout.column(column)?.path.class == Class::String)
+    }
+
+    /// One document counts once for a value, even when it holds it as a string and as a number, or written in two ways.
+    fn drop_equals(&self, seen: &mut Vec<Value>) -> Result<()> {
+        let mut terms = self.segment.dictionary()?.cursor();
+        let mut texts = HashSet::new();
+        let mut kept = Vec::with_capacity(seen.len());
+        for value in seen.drain(..) {
+            let text = match &value {
+                Value::Text(text) => text.clone(),
+                Value::Code(column, code) => {
+                    let is_string = self.is_string(*column)?;
+                    let decode = |raw: &[u8]| if is_string { unescape(raw).into_owned().into_bytes() } else { raw.to_vec() };
+                    let text = terms.with(self.layout.column(*column)?.terms.0.saturating_add(*code), decode)?;
+                    if !is_string && text == b"null" {
+                        continue;
+                    }
+                    text
+                }
+            };
+            if texts.insert(text) {
+                kept.push(value);
+            }
+        }
+        *seen = kept;
+        Ok(())
     }
 
     fn add(&mut self, value: Value) -> Result<()> {
@@ -147,16 +180,18 @@ enum Value {
     Text(Vec<u8>),
 }
 
-fn read_value(column: u32, chunk: Option<&Chunk<'_>>, index: usize) -> Value {
+/// A value; nothing for a `null` that is no code, which [`Counts::finish`] passes over.
+fn read_value(column: u32, is_string: bool, chunk: Option<&Chunk<'_>>, index: usize) -> Option<Value> {
     let Some(chunk) = chunk else {
-        return Value::Code(column, 0);
+        return Some(Value::Code(column, 0));
     };
-    match chunk.code(index) {
-        Some(code) => Value::Code(column, code),
-        None => {
-            let mut raw = Vec::new();
-            chunk.value(index, &mut raw);
-            Value::Text(unescape(&raw).into_owned().into_bytes())
-        }
+    if let Some(code) = chunk.code(index) {
+        return Some(Value::Code(column, code));
+    }
+    let mut raw = Vec::new();
+    chunk.value(index, &mut raw);
+    match is_string {
+        true => Some(Value::Text(unescape(&raw).into_owned().into_bytes())),
+        false => (raw != b"null").then_some(Value::Text(raw)),
     }
 }

@@ -5,6 +5,7 @@
 pub(crate) mod columns;
 pub(crate) mod rows;
 pub(crate) mod select;
+pub(crate) mod whole;
 
 pub(crate) use columns::Columns;
 pub(crate) use rows::Shreds;

@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use super::columns::{Code, Columns};
 use crate::error::{Error, ErrorKind, Result};
+use crate::event::outline::ColumnPath;
 use crate::event::scan::Leaf;
-use crate::event::shape::{ColumnPath, Shape, assemble};
+
+use crate::event::shape::{Shape, assemble};
 use crate::limits::{COLUMNS_MAX, SHAPE_BYTES_MAX, SHAPES_MAX};
 
 /// Events as shapes and columns. Append-only: document numbers, shape numbers, column numbers and codes never change.

@@ -1,11 +1,11 @@
 //! From a test on values to the documents that pass, in two steps: which codes of which columns match, then which rows have them.
 
+use crate::event::outline::ColumnPath;
 use crate::event::path::Path;
 use crate::event::scan::Class;
-use crate::event::shape::ColumnPath;
 use crate::event::unescape::unescape;
-use crate::event::whole::leaf_holds_decoded;
 use crate::matcher::{Matcher, TextMatcher};
+use crate::shred::whole::leaf_holds_decoded;
 
 /// A test on the raw values of a column.
 #[derive(Debug, Clone, Copy)]

@@ -51,6 +51,10 @@ impl fmt::Display for Field {
 
 /// As the path prints itself, but for a first key that would be taken for a dimension or a negation.
 fn write_path(f: &mut fmt::Formatter<'_>, path: &Path) -> fmt::Result {
+    if *path.steps == [Step::Any] {
+        // Alone, a star is a text.
+        return f.write_str("*[]");
+    }
     let Some((Step::Key(first), rest)) = path.steps.split_first() else {
         return write!(f, "{path}");
     };

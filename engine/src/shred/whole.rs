@@ -1,10 +1,11 @@
 //! Questions to the text of one event: for events that are kept whole, and to verify single candidates.
 
-use super::path::Path;
-use super::scan::{Class, Leaf, scan};
-use super::shape::outline;
-use super::unescape::unescape;
-use crate::matcher::TextMatcher;
+use crate::codec::checksum::hash64;
+use crate::event::outline::outline;
+use crate::event::path::Path;
+use crate::event::scan::{Class, Leaf, scan};
+use crate::event::unescape::unescape;
+use crate::matcher::{Matcher, TextMatcher};
 
 /// A value of an event, for a visitor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +33,24 @@ fn visit_leaf(class: Class, raw: &[u8], visit: &mut dyn FnMut(Value<'_>)) {
     }
 }
 
+/// The hashes of the values at any of these paths that match: what a unique dimension may have as its terms. Not every value at
+/// its paths is one, because the paths belong to different kinds of events, and the first of them counts.
+pub(crate) fn hashes_of_matching(text: &[u8], paths: &[Path], matcher: &Matcher) -> Vec<u64> {
+    let mut hashes = Vec::new();
+    for path in paths {
+        for_each_value(text, path, false, &mut |value| {
+            let (passes, value) = match value {
+                Value::Text(value) => (matcher.matches(value), value),
+                Value::Literal(value) => (matcher.matches_literal(value), value),
+            };
+            if passes {
+                hashes.push(hash64(value.as_bytes()));
+            }
+        });
+    }
+    hashes
+}
+
 /// Whether any value of the event is this string, or this literal as written.
 pub(crate) fn holds_value(text: &[u8], value: &str) -> bool {
     let Some((shape, leaves)) = split(text) else { return false };
@@ -57,7 +76,7 @@ pub(crate) fn holds_text(text: &[u8], needle: &TextMatcher) -> bool {
 /// Whether a key of the shape holds the text once its escapes are decoded.
 pub(crate) fn shape_holds_decoded(shape: &[u8], needle: &TextMatcher) -> bool {
     let key = |path: &Path| match path.steps.last() {
-        Some(super::path::Step::Key(key)) => needle.is_in(key.as_bytes()),
+        Some(crate::event::path::Step::Key(key)) => needle.is_in(key.as_bytes()),
         _ => false,
     };
     memchr::memchr(b'\\', shape).is_some() && outline(shape).members.iter().any(key)

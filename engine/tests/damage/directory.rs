@@ -1,0 +1,84 @@
+//! A small log that has everything: two segments, a journal with groups, whole and shredded events.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use trail_engine::event::{Dimension, DimensionKind, DimensionSchema, EventKind, Mapping, Path, Pick, Source};
+use trail_engine::{AuditLog, Options};
+
+use crate::clock::{Hands, START};
+use crate::memory::Memory;
+
+pub(crate) type Files = BTreeMap<String, Vec<u8>>;
+
+/// The options with which the log is written and read.
+pub(crate) fn options(read_only: bool) -> Options {
+    let source = |path: &str| Source::value(Path::parse(path).unwrap());
+    let mapping = |dimension: &str, path: &str| Mapping { dimension: dimension.into(), pick: Pick::All, sources: vec![source(path)] };
+    let dimension = |name: &str, kind| Dimension { name: name.into(), kind };
+    let kind = EventKind {
+        name: "any".into(),
+        recognise: vec![],
+        event_id: vec![Path::parse("id").unwrap()],
+        event_time: vec![Path::parse("time").unwrap()],
+        mappings: vec![mapping("user", "user"), mapping("name", "name")],
+    };
+    let dimensions = vec![
+        dimension("event_id", DimensionKind::Unique),
+        dimension("user", DimensionKind::Keyword),
+        dimension("name", DimensionKind::Keyword),
+    ];
+    let schema = DimensionSchema { dimensions, kinds: vec![kind] };
+    Options { schema, journal_bytes: 16 << 10, read_only, ..Options::default() }
+}
+
+/// The event with a number, from 1.
+pub(crate) fn event(i: u64) -> String {
+    match i % 17 {
+        0 => format!(r#"{{"id":"w-{i}","long":"{}"}}"#, "wide ".repeat(13_200)),
+        5 => format!(r#"{{"odd":[{i},{{"x":null}},"\u00e9{i}"],"id":{i}}}"#),
+        _ => format!(
+            r#"{{"id":"3b1f{:04x}-77aa-4e0c-9d20-{:012x}","time":"2026-11-{:02}T0{}:{:02}:11Z","user":"user-{}","name":"N{}","req":{{"size":{},"ip":"10.0.{}.7"}}}}"#,
+            i * 7_919 % 65_536,
+            i * 1_000_003,
+            1 + i % 21,
+            i % 10,
+            i % 60,
+            i % 9,
+            i % 4,
+            i * i,
+            i % 200,
+        ),
+    }
+}
+
+/// Appends events of these numbers as one batch.
+pub(crate) fn append(log: &AuditLog, numbers: std::ops::Range<u64>) {
+    let events: Vec<String> = numbers.map(event).collect();
+    let (batch, _) = log.prepare(&mut events.iter().map(String::as_bytes)).unwrap();
+    log.append(batch).unwrap();
+}
+
+/// How many events the log of [`files`] has.
+pub(crate) const EVENTS: u64 = 163;
+
+/// The files of a log that was closed, or was killed.
+pub(crate) fn files(closed: bool) -> Files {
+    let (memory, clock) = (Memory::default(), Hands::at(START));
+    let log = AuditLog::open_storage(Arc::new(memory.clone()), options(false), clock.clone()).unwrap();
+    append(&log, 1..60);
+    log.flush().unwrap();
+    append(&log, 60..150);
+    log.flush().unwrap();
+    // The journal of the last events holds several groups, the last of them alone.
+    append(&log, 150..155);
+    append(&log, 155..160);
+    append(&log, 160..163);
+    append(&log, 163..164);
+    let killed = memory.files();
+    log.close().unwrap();
+    let mut files = if closed { memory.files() } else { killed };
+    // Spare journals hold nothing.
+    files.retain(|name, _| !name.contains("spare"));
+    files
+}

@@ -1,0 +1,12 @@
+//! The whole engine through its public face: what a caller may rely on, in memory and on a file system.
+//!
+//! Every generated test prints its seed when it fails; `TRAIL_SEED` repeats it, `TRAIL_FILTERS` sets how many filters are asked.
+
+mod concurrent;
+mod faults;
+mod golden;
+mod lifecycle;
+mod oracle;
+mod roundtrip;
+mod support;
+mod unique;

@@ -1,0 +1,246 @@
+//! Clients that lie, drip, explode and go away: a clear answer, bounded memory, the process alive, nothing accepted lost.
+
+use std::io::{ErrorKind, Read, Write};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use tempfile::{TempDir, tempdir};
+use trail_tests::client::{Answer, JSON, NDJSON, connect};
+use trail_tests::fixtures::{ALWAYS, bytes, lines};
+use trail_tests::server::Server;
+
+/// What the server may have grown to after any of this: its buffers of bodies (256 MiB by default) are the largest part of it.
+const MEMORY_MAX: u64 = 450 << 20;
+
+/// A server that has accepted something, and must still have it at the end.
+struct Victim {
+    server: Server,
+    promised: Vec<Vec<u8>>,
+    _folder: TempDir,
+}
+
+impl Victim {
+    fn start(settings: &[(&str, &str)]) -> Victim {
+        let folder = tempdir().unwrap();
+        let server = Server::start(&folder.path().join("log"), settings);
+        let answer = server.client().post(NDJSON, &bytes("actiontrail"));
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        Victim { server, promised: lines("actiontrail"), _folder: folder }
+    }
+
+    /// Sends a body with these headers; the answer must have this status and code, and accept nothing.
+    fn refuses(&self, headers: &[(&str, &str)], body: &[u8], status: u16, code: &str) {
+        let head: String = headers.iter().map(|(n, v)| format!("{n}: {v}\r\n")).collect();
+        let head = format!("POST /v1/events HTTP/1.1\r\nhost: {}\r\n{head}content-length: {}\r\n\r\n", self.server.address, body.len());
+        let answer = self.server.client().raw(&[head.as_bytes(), body].concat()).unwrap_or_else(|e| panic!("{headers:?}: {e}"));
+        assert_refused(&answer, status, code, &format!("{headers:?}"));
+    }
+
+    fn survives(mut self) {
+        assert!(self.server.is_alive(), "{}", self.server.said());
+        let peak = self.server.peak_bytes();
+        println!("peak memory {} MiB", peak >> 20);
+        assert!(peak < MEMORY_MAX, "{} MiB", peak >> 20);
+        let mut client = self.server.client();
+        for (sequence, event) in (1..).zip(&self.promised) {
+            assert_eq!(&client.get(&format!("/v1/sequences/{sequence}")).event().1, event);
+        }
+        assert_eq!(client.json(&format!("/v1/count?{ALWAYS}"))["count"], self.promised.len());
+        self.server.stop();
+    }
+}
+
+fn assert_refused(answer: &Answer, status: u16, code: &str, place: &str) {
+    assert_eq!((answer.status, answer.code().as_str()), (status, code), "{place}: {}", answer.text());
+    let json = answer.json();
+    assert!(json["error"]["message"].as_str().is_some_and(|m| m.len() > 5), "{place}: {json}");
+    assert!(json["error"]["request_id"].as_str().is_some_and(|id| Some(id) == answer.header("x-request-id")), "{place}: {json}");
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn zstd(bytes: &[u8]) -> Vec<u8> {
+    zstd::stream::encode_all(bytes, 3).unwrap()
+}
+
+#[test]
+fn bodies_that_lie_about_their_encoding() {
+    let victim = Victim::start(&[]);
+    let plain = bytes("cloudtrail");
+    let cut = |packed: Vec<u8>| packed[..packed.len() / 2].to_vec();
+    for (encoding, body) in [
+        ("gzip", plain.clone()),
+        ("zstd", plain.clone()),
+        ("gzip", zstd(&plain)),
+        ("zstd", gzip(&plain)),
+        ("gzip", cut(gzip(&plain))),
+        ("zstd", cut(zstd(&plain))),
+        ("gzip", [gzip(&plain), b"and more".to_vec()].concat()),
+        ("gzip", vec![0x1f, 0x8b]),
+    ] {
+        victim.refuses(&[("content-type", NDJSON), ("content-encoding", encoding)], &body, 400, "invalid_encoding");
+    }
+    victim.refuses(&[("content-type", NDJSON)], &zstd(&plain), 400, "all_rejected");
+    victim.refuses(&[("content-type", JSON)], &gzip(&plain), 400, "all_rejected");
+    for encoding in ["br", "deflate", "gzip, gzip", "identity, zstd", "\u{1}"] {
+        let headers = [("content-type", NDJSON), ("content-encoding", encoding)];
+        if encoding == "\u{1}" {
+            // Not even a header: the server need not look at the request.
+            let head = format!("POST /v1/events HTTP/1.1\r\nhost: x\r\ncontent-encoding: {encoding}\r\ncontent-length: 2\r\n\r\n{{}}");
+            assert_eq!(victim.server.client().raw(head.as_bytes()).unwrap().status, 400);
+            continue;
+        }
+        victim.refuses(&headers, &plain, 415, "unsupported_encoding");
+    }
+    victim.survives();
+}
+
+#[test]
+fn bombs() {
+    let victim = Victim::start(&[]);
+    let blanks = vec![b' '; 256 << 20];
+    for (encoding, bomb) in [("gzip", gzip(&blanks)), ("zstd", zstd(&blanks))] {
+        println!("{encoding}: {} bytes unfold to {}", bomb.len(), blanks.len());
+        for _ in 0..3 {
+            victim.refuses(&[("content-type", NDJSON), ("content-encoding", encoding)], &bomb, 413, "body_too_large");
+        }
+    }
+    // A bomb in a bomb is only a body that is no JSON; a bomb of many members is one bomb.
+    victim.refuses(&[("content-type", NDJSON), ("content-encoding", "gzip")], &gzip(&gzip(&blanks)), 400, "all_rejected");
+    let members = gzip(&vec![b' '; 1 << 20]).repeat(100);
+    victim.refuses(&[("content-type", NDJSON), ("content-encoding", "gzip")], &members, 413, "body_too_large");
+    victim.survives();
+}
+
+#[test]
+fn nesting_and_strings_without_an_end() {
+    let victim = Victim::start(&[]);
+    let deep = |open: &str, close: &str| format!("{}1{}", open.repeat(100_000), close.repeat(100_000));
+    for (kind, body) in [
+        (NDJSON, deep("[", "]")),
+        (NDJSON, deep("{\"a\":", "}")),
+        (NDJSON, format!("{{\"a\":{}}}", deep("[", "]"))),
+        (NDJSON, "[".repeat(100_000)),
+        (NDJSON, "{\"a\":".repeat(100_000)),
+        (JSON, format!("[{}]", deep("{\"a\":", "}"))),
+        (JSON, format!("{{\"Records\":[{}]}}", deep("{\"a\":", "}"))),
+    ] {
+        victim.refuses(&[("content-type", kind)], body.as_bytes(), 400, "all_rejected");
+    }
+    victim.refuses(&[("content-type", JSON)], "[".repeat(100_000).as_bytes(), 400, "invalid_json");
+    let long = format!("{{\"a\":\"{}\"}}", "x".repeat(2 << 20));
+    victim.refuses(&[("content-type", NDJSON)], long.as_bytes(), 400, "all_rejected");
+    let many = format!("{{{}\"z\":1}}", (0..100_000).map(|i| format!("\"k{i}\":{i},")).collect::<String>());
+    victim.refuses(&[("content-type", NDJSON)], many.repeat(2).as_bytes(), 400, "all_rejected");
+    victim.survives();
+}
+
+/// One string of 80 MiB, sent in chunks without a length: it ends at the limit of a body, not at the end of memory.
+#[test]
+fn a_huge_string_in_chunks() {
+    let victim = Victim::start(&[]);
+    for _ in 0..4 {
+        let mut connection = connect(victim.server.address).unwrap();
+        let head = format!("POST /v1/events HTTP/1.1\r\nhost: {}\r\ntransfer-encoding: chunked\r\n\r\n", victim.server.address);
+        let stream = connection.get_mut();
+        stream.write_all(head.as_bytes()).unwrap();
+        let piece = format!("100000\r\n{}\r\n", "x".repeat(1 << 20));
+        let mut sent = stream.write_all(b"8\r\n{\"a\": \"x\r\n").map(|()| 0);
+        for _ in 0..80 {
+            sent = sent.and_then(|count| stream.write_all(piece.as_bytes()).map(|()| count + 1));
+        }
+        match Answer::read(&mut connection) {
+            Ok(answer) => assert_refused(&answer, 413, "body_too_large", "chunks"),
+            // The server closed while we wrote, and the kernel threw its answer away with the connection.
+            Err(error) => {
+                assert!(sent.is_err(), "all was taken, and then {error}");
+                assert!(matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::UnexpectedEof), "{error}");
+            }
+        }
+    }
+    let announced = format!("POST /v1/events HTTP/1.1\r\nhost: {}\r\ncontent-length: 1073741824\r\n\r\n{{", victim.server.address);
+    assert_refused(&victim.server.client().raw(announced.as_bytes()).unwrap(), 413, "body_too_large", "1 GiB");
+    victim.survives();
+}
+
+#[test]
+fn types_that_nobody_knows_and_requests_that_are_none() {
+    let victim = Victim::start(&[]);
+    let body = bytes("cloudtrail");
+    for kind in ["text/plain", "application/xml", "multipart/form-data; boundary=x", "json", "application/x-ndjson2", "*/*"] {
+        victim.refuses(&[("content-type", kind)], &body, 415, "unsupported_media_type");
+    }
+    victim.refuses(&[("content-type", NDJSON), ("content-type", JSON)], &body, 415, "unsupported_media_type");
+    let client = victim.server.client();
+    for (request, status) in [
+        ("DELETE /v1/events HTTP/1.1\r\nhost: HOST\r\n\r\n", 405),
+        ("POST /v1/nothing HTTP/1.1\r\nhost: HOST\r\ncontent-length: 0\r\n\r\n", 404),
+        ("GET /v1/../../etc/passwd HTTP/1.1\r\nhost: HOST\r\n\r\n", 404),
+        ("GET /v1/segments/..%2f..%2fLOCK HTTP/1.1\r\nhost: HOST\r\n\r\n", 404),
+        ("GET /v1/count?q=user:( HTTP/1.1\r\nhost: HOST\r\n\r\n", 400),
+        ("NONSENSE\r\n\r\n", 400),
+        ("POST /v1/events HTTP/1.1\r\nhost: HOST\r\ncontent-length: -1\r\n\r\n", 400),
+        ("POST /v1/events HTTP/1.1\r\nhost: HOST\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\n{}", 400),
+        ("POST /v1/events HTTP/1.1\r\nhost: HOST\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n{}\r\n0\r\n\r\n", 400),
+    ] {
+        let request = request.replace("HOST", &victim.server.address.to_string());
+        let answer = client.raw(request.as_bytes()).unwrap_or_else(|e| panic!("{request}: {e}"));
+        assert_eq!(answer.status, status, "{request}: {}", answer.text());
+    }
+    victim.survives();
+}
+
+/// Requests that stop in the middle, by going away and by going silent, a hundred of each at once.
+#[test]
+fn half_a_request() {
+    let victim = Victim::start(&[("TRAILD_HEADER_TIMEOUT", "4s"), ("TRAILD_BODY_TIMEOUT", "1s")]);
+    let address = victim.server.address;
+    let event = String::from_utf8(lines("cloudtrail")[0].clone()).unwrap();
+    let body = format!("POST /v1/events HTTP/1.1\r\nhost: {address}\r\ncontent-length: {}\r\n\r\n{event}\n", event.len() + 100);
+    let halves = ["P", "POST /v1/events HTTP/1.1\r\nho", body.as_str()];
+    for half in halves {
+        for _ in 0..100 {
+            connect(address).unwrap().get_mut().write_all(half.as_bytes()).unwrap();
+        }
+    }
+    let start = Instant::now();
+    let mut silent: Vec<_> = (0..100).map(|i| (halves[i % 3], connect(address).unwrap())).collect();
+    silent.iter_mut().for_each(|(half, connection)| connection.get_mut().write_all(half.as_bytes()).unwrap());
+    assert_eq!(victim.server.client().get("/healthz").status, 200, "the server has no time for others");
+    for (half, connection) in &mut silent {
+        let mut answer = Vec::new();
+        let ended = connection.read_to_end(&mut answer);
+        let closed = ended.as_ref().map_or_else(|e| e.kind() == ErrorKind::ConnectionReset, |_| true);
+        assert!(closed, "a silent client was kept: {ended:?}");
+        let told = String::from_utf8_lossy(&answer);
+        assert!(
+            !half.ends_with('\n') || told.starts_with("HTTP/1.1 408") && told.contains("body_too_slow"),
+            "{half:?}: {told:?}, {ended:?}"
+        );
+    }
+    assert!(start.elapsed() < Duration::from_secs(15), "{:?}", start.elapsed());
+    victim.survives();
+}
+
+/// A header that never ends, a byte at a time: the deadline is for all of the headers, not for each byte.
+#[test]
+fn slow_headers() {
+    let victim = Victim::start(&[("TRAILD_HEADER_TIMEOUT", "1s")]);
+    let start = Instant::now();
+    let mut connection = connect(victim.server.address).unwrap();
+    connection.get_mut().write_all(b"GET /healthz HTTP/1.1\r\nx-slow: ").unwrap();
+    let mut dripped = 0;
+    while connection.get_mut().write_all(b"y").is_ok() {
+        dripped += 1;
+        assert!(start.elapsed() < Duration::from_secs(10), "still listening after {dripped} bytes");
+        thread::sleep(Duration::from_millis(100));
+    }
+    assert!(dripped >= 5, "the connection ended after {dripped} bytes");
+    victim.survives();
+}
