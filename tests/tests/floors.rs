@@ -30,6 +30,7 @@ const ENGINE: Floors = Floors {
         ("query", 4),
         ("lifecycle", 5),
         ("audit_log", 6),
+        ("fuzzing", 6),
         ("lib", 7),
     ],
     strangers: &["segment", "head", "query"],

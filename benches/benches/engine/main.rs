@@ -3,7 +3,7 @@
 //! Every bench checks its answer against numbers counted from the generated events. `cargo test -p trail-corpus --benches` (and
 //! `cargo bench -p trail-corpus -- --test`) runs each once on few events: that proves that they work, and measures nothing.
 
-#![expect(clippy::unwrap_used, reason = "a bench fails by panicking")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a bench fails by panicking")]
 
 mod append;
 mod extract;

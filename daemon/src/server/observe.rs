@@ -7,10 +7,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
+use axum::http::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use http_body::Body as _;
 use tokio::time::Instant;
 
 use crate::api::refusal::Refusal;
@@ -66,6 +67,7 @@ pub(super) async fn observe(State(observer): State<Arc<Observer>>, request: Requ
     let id = observer.request_id(request.headers());
     let method = request.method().clone();
     let path = request.uri().path().to_owned();
+    let has_body = !request.body().is_end_stream();
     let mut response = match observer.admit(&request) {
         Ok(()) => next.run(request).await,
         Err(refusal) => refusal.into_response(),
@@ -81,9 +83,18 @@ pub(super) async fn observe(State(observer): State<Arc<Observer>>, request: Requ
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     }
     dress(response.headers_mut(), &id);
+    if has_body && leaves_body_unread(response.status()) {
+        // What is left of the body would be taken for the next request, so the connection ends here, and the client is told.
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
     observer.metrics.request(route, method_name(&method), status, start.elapsed());
     tracing::debug!(target: "traild::access", request_id = id, %method, path, status, micros = start.elapsed().as_micros() as u64);
     response
+}
+
+/// The answers that are given before the body was read to its end.
+fn leaves_body_unread(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 401 | 403 | 404 | 405 | 408 | 413 | 415 | 429 | 431)
 }
 
 fn dress(headers: &mut HeaderMap, id: &str) {

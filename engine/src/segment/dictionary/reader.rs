@@ -64,7 +64,7 @@ impl<'a> Dictionary<'a> {
     }
 
     /// How many terms there are.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "fuzzing"))]
     pub(crate) fn len(&self) -> u32 {
         self.term_count
     }
@@ -104,7 +104,7 @@ impl<'a> Dictionary<'a> {
     ///
     /// # Errors
     /// [`crate::ErrorKind::Corrupt`], also when there is no such ordinal.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "fuzzing"))]
     pub(crate) fn with<T>(&self, ordinal: u32, visit: impl FnOnce(&[u8]) -> T) -> Result<T> {
         self.cursor().with(ordinal, visit)
     }
@@ -113,7 +113,7 @@ impl<'a> Dictionary<'a> {
     ///
     /// # Errors
     /// As [`Dictionary::with`].
-    #[cfg(test)]
+    #[cfg(any(test, feature = "fuzzing"))]
     pub(crate) fn get(&self, ordinal: u32, term: &mut Vec<u8>) -> Result<()> {
         term.clear();
         self.with(ordinal, |found| term.extend_from_slice(found))
