@@ -1,6 +1,8 @@
 //! Every file of a log, damaged byte by byte and cut short: right answers, or an error or report that says where; never a panic, a
 //! changed event, a loss that nobody is told of, or an allocation that the file does not justify.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod allocator;
 #[expect(dead_code, reason = "the clock stands still here")]
 #[path = "../log/support/clock.rs"]

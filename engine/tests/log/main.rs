@@ -2,6 +2,8 @@
 //!
 //! Every generated test prints its seed when it fails; `TRAIL_SEED` repeats it, `TRAIL_FILTERS` sets how many filters are asked.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
 mod concurrent;
 mod faults;
 mod golden;

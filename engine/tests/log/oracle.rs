@@ -185,14 +185,14 @@ fn ask(asked: &Asked<'_>, round: u64, random: &mut Random, seed: u64) {
     let shown = format!("seed {seed} {:?} q: {} from {} to {}", asked.case.place, asked.selection.q, asked.from, asked.to);
     let counted = log.count(asked.selection, &Cancel::default()).unwrap();
     assert!(counted == asked.right.len() as u64, "count {counted}, right {} {shown}; {}", asked.right.len(), blame(asked, asked.filter));
-    let order = if round % 2 == 0 { Order::Descending } else { Order::Ascending };
+    let order = if round.is_multiple_of(2) { Order::Descending } else { Order::Ascending };
     let mut right: Vec<u64> = asked.right.iter().map(|e| e.sequence).collect();
     if order == Order::Descending {
         right.reverse();
     }
     let limit = *random.pick(&[1, 7, 50, 1_000]).max(&(right.len() / 5).max(1));
     assert_eq!(paged(log, asked.selection, order, limit), right, "search {shown} {order:?} {limit}");
-    if round % 4 == 0 {
+    if round.is_multiple_of(4) {
         tail(asked, random, &shown);
     }
 }
