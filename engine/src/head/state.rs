@@ -92,6 +92,15 @@ impl Head {
         Head { first_sequence, state: RwLock::new(State::new(schema)) }
     }
 
+    /// Reserves as much memory as the head before used. What is reserved costs nothing until it is touched.
+    pub(crate) fn reserve_like(&self, before: &Head) {
+        let before = before.read();
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        state.shreds.reserve_like(&before.shreds);
+        state.terms.reserve_like(&before.terms);
+        state.times.reserve(before.times.len());
+    }
+
     /// A look at the state. Nothing in it can be left half-made by a panic: what is appended becomes visible by its last step.
     pub(crate) fn read(&self) -> RwLockReadGuard<'_, State> {
         self.state.read().unwrap_or_else(PoisonError::into_inner)

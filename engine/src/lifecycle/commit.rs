@@ -185,6 +185,9 @@ impl Committer {
 
     fn begin_head(&self, day: Day) {
         let head = Arc::new(Head::new(self.journal.next_sequence(), self.shared.extractor.schema()));
+        if let Some(before) = self.shared.parts().frozen.last() {
+            head.reserve_like(&before.head);
+        }
         self.shared.change(|parts| parts.active = Some(DayHead { head, day }));
     }
 

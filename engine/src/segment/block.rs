@@ -246,7 +246,7 @@ impl<'a> Block<'a> {
         raw.clear();
         self.unit(0, raw)?;
         let planes = Planes::read(&mut Reader::new(raw), self.documents().len())?;
-        shapes.extend(planes.iter().map(|shape| u32::try_from(shape).unwrap_or(u32::MAX)));
+        shapes.extend(planes.to_vec().into_iter().map(|shape| u32::try_from(shape).unwrap_or(u32::MAX)));
         Ok(())
     }
 }

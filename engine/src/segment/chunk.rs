@@ -110,11 +110,15 @@ pub(crate) enum Chunk<'a> {
     Codes(usize, u64, Planes<'a>),
     /// Integers or timestamps, decoded.
     Numbers(Vec<i64>, Option<TimeForm>),
-    /// Strings.
-    Strings(Vec<Text<'a>>),
+    /// UUIDs of one case, 16 bytes each.
+    Uuids(&'a [u8], bool),
+    /// Texts: where each ends, and all of them.
+    Texts(Vec<u32>, &'a [u8]),
+    /// Texts and UUIDs.
+    Mixed(Vec<Text<'a>>),
 }
 
-/// One value of a string chunk.
+/// One value of a mixed chunk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Text<'a> {
     Raw(&'a [u8]),
@@ -134,7 +138,7 @@ impl<'a> Chunk<'a> {
             }
             Encoding::Integers => Ok(Chunk::Numbers(read_numbers(&mut reader, count)?, None)),
             Encoding::Times(form) => Ok(Chunk::Numbers(read_numbers(&mut reader, count)?, Some(form))),
-            Encoding::Strings => read_strings(&mut reader, plain, count).map(Chunk::Strings),
+            Encoding::Strings => read_strings(&mut reader, plain, count),
         }
     }
 
@@ -143,7 +147,9 @@ impl<'a> Chunk<'a> {
         match self {
             Chunk::Codes(count, ..) => *count,
             Chunk::Numbers(numbers, _) => numbers.len(),
-            Chunk::Strings(texts) => texts.len(),
+            Chunk::Uuids(bytes, _) => bytes.len() / 16,
+            Chunk::Texts(ends, _) => ends.len(),
+            Chunk::Mixed(texts) => texts.len(),
         }
     }
 
@@ -156,6 +162,15 @@ impl<'a> Chunk<'a> {
         }
     }
 
+    /// Whether a value could hold the text, by the letters that its form has: it saves printing all numbers, times and UUIDs.
+    pub(crate) fn may_hold(&self, needle: &str) -> bool {
+        match self {
+            Chunk::Numbers(..) => needle.chars().all(|c| c.is_ascii_digit() || matches!(c, '-' | ':' | '.' | 'T' | 't' | 'Z' | 'z')),
+            Chunk::Uuids(..) => needle.chars().all(|c| c.is_ascii_hexdigit() || c == '-'),
+            _ => true,
+        }
+    }
+
     /// Appends the value at an index of a chunk without codes.
     pub(crate) fn value(&self, index: usize, out: &mut Vec<u8>) {
         match self {
@@ -165,7 +180,17 @@ impl<'a> Chunk<'a> {
                 (Some(number), None) => print_integer(*number, out),
                 (None, _) => {}
             },
-            Chunk::Strings(texts) => match texts.get(index) {
+            Chunk::Uuids(bytes, upper) => {
+                if let Some(uuid) = bytes.get(index * 16..).and_then(|b| b.first_chunk::<16>()) {
+                    print_uuid(u128::from_le_bytes(*uuid), *upper, out);
+                }
+            }
+            Chunk::Texts(ends, texts) => {
+                let start = index.checked_sub(1).and_then(|before| ends.get(before)).copied().unwrap_or(0);
+                let range = ends.get(index).map(|end| start as usize..*end as usize);
+                out.extend_from_slice(range.and_then(|range| texts.get(range)).unwrap_or_default());
+            }
+            Chunk::Mixed(texts) => match texts.get(index) {
                 Some(Text::Raw(text)) => out.extend_from_slice(text),
                 Some(Text::Uuid(uuid, upper)) => print_uuid(*uuid, *upper, out),
                 None => {}
@@ -179,15 +204,41 @@ fn read_numbers(reader: &mut Reader<'_>, count: usize) -> Result<Vec<i64>> {
     let differences = Planes::read(reader, count.saturating_sub(1))?;
     let mut numbers = Vec::with_capacity(count.min(BLOCK_DOCUMENTS));
     numbers.extend((count > 0).then_some(number));
-    for zigzag in differences.iter() {
+    for zigzag in differences.to_vec() {
         number = number.wrapping_add((zigzag >> 1) as i64 ^ -((zigzag & 1) as i64));
         numbers.push(number);
     }
     Ok(numbers)
 }
 
-fn read_strings<'a>(reader: &mut Reader<'a>, plain: &'a [u8], count: usize) -> Result<Vec<Text<'a>>> {
-    let common = reader.u8()?;
+fn read_strings<'a>(reader: &mut Reader<'a>, plain: &'a [u8], count: usize) -> Result<Chunk<'a>> {
+    match reader.u8()? {
+        TEXT => read_texts(reader, count),
+        kind @ (UUID_LOWER | UUID_UPPER) => {
+            let packed = if plain.is_empty() { reader.bytes(reader.remaining())? } else { plain };
+            if packed.len() / 16 != count || packed.len() % 16 != 0 {
+                return Err(Error::corrupt("the UUIDs of a column have a wrong length").expected(count.saturating_mul(16), packed.len()));
+            }
+            Ok(Chunk::Uuids(packed, kind == UUID_UPPER))
+        }
+        common => read_mixed(common, reader, plain, count).map(Chunk::Mixed),
+    }
+}
+
+fn read_texts<'a>(reader: &mut Reader<'a>, count: usize) -> Result<Chunk<'a>> {
+    // A text costs at least one byte of length, so a damaged count cannot allocate more than there is.
+    let mut ends = Vec::with_capacity(count.min(reader.remaining()));
+    let mut end = 0u32;
+    for _ in 0..count {
+        let length = reader.length(LEAF_BYTES_MAX.max(EVENT_BYTES_MAX))?;
+        end = end.checked_add(length as u32).ok_or_else(|| Error::corrupt("the texts of a column are too long"))?;
+        ends.push(end);
+    }
+    let texts = reader.bytes(end as usize)?;
+    Ok(Chunk::Texts(ends, texts))
+}
+
+fn read_mixed<'a>(common: u8, reader: &mut Reader<'a>, plain: &'a [u8], count: usize) -> Result<Vec<Text<'a>>> {
     let kinds = if common == MIXED { reader.bytes(count)? } else { &[] };
     let kind_of = |i: usize| kinds.get(i).copied().unwrap_or(common);
     if (0..count).any(|i| kind_of(i) > UUID_UPPER) {

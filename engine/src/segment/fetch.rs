@@ -92,14 +92,15 @@ struct Rows<'a> {
 impl Rows<'_> {
     /// Walks past documents of these shapes.
     fn pass(&mut self, shapes: &[u32]) -> Result<()> {
-        let mut counts: Vec<(u32, u32)> = Vec::new();
-        let mut sorted = shapes.to_vec();
-        sorted.sort_unstable();
-        for run in sorted.chunk_by(|a, b| a == b) {
-            counts.extend(run.first().map(|shape| (*shape, run.len() as u32)));
+        let mut counts = vec![0u32; self.layout.shapes.len()];
+        for shape in shapes {
+            match counts.get_mut(*shape as usize) {
+                Some(count) => *count += 1,
+                None => return self.layout.shape(*shape).map(|_| ()),
+            }
         }
-        for (shape, count) in counts {
-            for column in &self.layout.shape(shape)?.columns {
+        for (shape, count) in self.layout.shapes.iter().zip(counts).filter(|(_, count)| *count > 0) {
+            for column in &shape.columns {
                 if let Some(next) = self.next.get_mut(*column as usize) {
                     *next += count;
                 }

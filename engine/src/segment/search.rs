@@ -189,6 +189,11 @@ impl<'a> Search<'a> {
     /// Which values of a chunk pass.
     fn values(&self, column: u32, test: &ColumnTest, chunk: &Chunk<'_>) -> Result<Vec<bool>> {
         let class = self.layout.column(column)?.path.class;
+        if let ValueTest::Text(text) = self.test
+            && !chunk.may_hold(text.needle())
+        {
+            return Ok(Vec::new());
+        }
         let mut value = Vec::new();
         let mut passes = |index: usize| match test {
             ColumnTest::All => true,

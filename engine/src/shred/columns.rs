@@ -67,6 +67,12 @@ impl Columns {
         self.columns.len()
     }
 
+    /// Reserves as much as another used: growing by doubling touches every page several times.
+    pub(crate) fn reserve_like(&mut self, other: &Columns) {
+        self.arena.reserve(other.arena.len());
+        self.table.reserve(other.table.len(), |e| e.hash);
+    }
+
     pub(crate) fn get(&self, column: u32) -> Option<&Column> {
         self.columns.get(column as usize)
     }

@@ -41,6 +41,13 @@ impl Shreds {
         self.documents.len() as u32
     }
 
+    /// Reserves as much as another used.
+    pub(crate) fn reserve_like(&mut self, other: &Shreds) {
+        self.columns.reserve_like(&other.columns);
+        self.documents.reserve(other.documents.len());
+        self.codes.reserve(other.codes.len());
+    }
+
     pub(crate) fn shapes(&self) -> &[ShapeRow] {
         &self.shapes
     }
