@@ -85,8 +85,10 @@ impl Terms<'_> {
             return;
         }
         let so_far = self.terms.get(self.first..).unwrap_or_default();
-        let same = |t: &Term| t.dimension == dimension && self.text.get(t.start as usize..t.end as usize) == Some(term.as_bytes());
-        if so_far.len() >= EVENT_TERMS_MAX || so_far.iter().any(same) {
+        // The terms of one dimension mostly stand together; one that comes again later is passed over by the index.
+        let same = |t: &Term| self.text.get(t.start as usize..t.end as usize) == Some(term.as_bytes());
+        let together = so_far.iter().rev().take_while(|t| t.dimension == dimension);
+        if so_far.len() >= EVENT_TERMS_MAX || together.into_iter().any(same) {
             return;
         }
         let start = self.text.len() as u32;

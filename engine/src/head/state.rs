@@ -189,7 +189,7 @@ impl State {
                     postings.resize_with(code as usize + 1, Vec::new);
                     self.postings_bytes += 40;
                 }
-                if let Some(documents) = postings.get_mut(code as usize) {
+                if let Some(documents) = postings.get_mut(code as usize).filter(|d| d.last() != Some(&document)) {
                     documents.push(document);
                     self.postings_bytes += 4;
                 }

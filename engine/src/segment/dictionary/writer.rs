@@ -11,7 +11,7 @@ use crate::limits::COMPONENT_BYTES_MAX;
 use crate::segment::dictionary::page::{PAGE_BYTES, PAGE_TERMS_MAX, TERM_BYTES_MAX, put_term, shared_len};
 
 /// Higher levels gain little on front-coded text and take far longer.
-const LEVEL: i32 = 9;
+const LEVEL: i32 = 6;
 
 /// The length of a directory entry.
 pub(crate) const ENTRY_BYTES: usize = 24;
