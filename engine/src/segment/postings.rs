@@ -204,11 +204,29 @@ impl<'a> PostingsReader<'a> {
     /// # Errors
     /// [`crate::ErrorKind::Corrupt`].
     pub(crate) fn check(&self) -> Result<()> {
+        self.check_places()?;
         (0..self.len()).try_for_each(|ordinal| match self.stored(ordinal)? {
             Stored::One(_) => Ok(()),
             Stored::Differences { count, bytes } => self.for_each_of(count, bytes, |_| ()),
             Stored::Bitmap { count, bytes } => self.bitmap(count, bytes).map(|_| ()),
         })
+    }
+
+    /// The lists stand in the data in the order of their terms. A damaged directory may name billions of terms that all lead to one list;
+    /// reading that for each of them would never end.
+    fn check_places(&self) -> Result<()> {
+        let mut least = 0;
+        for ordinal in 0..self.len() {
+            let entry = self.directory.get(ordinal as usize);
+            if entry & TAG_ONE == 0 {
+                let place = entry >> 1;
+                if place < least {
+                    return Err(Error::corrupt("two terms have the same postings").expected(format_args!("from {least} on"), place));
+                }
+                least = place + 1;
+            }
+        }
+        Ok(())
     }
 
     fn bitmap(&self, count: u32, bytes: &[u8]) -> Result<RoaringBitmap> {
