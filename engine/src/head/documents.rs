@@ -22,16 +22,7 @@ impl State {
         let passing = self.passing(|column_path, column| {
             column_is_at(column_path, path, beneath).then(|| self.codes_matching(column, column_path.class, matcher))?
         });
-        self.rows_with(&passing, candidates, &|_| false, &|text| {
-            let mut found = false;
-            whole::for_each_value(text, path, beneath, &mut |value| {
-                found |= match value {
-                    whole::Value::Text(text) => matcher.matches(text),
-                    whole::Value::Literal(literal) => matcher.matches_literal(literal),
-                };
-            });
-            found
-        })
+        self.rows_with(&passing, candidates, &|_| false, &|text| whole::holds_match(text, path, beneath, matcher))
     }
 
     /// Of the candidates, those that hold the text.

@@ -49,17 +49,7 @@ pub(crate) fn at_path(
 ) -> Result<RoaringBitmap> {
     let beneath = matcher.lookup() == Lookup::All;
     let search = Search::new(segment, ValueTest::Value(matcher), |entry| column_is_at(&entry.path, path, beneath))?;
-    let whole_passes = |text: &[u8]| {
-        let mut found = false;
-        whole::for_each_value(text, path, beneath, &mut |value| {
-            found |= match value {
-                whole::Value::Text(text) => matcher.matches(text),
-                whole::Value::Literal(literal) => matcher.matches_literal(literal),
-            };
-        });
-        found
-    };
-    search.run(candidates, &|_| false, &whole_passes, budget)
+    search.run(candidates, &|_| false, &|text| whole::holds_match(text, path, beneath, matcher), budget)
 }
 
 /// Of the candidates, those that hold the text.

@@ -51,6 +51,18 @@ pub(crate) fn hashes_of_matching(text: &[u8], paths: &[Path], matcher: &Matcher)
     hashes
 }
 
+/// Whether a value at the path, or with `beneath` one beneath it, matches.
+pub(crate) fn holds_match(text: &[u8], path: &Path, beneath: bool, matcher: &Matcher) -> bool {
+    let mut found = false;
+    for_each_value(text, path, beneath, &mut |value| {
+        found |= match value {
+            Value::Text(text) => matcher.matches(text),
+            Value::Literal(literal) => matcher.matches_literal(literal),
+        };
+    });
+    found
+}
+
 /// Whether any value of the event is this string, or this literal as written.
 pub(crate) fn holds_value(text: &[u8], value: &str) -> bool {
     let Some((shape, leaves)) = split(text) else { return false };
