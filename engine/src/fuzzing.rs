@@ -16,7 +16,7 @@ use crate::id::SegmentId;
 use crate::index::Index as _;
 use crate::matcher::{Matcher, TextMatcher};
 use crate::segment::Segment;
-use crate::segment::chunk::{Chunk, Encoding};
+use crate::segment::block::chunk::{Chunk, Encoding};
 use crate::segment::dictionary::page_cache::PageCache;
 use crate::segment::dictionary::reader::Dictionary;
 use crate::storage::View;

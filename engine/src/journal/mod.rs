@@ -5,12 +5,12 @@
 //!
 //! **Mechanism.** Batches become a [`Payload`] on their callers' threads. One [`JournalWriter`] gives them sequences, writes each
 //! as a frame behind a checksummed header, and syncs once for a whole group. Files are preallocated and recycled; each frame names
-//! the file's id, so that frames left over from a file's former life are never taken for live ones. [`replay`] reads everything
+//! the file's id, so that frames left over from a file's former life are never taken for live ones. [`mod@replay`] reads everything
 //! back, a frame at a time.
 //!
 //! **What tells a torn tail from damage.** Every frame and every file header says up to which sequence the log was durable when it
 //! was written. Bytes that cannot be read are a torn tail (never acknowledged, dropped) only if nothing proves that their sequences
-//! had been durable; otherwise they are reported as [`Damage`] with the sequences that are lost.
+//! had been durable; otherwise they are reported as [`Damage`](outcome::Damage) with the sequences that are lost.
 //!
 //! **Limits.** One batch is one frame ([`crate::limits::BATCH_EVENTS_MAX`], [`crate::limits::BATCH_BYTES_MAX`]). After a crash, damage
 //! to the group that was synced last cannot be told from a torn tail: nothing was written later that could prove it. Recovery always

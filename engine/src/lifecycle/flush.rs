@@ -14,7 +14,7 @@ use crate::lifecycle::queue::Task;
 use crate::lifecycle::shared::{Counters, Shared};
 use crate::segment::Segment;
 use crate::segment::dictionary::page_cache::PageCache;
-use crate::segment::writer::{DimensionInput, EntriesInput, SegmentInput, write};
+use crate::segment::write::segment::{DimensionInput, EntriesInput, SegmentInput, write};
 use crate::storage::Storage;
 
 /// What a file that is not finished is called, behind the name it will have.

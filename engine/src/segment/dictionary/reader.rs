@@ -15,7 +15,7 @@ use crate::id::SegmentId;
 use crate::segment::dictionary::page::{PAGE_CODED_MAX, PAGE_TERMS_MAX, Page};
 use crate::segment::dictionary::page_cache::PageCache;
 use crate::segment::dictionary::writer::{ENTRY_BYTES, FOOTER_BYTES, FOOTER_CHECKED};
-use crate::segment::fixed::{partition, u32_at, u64_at};
+use crate::segment::file::fixed::{partition, u32_at, u64_at};
 
 /// The terms of a segment, read in place.
 #[derive(Debug, Clone, Copy)]
@@ -282,7 +282,7 @@ impl TermCursor<'_> {
     /// Calls `visit` with a term.
     ///
     /// # Errors
-    /// As [`Dictionary::with`].
+    /// [`ErrorKind::Corrupt`](crate::error::ErrorKind::Corrupt) for an ordinal that is not there and for a damaged page.
     pub(crate) fn with<T>(&mut self, ordinal: u32, visit: impl FnOnce(&[u8]) -> T) -> Result<T> {
         if !self.ordinals.contains(&ordinal) {
             let (number, _) = self.dictionary.pages_of(&(ordinal..ordinal.saturating_add(1)))?;

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::codec::checksum::check_crc32;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::SegmentId;
-use crate::segment::component::{Component, FLAG_REQUIRED};
-use crate::segment::footer;
+use crate::segment::file::component::{Component, FLAG_REQUIRED};
+use crate::segment::file::footer;
 use crate::storage::View;
 
 /// One component of a file.
@@ -166,7 +166,7 @@ impl SegmentFile {
 mod tests {
     use super::*;
     use crate::codec::checksum::crc32;
-    use crate::segment::segment_file_writer::tests::file_of;
+    use crate::segment::file::writer::tests::file_of;
     use proptest::prelude::*;
 
     fn open(bytes: &[u8]) -> Result<SegmentFile> {

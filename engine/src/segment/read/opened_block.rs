@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
-use super::block::{Block, BlockDirectory, find_shared};
-use super::chunk::{Chunk, Encoding};
-use super::layout::Layout;
-use super::opened::Segment;
 use crate::error::Result;
+use crate::segment::block::chunk::{Chunk, Encoding};
+use crate::segment::block::layout::Layout;
+use crate::segment::block::units::{Block, BlockDirectory, find_shared};
+use crate::segment::read::opened::Segment;
 
 type Map<V> = HashMap<u32, V, foldhash::fast::FixedState>;
 

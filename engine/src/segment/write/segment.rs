@@ -1,26 +1,26 @@
-//! [`write`]: one segment file from shredded events.
+//! [`write()`]: one segment file from shredded events.
 
 use std::sync::Arc;
 
 use roaring::RoaringBitmap;
 
-use super::block::{BlockWriter, encode_shape_numbers, encode_shared};
-use super::chunk::{Encoding, encode_codes, encode_numbers, encode_strings};
-use super::component::Component;
-use super::dictionary::writer::DictionaryWriter;
-use super::layout::{ShapeEntry, encode_columns, encode_shapes};
-use super::meta::{DimensionEntry, Meta, encode_dimensions};
-use super::plan_columns::{ColumnPlan, plan};
-use super::postings::PostingsWriter;
-use super::received::{self, Run};
-use super::segment_file_writer::{FileSummary, SegmentFileWriter};
-use super::typed::{parse_integer, parse_time};
-use super::{event_ids, sequences, timestamps};
 use crate::error::Result;
 use crate::event::DimensionKind;
 use crate::event::path::Path;
 use crate::id::{Day, SegmentId, Sequence, Timestamp};
 use crate::limits::BLOCK_DOCUMENTS;
+use crate::segment::block::chunk::{Encoding, encode_codes, encode_numbers, encode_strings};
+use crate::segment::block::layout::{ShapeEntry, encode_columns, encode_shapes};
+use crate::segment::block::typed::{parse_integer, parse_time};
+use crate::segment::block::units::{BlockWriter, encode_shape_numbers, encode_shared};
+use crate::segment::dictionary::writer::DictionaryWriter;
+use crate::segment::documents::received::{self, Run};
+use crate::segment::documents::{event_ids, sequences, timestamps};
+use crate::segment::file::component::Component;
+use crate::segment::file::writer::{FileSummary, SegmentFileWriter};
+use crate::segment::meta::{DimensionEntry, Meta, encode_dimensions};
+use crate::segment::postings::lists::PostingsWriter;
+use crate::segment::write::plan_columns::{ColumnPlan, plan};
 use crate::shred::{Columns, Shreds};
 use crate::storage::File;
 

@@ -2,13 +2,13 @@
 //!
 //! With single-event commits there are as many runs as events. First offsets are stored as what exceeds the least they can
 //! be (each run has at least one event), which is nothing for single-event commits; times as differences from the smallest
-//! of 128 runs. See [`crate::segment::groups`] for the layout; here a group holds two arrays one after the other.
+//! of 128 runs. See [`crate::segment::documents::groups`] for the layout; here a group holds two arrays one after the other.
 
 use crate::codec::write::Write as _;
 use crate::error::{Error, Result};
 use crate::limits::SEGMENT_DOCUMENTS_MAX;
-use crate::segment::fixed::{i64_at, partition, u32_at};
-use crate::segment::groups::{GROUP, Groups, GroupsWriter, Numbers, stored_width};
+use crate::segment::documents::groups::{GROUP, Groups, GroupsWriter, Numbers, stored_width};
+use crate::segment::file::fixed::{i64_at, partition, u32_at};
 
 /// A group's place, its first offset, its smallest time, the width of its offsets.
 const ENTRY_BYTES: usize = 4 + 4 + 8 + 1;

@@ -7,7 +7,7 @@
 
 use crate::codec::read::Reader;
 use crate::error::{Error, Result};
-use crate::segment::fixed::u16_at;
+use crate::segment::file::fixed::u16_at;
 
 const COOKIE_PLAIN: u32 = 12_346;
 const COOKIE_RUNS: u32 = 12_347;

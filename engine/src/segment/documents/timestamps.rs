@@ -2,15 +2,15 @@
 //!
 //! Most sources write whole seconds or milliseconds, so a unit that divides every time is taken out; what is left is packed in
 //! groups of 128 as differences from the first of the group. Times from 1677 to 2262 may stand in one segment: such a group
-//! is 64 bits wide. See [`crate::segment::groups`] for the layout.
+//! is 64 bits wide. See [`crate::segment::documents::groups`] for the layout.
 
 use std::ops::Range;
 
 use crate::codec::write::Write as _;
 use crate::error::{Error, Result};
 use crate::limits::SEGMENT_DOCUMENTS_MAX;
-use crate::segment::fixed::{i64_at, partition};
-use crate::segment::groups::{GROUP, Groups, GroupsWriter, Numbers, stored_width};
+use crate::segment::documents::groups::{GROUP, Groups, GroupsWriter, Numbers, stored_width};
+use crate::segment::file::fixed::{i64_at, partition};
 
 /// What a time may be a whole number of, in nanoseconds; the index is written.
 const UNITS: [i64; 4] = [1, 1_000, 1_000_000, 1_000_000_000];

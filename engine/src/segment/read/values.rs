@@ -4,17 +4,17 @@ use std::collections::{HashMap, HashSet};
 
 use roaring::RoaringBitmap;
 
-use super::chunk::Chunk;
-use super::fetch::fetch_texts;
-use super::layout::Layout;
-use super::opened::Segment;
-use super::opened_block::OpenedBlock;
 use crate::budget::Budget;
 use crate::error::Result;
 use crate::event::path::Path;
 use crate::event::scan::{Class, WHOLE_MARK};
 use crate::event::unescape::unescape;
 use crate::index::ValueVisitor;
+use crate::segment::block::chunk::Chunk;
+use crate::segment::block::layout::Layout;
+use crate::segment::read::fetch::fetch_texts;
+use crate::segment::read::opened::Segment;
+use crate::segment::read::opened_block::OpenedBlock;
 use crate::shred::select::column_is_at;
 use crate::shred::whole;
 

@@ -4,15 +4,15 @@
 //! shapes. The place of a value in its chunk is the number of values that the documents before have in the same column, which follows
 //! from their shapes.
 
-use super::chunk::{Chunk, Encoding};
-use super::dictionary::reader::TermCursor;
-use super::layout::Layout;
-use super::opened::Segment;
-use super::opened_block::OpenedBlock;
 use crate::budget::Budget;
 use crate::error::{Error, Result};
 use crate::event::shape::assemble;
 use crate::limits::BLOCK_DOCUMENTS;
+use crate::segment::block::chunk::{Chunk, Encoding};
+use crate::segment::block::layout::Layout;
+use crate::segment::dictionary::reader::TermCursor;
+use crate::segment::read::opened::Segment;
+use crate::segment::read::opened_block::OpenedBlock;
 
 /// Appends the texts of documents to `texts`, in the order given.
 pub(crate) fn fetch_texts(segment: &Segment, documents: &[u32], budget: &Budget, texts: &mut Vec<Vec<u8>>) -> Result<()> {

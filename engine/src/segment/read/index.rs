@@ -4,11 +4,6 @@ use std::ops::Range;
 
 use roaring::RoaringBitmap;
 
-use super::fetch::fetch_texts;
-use super::meta::DimensionEntry;
-use super::opened::Segment;
-use super::postings::PostingsReader;
-use super::{search, values};
 use crate::budget::Budget;
 use crate::codec::checksum::hash64;
 use crate::error::Result;
@@ -18,6 +13,11 @@ use crate::id::{Sequence, Timestamp};
 use crate::index::{Extent, Index, Key, PartId, StoredEvent, TermVisitor, TimeRange, ValueVisitor};
 use crate::limits::BLOCK_DOCUMENTS;
 use crate::matcher::{Lookup, Matcher, TextMatcher};
+use crate::segment::meta::DimensionEntry;
+use crate::segment::postings::lists::PostingsReader;
+use crate::segment::read::fetch::fetch_texts;
+use crate::segment::read::opened::Segment;
+use crate::segment::read::{search, values};
 use crate::shred::whole::{hashes_of_matching, holds_value};
 
 /// What a walk over terms calls: the postings of all terms, the number of one and its text.

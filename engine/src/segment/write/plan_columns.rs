@@ -1,12 +1,12 @@
 //! How each column of a new segment is encoded, and the dictionary that comes of it.
 
-use super::chunk::Encoding;
-use super::dictionary::writer::DictionaryWriter;
-use super::layout::{ColumnEntry, assign_units};
-use super::typed::{TimeForm, parse_integer, parse_time};
 use crate::error::Result;
 use crate::event::scan::Class;
 use crate::limits::BLOCK_DOCUMENTS;
+use crate::segment::block::chunk::Encoding;
+use crate::segment::block::layout::{ColumnEntry, assign_units};
+use crate::segment::block::typed::{TimeForm, parse_integer, parse_time};
+use crate::segment::dictionary::writer::DictionaryWriter;
 use crate::shred::Shreds;
 
 /// The columns of a new segment.

@@ -1,12 +1,12 @@
 //! Verifying a segment: everything is read again, whether it was compared before or not.
 
-use super::component::Component;
-use super::fetch::fetch_texts;
-use super::opened::Segment;
 use crate::budget::Budget;
 use crate::error::{Error, Result};
 use crate::event::DimensionKind;
 use crate::limits::BLOCK_DOCUMENTS;
+use crate::segment::file::component::Component;
+use crate::segment::read::fetch::fetch_texts;
+use crate::segment::read::opened::Segment;
 
 /// Everything that is wrong with a segment: damaged components first, then structures that do not hold together, then blocks whose
 /// events do not come back.

@@ -3,7 +3,6 @@
 //! A block is made of units that are compressed apart. A column with much to say has a unit of its own; small columns that stand next
 //! to each other, and so mostly come from the same shapes, share one, up to a few KiB a block.
 
-use super::chunk::Encoding;
 use crate::codec::compress::{compress, decompress};
 use crate::codec::read::Reader;
 use crate::codec::write::Write as _;
@@ -12,6 +11,7 @@ use crate::event::outline::ColumnPath;
 use crate::event::path::{Path, Step};
 use crate::event::scan::Class;
 use crate::limits::{COLUMNS_MAX, COMPONENT_BYTES_MAX, EVENT_BYTES_MAX, EVENT_LEAVES_MAX, PATH_STEPS_MAX, SHAPES_MAX};
+use crate::segment::block::chunk::Encoding;
 
 /// One column of a segment.
 #[derive(Debug, Clone, PartialEq, Eq)]

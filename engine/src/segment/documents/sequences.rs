@@ -10,8 +10,8 @@ use std::ops::Range;
 use crate::codec::write::Write as _;
 use crate::error::{Error, Result};
 use crate::limits::SEGMENT_DOCUMENTS_MAX;
-use crate::segment::fixed::{partition, u32_at};
-use crate::segment::groups::{GROUP, Groups, GroupsWriter, Numbers, stored_width};
+use crate::segment::documents::groups::{GROUP, Groups, GroupsWriter, Numbers, stored_width};
+use crate::segment::file::fixed::{partition, u32_at};
 
 /// A group's place, its smallest difference (signed), the largest offset up to it, the smallest offset from it on.
 const ENTRY_BYTES: usize = 4 + 4 + 4 + 4;

@@ -8,7 +8,7 @@ use crate::codec::read::Reader;
 use crate::codec::write::Write as _;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::SegmentId;
-use crate::segment::component::{ENTRY_BYTES, Entry};
+use crate::segment::file::component::{ENTRY_BYTES, Entry};
 
 /// The length of the header.
 pub(crate) const HEADER_BYTES: usize = 32;

@@ -12,7 +12,7 @@ use crate::codec::bits::{WIDTH_MAX, pack, packed_len, width_of};
 use crate::codec::read::Reader;
 use crate::codec::write::Write as _;
 use crate::error::{Error, Result};
-use crate::segment::fixed::{u32_at, u64_at};
+use crate::segment::file::fixed::{u32_at, u64_at};
 
 /// How many numbers a group has.
 pub(crate) const GROUP: usize = 128;

@@ -5,21 +5,21 @@
 
 use std::sync::{Arc, OnceLock};
 
-use super::block::{Block, BlockDirectory, Verified};
-use super::component::Component;
-use super::dictionary::page_cache::PageCache;
-use super::dictionary::reader::Dictionary;
-use super::event_ids::EventIds;
-use super::layout::{self, Layout};
-use super::meta::{DimensionEntry, Meta, read_dimensions};
-use super::postings::PostingsReader;
-use super::received::Received;
-use super::segment_file::SegmentFile;
-use super::sequences::Sequences;
-use super::timestamps::Timestamps;
 use crate::error::{Error, Result};
 use crate::id::SegmentId;
 use crate::limits::BLOCK_DOCUMENTS;
+use crate::segment::block::layout::{self, Layout};
+use crate::segment::block::units::{Block, BlockDirectory, Verified};
+use crate::segment::dictionary::page_cache::PageCache;
+use crate::segment::dictionary::reader::Dictionary;
+use crate::segment::documents::event_ids::EventIds;
+use crate::segment::documents::received::Received;
+use crate::segment::documents::sequences::Sequences;
+use crate::segment::documents::timestamps::Timestamps;
+use crate::segment::file::component::Component;
+use crate::segment::file::reader::SegmentFile;
+use crate::segment::meta::{DimensionEntry, Meta, read_dimensions};
+use crate::segment::postings::lists::PostingsReader;
 use crate::storage::View;
 
 /// An immutable, indexed range of the log.

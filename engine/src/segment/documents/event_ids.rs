@@ -9,7 +9,7 @@ use crate::codec::read::Reader;
 use crate::codec::write::Write as _;
 use crate::error::{Error, Result};
 use crate::limits::SEGMENT_DOCUMENTS_MAX;
-use crate::segment::fixed::u16_at;
+use crate::segment::file::fixed::u16_at;
 
 /// How many entries a bucket has at most on average, as a power of 2.
 const BUCKET_ENTRIES_LOG: u32 = 4;

@@ -13,7 +13,7 @@ use crate::codec::read::Reader;
 use crate::codec::write::Write as _;
 use crate::error::{Error, Result};
 use crate::index::Postings;
-use crate::segment::bitmap;
+use crate::segment::postings::bitmap;
 
 /// The tag of an entry that is a document; without it, it is a place in the data.
 const TAG_ONE: u64 = 1;
@@ -306,5 +306,5 @@ impl<'a> PostingsReader<'a> {
 }
 
 #[cfg(test)]
-#[path = "postings_tests.rs"]
+#[path = "tests.rs"]
 mod tests;

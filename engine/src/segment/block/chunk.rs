@@ -4,12 +4,12 @@
 //! disturb what does. A chunk begins with the number of its values (`count: varint`), so that a scan need not know the shapes of the
 //! block's documents before it has found something.
 
-use super::planes::{self, Planes};
-use super::typed::{TimeForm, parse_uuid, print_integer, print_time, print_uuid};
 use crate::codec::read::Reader;
 use crate::codec::write::Write as _;
 use crate::error::{Error, Result};
 use crate::limits::{BLOCK_DOCUMENTS, EVENT_BYTES_MAX, EVENT_LEAVES_MAX, LEAF_BYTES_MAX};
+use crate::segment::block::planes::{self, Planes};
+use crate::segment::block::typed::{TimeForm, parse_uuid, print_integer, print_time, print_uuid};
 
 /// How a column keeps its values, in all blocks of a segment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -7,7 +7,6 @@
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::planes::{self, Planes};
 use crate::codec::bits::{Packed, pack, width_of};
 use crate::codec::checksum::{check_crc32, crc32};
 use crate::codec::compress::{compress, decompress};
@@ -15,6 +14,7 @@ use crate::codec::read::Reader;
 use crate::codec::write::Write as _;
 use crate::error::{Error, Result};
 use crate::limits::{BLOCK_DOCUMENTS, CHUNK_BYTES_MAX, COLUMNS_MAX, SEGMENT_DOCUMENTS_MAX};
+use crate::segment::block::planes::{self, Planes};
 
 /// Raw parts shorter than this are not worth compressing.
 const COMPRESS_FROM_BYTES: usize = 32;

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use crate::error::{Error, Result};
 use crate::id::SegmentId;
-use crate::segment::component::{COMPONENT_VERSION, Component, Entry, FLAG_REQUIRED};
-use crate::segment::footer::{ENTRIES_MAX, HEADER_BYTES, header, padding, table_and_trailer};
+use crate::segment::file::component::{COMPONENT_VERSION, Component, Entry, FLAG_REQUIRED};
+use crate::segment::file::footer::{ENTRIES_MAX, HEADER_BYTES, header, padding, table_and_trailer};
 use crate::storage::File;
 
 /// How much is gathered before it is written: large enough that the cost of a call does not show.

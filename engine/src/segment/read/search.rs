@@ -5,17 +5,17 @@
 
 use roaring::RoaringBitmap;
 
-use super::chunk::{Chunk, Encoding};
-use super::fetch::fetch_texts;
-use super::layout::{ColumnEntry, Layout};
-use super::opened::Segment;
-use super::opened_block::OpenedBlock;
 use crate::budget::Budget;
 use crate::error::Result;
 use crate::event::path::Path;
 use crate::event::scan::Class;
 use crate::limits::BLOCK_DOCUMENTS;
 use crate::matcher::{Lookup, Matcher, TextMatcher};
+use crate::segment::block::chunk::{Chunk, Encoding};
+use crate::segment::block::layout::{ColumnEntry, Layout};
+use crate::segment::read::fetch::fetch_texts;
+use crate::segment::read::opened::Segment;
+use crate::segment::read::opened_block::OpenedBlock;
 use crate::shred::select::{CodeSet, ValueTest, column_is_at};
 use crate::shred::whole;
 
@@ -147,7 +147,7 @@ impl<'a> Search<'a> {
         self.finish(run, whole_passes)
     }
 
-    fn shape(&self, shape: &super::layout::ShapeEntry, passes: &dyn Fn(&[u8]) -> bool) -> ShapeTest {
+    fn shape(&self, shape: &crate::segment::block::layout::ShapeEntry, passes: &dyn Fn(&[u8]) -> bool) -> ShapeTest {
         if *shape.text == [crate::event::scan::WHOLE_MARK] {
             return ShapeTest::Whole;
         }

@@ -1,0 +1,12 @@
+//! An open segment, and how it answers as an [`crate::index::Index`].
+//!
+//! [`opened`] holds the components; [`index`] is the face to queries, which goes down to [`search`] for values within columns,
+//! [`fetch`] for whole events and [`values`] for single ones; [`verify`] reads every byte again.
+
+pub(crate) mod fetch;
+mod index;
+pub(crate) mod opened;
+pub(crate) mod opened_block;
+pub(crate) mod search;
+pub(crate) mod values;
+pub(crate) mod verify;
