@@ -13,6 +13,7 @@ use crate::event::path::Path;
 use crate::id::{Sequence, Timestamp};
 use crate::index::{Extent, Index, Key, PartId, Postings, StoredEvent, TermVisitor, TimeRange, ValueVisitor};
 use crate::matcher::{Lookup, Matcher, TextMatcher};
+use crate::shred::select::CodeSet;
 use crate::shred::whole::{hashes_of_matching, holds_value};
 
 /// A head as it was at one moment.
@@ -36,10 +37,6 @@ impl HeadIndex {
         drop(state);
         HeadIndex { head, extent }
     }
-
-    fn visible<'a>(&self, documents: &'a [u32]) -> &'a [u32] {
-        documents.get(..documents.partition_point(|d| *d < self.extent.documents)).unwrap_or_default()
-    }
 }
 
 fn dimension<'a>(state: &'a State, name: &str) -> Option<(u32, &'a DimensionState)> {
@@ -47,11 +44,19 @@ fn dimension<'a>(state: &'a State, name: &str) -> Option<(u32, &'a DimensionStat
 }
 
 /// The codes of a keyword dimension's terms that match.
-fn codes_matching(state: &State, ordinal: u32, matcher: &Matcher) -> Vec<u32> {
+fn codes_matching(state: &State, ordinal: u32, matcher: &Matcher) -> CodeSet {
     match matcher.lookup() {
         Lookup::Exact(term) => state.terms.find(ordinal, term.as_bytes()).into_iter().collect(),
         _ => (0..).zip(state.terms.values(ordinal)).filter(|(_, term)| is_match(matcher, term)).map(|(code, _)| code).collect(),
     }
+}
+
+/// The terms of a keyword dimension that start with `prefix`, in byte order, with their codes.
+fn sorted_terms<'a>(state: &'a State, ordinal: u32, prefix: &str) -> Vec<(&'a str, u32)> {
+    let terms = state.terms.values(ordinal).zip(0u32..).filter(|(term, _)| term.starts_with(prefix.as_bytes()));
+    let mut terms: Vec<(&str, u32)> = terms.filter_map(|(term, code)| Some((std::str::from_utf8(term).ok()?, code))).collect();
+    terms.sort_unstable();
+    terms
 }
 
 fn is_match(matcher: &Matcher, term: &[u8]) -> bool {
@@ -94,9 +99,8 @@ impl Index for HeadIndex {
         let state = self.head.read();
         Ok(match (dimension(&state, name), matcher.lookup()) {
             (None, _) => Some(0),
-            (Some((ordinal, DimensionState { entries: Entries::Keyword(postings), .. })), Lookup::Exact(_)) => {
-                let codes = codes_matching(&state, ordinal, matcher);
-                Some(codes.iter().filter_map(|code| postings.get(*code as usize)).map(|p| p.len() as u64).sum())
+            (Some((ordinal, DimensionState { entries: Entries::Keyword(rows), .. })), Lookup::Exact(term)) => {
+                Some(state.terms.find(ordinal, term.as_bytes()).map_or(0, |code| u64::from(rows.count(code))))
             }
             (Some((_, DimensionState { entries: Entries::Unique(table), .. })), Lookup::Exact(value)) => {
                 Some(table.iter_hash(hash64(value.as_bytes())).count() as u64)
@@ -114,13 +118,9 @@ impl Index for HeadIndex {
         };
         let mut found = RoaringBitmap::new();
         match &dimension.entries {
-            Entries::Keyword(postings) => {
-                for documents in codes_matching(&state, ordinal, matcher).iter().filter_map(|code| postings.get(*code as usize)) {
-                    let start = documents.partition_point(|d| *d < within.start);
-                    let end = documents.partition_point(|d| *d < within.end);
-                    found.extend(documents.get(start..end).unwrap_or_default());
-                }
-            }
+            Entries::Keyword(rows) => rows.for_each_with(&codes_matching(&state, ordinal, matcher), within, |document| {
+                found.insert(document);
+            }),
             Entries::Unique(table) => match matcher.lookup() {
                 Lookup::Exact(value) => {
                     let hash = hash64(value.as_bytes());
@@ -159,17 +159,30 @@ impl Index for HeadIndex {
 
     fn for_each_term(&self, name: &str, prefix: &str, budget: &Budget, visit: &mut TermVisitor<'_>) -> Result<()> {
         let state = self.head.read();
-        let Some((ordinal, DimensionState { entries: Entries::Keyword(postings), .. })) = dimension(&state, name) else {
+        let Some((ordinal, DimensionState { entries: Entries::Keyword(rows), .. })) = dimension(&state, name) else {
             return Ok(());
         };
-        let mut terms: Vec<(&[u8], &Vec<u32>)> = state.terms.values(ordinal).zip(postings).collect();
-        terms.retain(|(term, _)| term.starts_with(prefix.as_bytes()));
-        terms.sort_unstable_by_key(|(term, _)| *term);
-        for (term, documents) in terms {
-            let documents = self.visible(documents);
-            if let (Ok(term), false) = (std::str::from_utf8(term), documents.is_empty()) {
+        let groups = rows.grouped(0..self.extent.documents);
+        for (term, code) in sorted_terms(&state, ordinal, prefix) {
+            let documents = groups.of(code);
+            if !documents.is_empty() {
                 visit(term, Postings::Sorted(documents))?;
             }
+        }
+        budget.check()
+    }
+
+    fn for_each_term_count(&self, name: &str, prefix: &str, budget: &Budget, visit: &mut ValueVisitor<'_>) -> Result<()> {
+        let state = self.head.read();
+        if state.documents() > self.extent.documents {
+            drop(state);
+            return self.for_each_term(name, prefix, budget, &mut |term, postings| visit(term, postings.count()));
+        }
+        let Some((ordinal, DimensionState { entries: Entries::Keyword(rows), .. })) = dimension(&state, name) else {
+            return Ok(());
+        };
+        for (term, code) in sorted_terms(&state, ordinal, prefix) {
+            visit(term, u64::from(rows.count(code)))?;
         }
         budget.check()
     }

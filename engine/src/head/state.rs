@@ -9,7 +9,7 @@ use crate::error::Result;
 use crate::event::batch::{Batch, NO_LEAF, Prepared, Term};
 use crate::event::{DimensionKind, DimensionSchema, Path};
 use crate::id::{Sequence, Timestamp};
-use crate::shred::{Columns, Shreds};
+use crate::shred::{Columns, Shreds, TermRows};
 
 /// The mutable index of a contiguous range of sequences.
 ///
@@ -38,7 +38,6 @@ pub(crate) struct State {
     pub(crate) terms: Columns,
     /// The length of all events' text.
     pub(crate) event_bytes: u64,
-    postings_bytes: usize,
 }
 
 /// The index of one dimension.
@@ -61,30 +60,41 @@ impl CodeTerms {
         terms.get(code as usize)?.checked_sub(1)
     }
 
-    /// Remembers a term; returns by how many bytes the memory grew.
-    fn set(&mut self, column: u32, code: u32, term: u32) -> usize {
+    fn set(&mut self, column: u32, code: u32, term: u32) {
         if !self.0.iter().any(|(c, _)| *c == column) {
             self.0.push((column, Vec::new()));
         }
-        let Some((_, terms)) = self.0.iter_mut().find(|(c, _)| *c == column) else { return 0 };
-        let before = terms.len();
+        let Some((_, terms)) = self.0.iter_mut().find(|(c, _)| *c == column) else { return };
         if terms.len() <= code as usize {
             terms.resize(code as usize + 1, 0);
         }
         if let Some(slot) = terms.get_mut(code as usize) {
             *slot = term.wrapping_add(1);
         }
-        (terms.len() - before) * 4
+    }
+
+    fn bytes(&self) -> usize {
+        self.0.iter().map(|(_, terms)| terms.len() * 4).sum()
     }
 }
 
 /// What a dimension's terms lead to.
 #[derive(Debug)]
 pub(crate) enum Entries {
-    /// For every term, ascending documents.
-    Keyword(Vec<Vec<u32>>),
+    /// For every document, its terms.
+    Keyword(TermRows),
     /// Pairs of term hash and document.
     Unique(HashTable<(u64, u32)>),
+}
+
+impl DimensionState {
+    fn bytes(&self) -> usize {
+        let entries = match &self.entries {
+            Entries::Keyword(rows) => rows.bytes(),
+            Entries::Unique(table) => table.len() * 18,
+        };
+        entries + self.of_codes.bytes()
+    }
 }
 
 impl Head {
@@ -92,13 +102,15 @@ impl Head {
         Head { first_sequence, state: RwLock::new(State::new(schema)) }
     }
 
-    /// Reserves as much memory as the head before used. What is reserved costs nothing until it is touched.
-    pub(crate) fn reserve_like(&self, before: &Head) {
-        let before = before.read();
-        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
-        state.shreds.reserve_like(&before.shreds);
-        state.terms.reserve_like(&before.terms);
-        state.times.reserve(before.times.len());
+    /// A head in the memory of one that is done with; both have the same schema.
+    pub(crate) fn recycled(first_sequence: Sequence, mut state: State) -> Head {
+        state.clear();
+        Head { first_sequence, state: RwLock::new(state) }
+    }
+
+    /// Takes the head apart for [`Head::recycled`].
+    pub(crate) fn into_state(self) -> State {
+        self.state.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A look at the state. Nothing in it can be left half-made by a panic: what is appended becomes visible by its last step.
@@ -125,7 +137,7 @@ impl State {
         let dimensions = schema.dimensions.iter().map(|dimension| {
             terms.add();
             let entries = match dimension.kind {
-                DimensionKind::Keyword => Entries::Keyword(Vec::new()),
+                DimensionKind::Keyword => Entries::Keyword(TermRows::default()),
                 DimensionKind::Unique => Entries::Unique(HashTable::new()),
             };
             DimensionState {
@@ -145,7 +157,26 @@ impl State {
             received: Vec::new(),
             without_time: RoaringBitmap::new(),
             event_bytes: 0,
-            postings_bytes: 0,
+        }
+    }
+
+    /// Forgets the events and keeps the memory and the dimensions.
+    fn clear(&mut self) {
+        self.shreds.clear();
+        self.terms.clear();
+        self.times.clear();
+        self.time_min = Timestamp::MAX;
+        self.time_max = Timestamp::MIN;
+        self.received.clear();
+        self.without_time.clear();
+        self.event_bytes = 0;
+        for dimension in &mut self.dimensions {
+            self.terms.add();
+            dimension.of_codes.0.clear();
+            match &mut dimension.entries {
+                Entries::Keyword(rows) => rows.clear(),
+                Entries::Unique(table) => table.clear(),
+            }
         }
     }
 
@@ -177,22 +208,14 @@ impl State {
             Entries::Unique(table) => {
                 let hash = crate::codec::checksum::hash64(text);
                 table.insert_unique(hash, (hash, document), |(hash, _)| *hash);
-                self.postings_bytes += 18;
             }
-            Entries::Keyword(postings) => {
+            Entries::Keyword(rows) => {
                 let known = source.and_then(|(column, code)| dimension.of_codes.get(column, code));
                 let Some(code) = known.or_else(|| self.terms.intern(u32::from(term.dimension), text)) else { return };
                 if let (None, Some((column, of))) = (known, source) {
-                    self.postings_bytes += dimension.of_codes.set(column, of, code);
+                    dimension.of_codes.set(column, of, code);
                 }
-                if postings.len() <= code as usize {
-                    postings.resize_with(code as usize + 1, Vec::new);
-                    self.postings_bytes += 40;
-                }
-                if let Some(documents) = postings.get_mut(code as usize).filter(|d| d.last() != Some(&document)) {
-                    documents.push(document);
-                    self.postings_bytes += 4;
-                }
+                rows.push(document, code);
             }
         }
     }
@@ -227,6 +250,7 @@ impl State {
 
     /// The memory that is held, in bytes.
     pub(crate) fn bytes(&self) -> usize {
-        self.shreds.bytes() + self.terms.bytes() + self.postings_bytes + self.times.len() * 8 + self.received.len() * 16
+        let dimensions: usize = self.dimensions.iter().map(DimensionState::bytes).sum();
+        self.shreds.bytes() + self.terms.bytes() + dimensions + self.times.len() * 8 + self.received.len() * 16
     }
 }

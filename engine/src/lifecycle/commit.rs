@@ -12,7 +12,6 @@ use std::time::Duration;
 
 use crate::budget::Budget;
 use crate::error::{Error, ErrorKind, Result};
-use crate::head::Head;
 use crate::id::{Day, Sequence, Timestamp};
 use crate::journal::{GroupEntry, JournalWriter, Payload};
 use crate::lifecycle::duplicates::{in_head, mark_in_segments};
@@ -184,10 +183,7 @@ impl Committer {
     }
 
     fn begin_head(&self, day: Day) {
-        let head = Arc::new(Head::new(self.journal.next_sequence(), self.shared.extractor.schema()));
-        if let Some(before) = self.shared.parts().frozen.last() {
-            head.reserve_like(&before.head);
-        }
+        let head = Arc::new(self.shared.spare.head(self.journal.next_sequence(), self.shared.extractor.schema()));
         self.shared.change(|parts| parts.active = Some(DayHead { head, day }));
     }
 

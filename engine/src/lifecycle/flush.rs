@@ -44,7 +44,7 @@ pub(crate) fn write_head(storage: &dyn Storage, head: &DayHead, id: SegmentId) -
 
 fn dimension(dimension: &DimensionState) -> DimensionInput<'_> {
     let entries = match &dimension.entries {
-        Entries::Keyword(postings) => EntriesInput::Keyword(postings),
+        Entries::Keyword(rows) => EntriesInput::Keyword(rows),
         Entries::Unique(table) => EntriesInput::Unique(table.iter().copied().collect()),
     };
     DimensionInput { name: &dimension.name, paths: &dimension.paths, entries }
@@ -128,6 +128,7 @@ pub(crate) fn flush_one(shared: &Shared) -> Result<bool> {
             add(parts, entry, segment);
         });
     }
+    shared.spare.keep(head.head, shared.clock.elapsed());
     Counters::add(&shared.counters.flushes, 1);
     Ok(true)
 }

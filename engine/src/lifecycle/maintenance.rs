@@ -42,6 +42,7 @@ fn step(shared: &Shared) -> Result<bool> {
         return Ok(true);
     }
     freeze_old(shared);
+    shared.spare.let_go(shared.clock.elapsed());
     tidy(shared)?;
     Ok(false)
 }

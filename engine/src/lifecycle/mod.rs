@@ -11,5 +11,6 @@ pub(crate) mod recovery;
 pub(crate) mod retention;
 pub(crate) mod seal;
 pub(crate) mod shared;
+pub(crate) mod spare;
 pub(crate) mod statistics;
 pub(crate) mod verify;

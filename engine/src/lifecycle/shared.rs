@@ -11,6 +11,7 @@ use crate::lifecycle::catalog::Catalog;
 use crate::lifecycle::parts::Parts;
 use crate::lifecycle::queue::Queue;
 use crate::lifecycle::retention::TrustedClock;
+use crate::lifecycle::spare::SpareHead;
 use crate::options::Options;
 use crate::segment::dictionary::page_cache::PageCache;
 use crate::storage::Storage;
@@ -26,6 +27,7 @@ pub(crate) struct Shared {
     pub(crate) extractor: Extractor,
     pub(crate) pages: Arc<PageCache>,
     pub(crate) parts: RwLock<Parts>,
+    pub(crate) spare: SpareHead,
     /// Held by whoever changes the catalog; the disk is written under it, and `parts` is changed after.
     pub(crate) catalog: Mutex<Catalog>,
     pub(crate) trusted: TrustedClock,
@@ -91,6 +93,7 @@ impl Shared {
             extractor,
             pages: beginning.pages,
             parts: RwLock::new(beginning.parts),
+            spare: SpareHead::default(),
             catalog: Mutex::new(beginning.catalog),
             trusted,
             queue,

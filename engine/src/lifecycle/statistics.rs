@@ -45,7 +45,7 @@ pub(crate) fn dimensions(shared: &Shared) -> Result<Vec<DimensionInfo>> {
         }
         for head in parts.heads() {
             distinct_terms += match head.head.read().dimensions.get(ordinal).map(|d| &d.entries) {
-                Some(Entries::Keyword(postings)) => postings.len() as u64,
+                Some(Entries::Keyword(rows)) => rows.terms() as u64,
                 Some(Entries::Unique(table)) => table.len() as u64,
                 None => 0,
             };

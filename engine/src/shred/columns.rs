@@ -67,10 +67,11 @@ impl Columns {
         self.columns.len()
     }
 
-    /// Reserves as much as another used: growing by doubling touches every page several times.
-    pub(crate) fn reserve_like(&mut self, other: &Columns) {
-        self.arena.reserve(other.arena.len());
-        self.table.reserve(other.table.len(), |e| e.hash);
+    /// Forgets everything and keeps the memory: touching a page for the first time costs more than filling it.
+    pub(crate) fn clear(&mut self) {
+        self.columns.clear();
+        self.arena.clear();
+        self.table.clear();
     }
 
     pub(crate) fn get(&self, column: u32) -> Option<&Column> {

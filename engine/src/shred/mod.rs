@@ -5,7 +5,9 @@
 pub(crate) mod columns;
 pub(crate) mod rows;
 pub(crate) mod select;
+pub(crate) mod term_rows;
 pub(crate) mod whole;
 
 pub(crate) use columns::Columns;
 pub(crate) use rows::Shreds;
+pub(crate) use term_rows::TermRows;

@@ -41,11 +41,17 @@ impl Shreds {
         self.documents.len() as u32
     }
 
-    /// Reserves as much as another used.
-    pub(crate) fn reserve_like(&mut self, other: &Shreds) {
-        self.columns.reserve_like(&other.columns);
-        self.documents.reserve(other.documents.len());
-        self.codes.reserve(other.codes.len());
+    /// Forgets everything and keeps the memory.
+    pub(crate) fn clear(&mut self) {
+        self.columns.clear();
+        self.paths.clear();
+        self.column_of.clear();
+        self.shapes.clear();
+        self.shape_of.clear();
+        self.shape_bytes = 0;
+        self.documents.clear();
+        self.codes.clear();
+        self.whole_bytes = 0;
     }
 
     pub(crate) fn shapes(&self) -> &[ShapeRow] {

@@ -61,6 +61,12 @@ impl CodeSet {
         self.count == 0
     }
 
+    /// The smallest code.
+    pub(crate) fn first(&self) -> Option<u32> {
+        let (word, bits) = (0u32..).zip(&self.words).find(|(_, word)| **word != 0)?;
+        Some(word * 64 + bits.trailing_zeros())
+    }
+
     /// How many codes are in it.
     pub(crate) fn len(&self) -> usize {
         self.count

@@ -21,7 +21,7 @@ use crate::segment::file::writer::{FileSummary, SegmentFileWriter};
 use crate::segment::meta::{DimensionEntry, Meta, encode_dimensions};
 use crate::segment::postings::lists::PostingsWriter;
 use crate::segment::write::plan_columns::{ColumnPlan, plan};
-use crate::shred::{Columns, Shreds};
+use crate::shred::{Columns, Shreds, TermRows};
 use crate::storage::File;
 
 /// What a segment is written from: a contiguous range of sequences, in sequence order.
@@ -56,8 +56,8 @@ pub(crate) struct DimensionInput<'a> {
 /// What the terms of a dimension lead to.
 #[derive(Debug)]
 pub(crate) enum EntriesInput<'a> {
-    /// For every term, by its code, ascending documents.
-    Keyword(&'a [Vec<u32>]),
+    /// For every document, its terms.
+    Keyword(&'a TermRows),
     /// Pairs of term hash and document.
     Unique(Vec<(u64, u32)>),
 }
@@ -167,8 +167,8 @@ impl Writer {
         for (ordinal, dimension) in (0u16..).zip(&input.dimensions) {
             let start = self.dictionary.len();
             let kind = match &dimension.entries {
-                EntriesInput::Keyword(postings) => {
-                    self.postings(ordinal, postings, input.terms, order)?;
+                EntriesInput::Keyword(rows) => {
+                    self.postings(ordinal, rows, input.terms, order)?;
                     DimensionKind::Keyword
                 }
                 EntriesInput::Unique(pairs) => {
@@ -186,17 +186,14 @@ impl Writer {
         Ok(entries)
     }
 
-    fn postings(&mut self, ordinal: u16, postings: &[Vec<u32>], terms: &Columns, order: &Order) -> Result<()> {
-        let mut sorted: Vec<(&[u8], &Vec<u32>)> = terms.values(u32::from(ordinal)).zip(postings).collect();
-        sorted.sort_unstable_by_key(|(term, _)| *term);
+    fn postings(&mut self, ordinal: u16, rows: &TermRows, terms: &Columns, order: &Order) -> Result<()> {
+        let mut sorted: Vec<(&[u8], u32)> = terms.values(u32::from(ordinal)).zip(0u32..).collect();
+        sorted.sort_unstable();
+        let groups = rows.grouped(order.old.iter().copied());
         let mut writer = PostingsWriter::default();
-        let mut documents = Vec::new();
-        for (term, old) in sorted {
+        for (term, code) in sorted {
             self.dictionary.push(term)?;
-            documents.clear();
-            documents.extend(old.iter().map(|old| order.new_of(*old)));
-            documents.sort_unstable();
-            writer.push(&documents)?;
+            writer.push(groups.of(code))?;
         }
         self.component(Component::Postings, ordinal, |bytes| {
             writer.finish(bytes);
