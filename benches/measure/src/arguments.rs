@@ -4,8 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use trail_corpus::{Parameters, read_end};
-
-use crate::failure::Result;
+use trail_rig::Result;
 
 pub(crate) const USAGE: &str = "usage: measure [options]
   --events N       how many events are generated and stored (1000000)

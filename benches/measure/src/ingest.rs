@@ -10,10 +10,9 @@ use std::time::Duration;
 
 use serde_json::Value;
 use trail_corpus::{Corpus, Generator, Parameters};
+use trail_rig::{Connection, Result, now};
 
-use crate::failure::Result;
-use crate::http::Connection;
-use crate::timing::{Times, now};
+use crate::timing::Times;
 
 /// How many bodies are ready beyond those being sent.
 const BODIES_READY: usize = 8;

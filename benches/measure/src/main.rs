@@ -4,12 +4,9 @@
 //! themselves; see the README of `benches` for what the rows mean. Any wrong answer ends the program with status 1.
 
 mod arguments;
-mod failure;
-mod http;
 mod ingest;
 mod queries;
 mod run;
-mod server;
 mod table;
 mod timing;
 

@@ -8,9 +8,8 @@ use std::net::SocketAddr;
 
 use serde_json::Value;
 use trail_corpus::{Census, Facts, Parameters, Questions, Tally, most_frequent};
+use trail_rig::{Connection, Result, target};
 
-use crate::failure::Result;
-use crate::http::{Connection, target};
 use crate::timing::Times;
 
 /// How often a query is asked before its times count.

@@ -5,15 +5,12 @@ use std::time::Duration;
 
 use serde_json::Value;
 use trail_corpus::{Census, Corpus, Parameters, Questions};
+use trail_rig::{Connection, Process, Result, Server, disk, grouped, mebibytes, now, target};
 
 use crate::arguments::Arguments;
-use crate::failure::Result;
-use crate::http::{Connection, target};
 use crate::ingest::{Ingest, store};
 use crate::queries::{self, World};
-use crate::server::{Server, disk};
-use crate::table::{Table, grouped, mebibytes, print_queries};
-use crate::timing::now;
+use crate::table::{Table, print_queries};
 
 /// How long the server must use almost no CPU to count as quiet.
 const QUIET: Duration = Duration::from_millis(1_000);
@@ -60,13 +57,13 @@ impl Measurement<'_> {
     fn run(&self, world: &World<'_>) -> Result<()> {
         let (server, empty_start) = self.start(0)?;
         if self.arguments.only_queries {
-            print_queries(&queries::measure(server.address, world, self.arguments.runs)?, self.arguments.runs);
+            print_queries(&queries::measure(server.address(), world, self.arguments.runs)?, self.arguments.runs);
             server.stop()?;
             return Ok(());
         }
         ingest(&server, self.corpus, self.arguments, Some(self.directory))?;
-        print_queries(&queries::measure(server.address, world, self.arguments.runs)?, self.arguments.runs);
-        let peak = server.peak_memory();
+        print_queries(&queries::measure(server.address(), world, self.arguments.runs)?, self.arguments.runs);
+        let peak = server.process().and_then(Process::peak_memory);
         let stopping = now();
         server.stop()?;
         let table = Table::begin("Restarts");
@@ -82,12 +79,12 @@ impl Measurement<'_> {
         let (server, after_stop) = self.start(events)?;
         table.row("start after SIGTERM to the first full count", &milliseconds(after_stop));
         print_disk(table, "after a restart", self.directory, events)?;
-        store(server.address, self.corpus, &self.late(), self.arguments.batch, self.arguments.connections)?;
+        store(server.address(), self.corpus, &self.late(), self.arguments.batch, self.arguments.connections)?;
         server.kill()?;
         let (server, after_kill) = self.start(events + LATE_EVENTS)?;
         let name = format!("start after `kill -9`, {} events later, to the first full count", grouped(LATE_EVENTS));
         table.row(&name, &milliseconds(after_kill));
-        table.row_if("CPU seconds of this start", server.cpu_seconds().map(|s| format!("{s:.2}")));
+        table.row_if("CPU seconds of this start", server.process().and_then(Process::cpu_seconds).map(|s| format!("{s:.2}")));
         server.stop()?;
         Ok(())
     }
@@ -103,7 +100,7 @@ impl Measurement<'_> {
     fn start(&self, events: u64) -> Result<(Server, Duration)> {
         let start = now();
         let server = Server::start(self.binary, self.directory, &self.arguments.settings)?;
-        let mut connection = Connection::open(server.address)?;
+        let mut connection = Connection::open(server.address())?;
         loop {
             let answer = connection.get(&target("/v1/count", &[("from", "0"), ("to", "4102444800000")]))?;
             let count = answer.json().ok().and_then(|answer| answer["count"].as_u64());
@@ -119,9 +116,9 @@ impl Measurement<'_> {
 }
 
 fn ingest(server: &Server, corpus: &Corpus, arguments: &Arguments, directory: Option<&Path>) -> Result<()> {
-    let before = server.cpu_seconds();
-    let stored = store(server.address, corpus, &arguments.parameters, arguments.batch, arguments.connections)?;
-    let after = server.cpu_seconds();
+    let before = server.process().and_then(Process::cpu_seconds);
+    let stored = store(server.address(), corpus, &arguments.parameters, arguments.batch, arguments.connections)?;
+    let after = server.process().and_then(Process::cpu_seconds);
     // A server that was started elsewhere keeps its head for as long as its settings say.
     let waited = directory.map(|_| settle(server)).transpose()?;
     let table = Table::begin(&format!(
@@ -134,9 +131,12 @@ fn ingest(server: &Server, corpus: &Corpus, arguments: &Arguments, directory: Op
     print_ingest(&table, &stored);
     let since = |then: Option<f64>| Some((then? - before?) * 1e6 / stored.events as f64);
     table.row_if("CPU s / M events, until the last answer", since(after).map(|s| format!("{s:.2}")));
-    table.row_if("CPU s / M events, with all work in the background", since(server.cpu_seconds()).map(|s| format!("{s:.2}")));
+    table.row_if(
+        "CPU s / M events, with all work in the background",
+        since(server.process().and_then(Process::cpu_seconds)).map(|s| format!("{s:.2}")),
+    );
     table.row_if("quiet, with everything flushed, after", waited.map(milliseconds));
-    table.row_if("peak memory", server.peak_memory().map(mebibytes));
+    table.row_if("peak memory", server.process().and_then(Process::peak_memory).map(mebibytes));
     directory.map_or(Ok(()), |directory| print_disk(&table, "everything flushed", directory, stored.events))
 }
 
@@ -159,14 +159,14 @@ fn print_disk(table: &Table, when: &str, directory: &Path, events: u64) -> Resul
 /// Waits until nothing is in the heads and the server does nothing any more; how long that took.
 fn settle(server: &Server) -> Result<Duration> {
     let start = now();
-    let mut connection = Connection::open(server.address)?;
+    let mut connection = Connection::open(server.address())?;
     let mut quiet_since = start;
-    let mut used = server.cpu_seconds();
+    let mut used = server.process().and_then(Process::cpu_seconds);
     loop {
         std::thread::sleep(Duration::from_millis(200));
         let stats = connection.get("/v1/stats")?.json()?;
         let flushed = stats.get("head_events").and_then(Value::as_u64) == Some(0);
-        let more = server.cpu_seconds();
+        let more = server.process().and_then(Process::cpu_seconds);
         let busy = more.zip(used).is_some_and(|(more, used)| more - used > QUIET_CPU_SECONDS);
         if !flushed || busy {
             (quiet_since, used) = (now(), more);

@@ -1,12 +1,6 @@
-//! The one door to the clock here, and what is made of the times that were taken.
+//! What is made of the times that were taken.
 
-use std::time::{Duration, Instant};
-
-/// Now, on a clock that never goes back.
-#[expect(clippy::disallowed_methods, reason = "this is the door to the clock; the engine's is for the engine")]
-pub(crate) fn now() -> Instant {
-    Instant::now()
-}
+use std::time::Duration;
 
 /// Times of the same thing done again and again.
 #[derive(Debug, Clone, Default)]

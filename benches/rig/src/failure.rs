@@ -1,7 +1,7 @@
 //! What can go wrong in a measurement, as text for the person who runs it.
 
 /// An error of any kind.
-pub(crate) type Failure = Box<dyn std::error::Error + Send + Sync>;
+pub type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 /// A value, or why there is none.
-pub(crate) type Result<T> = std::result::Result<T, Failure>;
+pub type Result<T> = std::result::Result<T, Failure>;
