@@ -9,7 +9,9 @@ use crate::error::CorpusError;
 use crate::parameters::Parameters;
 use crate::population::{Actor, Pool, Users};
 use crate::random::{Random, mix};
+use crate::renewal::{Place, Renewer};
 use crate::rhythm::{Arrivals, Lag};
+use crate::template::Template;
 use crate::text::{Clockface, write_capitals, write_token, write_uuid};
 
 /// How often a session takes its own resource rather than any.
@@ -34,6 +36,7 @@ pub struct Generator<'c> {
     pools: Vec<Pool>,
     sessions: Vec<Session>,
     run: f64,
+    seed: u64,
     random: Random,
     clockface: Clockface,
     values: Vec<u8>,
@@ -65,6 +68,7 @@ impl<'c> Generator<'c> {
             pools: corpus.pools(p.resources, p.seed),
             sessions: Vec::new(),
             run: p.run,
+            seed: p.seed,
             random: Random::new(p.seed),
             clockface: Clockface::new(),
             values: Vec::new(),
@@ -80,11 +84,24 @@ impl<'c> Generator<'c> {
 
     /// Appends the next event to `out`, as compact JSON without a line feed, and says its times; `None` when all are made.
     pub fn next_event(&mut self, out: &mut Vec<u8>) -> Option<EventTime> {
+        self.make(out).map(|(time, _)| time)
+    }
+
+    /// The same, and where in `out` its values that can be made new in place are.
+    pub(crate) fn next_places(&mut self, out: &mut Vec<u8>, places: &mut Vec<Place>) -> Option<EventTime> {
+        let start = out.len();
+        let (time, template) = self.make(out)?;
+        template.places(start, &self.ends, places);
+        Some(time)
+    }
+
+    fn make(&mut self, out: &mut Vec<u8>) -> Option<(EventTime, &'c Template)> {
         let arrival = self.arrivals.next()?;
         let time = EventTime { event: arrival - self.lag.draw(&mut self.random), arrival };
         let number = self.random.below(self.sessions.len() as u64) as usize;
         let mut session = std::mem::take(self.sessions.get_mut(number)?);
-        let template = self.corpus.templates().get(session.template)?;
+        let corpus = self.corpus;
+        let template = corpus.templates().get(session.template)?;
         self.values.clear();
         self.ends.clear();
         for fill in &template.fills {
@@ -98,7 +115,13 @@ impl<'c> Generator<'c> {
             self.begin(&mut session);
         }
         *self.sessions.get_mut(number)? = session;
-        Some(time)
+        Some((time, template))
+    }
+
+    /// Makes values new that these events have: with resources of the same pools, and random numbers of a stream of its own.
+    #[must_use]
+    pub fn renewer(&self, stream: u64) -> Renewer {
+        Renewer::new(self.pools.clone(), mix(self.seed ^ mix(stream ^ 0x0072_656e_6577)))
     }
 
     fn begin(&mut self, session: &mut Session) {

@@ -8,6 +8,7 @@
 //!
 //! The same corpus, parameters and seed give the same bytes everywhere: the random numbers and the logarithms come from
 //! code that does not change with the platform. Nothing is kept of what was made, so 100 million events cost no memory.
+//! Where even making them is too slow, a [`Batch`] of them is made new in place.
 //!
 //! It follows a first generator in Python, seed 1, 20,000 events of the real corpus over three days; distinct values, that one's
 //! first: users 728 and 810, access keys 1,333 and 1,420, principals 969 and 1,071, addresses 1,385 and 1,550, request ids
@@ -28,6 +29,7 @@
 //! # Ok::<(), trail_corpus::CorpusError>(())
 //! ```
 
+mod batch;
 mod census;
 mod corpus;
 mod entity;
@@ -38,10 +40,12 @@ mod parameters;
 mod population;
 mod questions;
 mod random;
+mod renewal;
 mod rhythm;
 mod template;
 mod text;
 
+pub use batch::Batch;
 pub use census::{Census, Tally, most_frequent, text_count};
 pub use corpus::{Corpus, real_ndjson, small_ndjson};
 pub use error::CorpusError;
@@ -49,6 +53,7 @@ pub use facts::Facts;
 pub use generator::{EventTime, Generator};
 pub use parameters::Parameters;
 pub use questions::{Asked, Questions};
+pub use renewal::Renewer;
 
 /// Seconds since 1970-01-01T00:00:00Z of a text like `2026-11-22T08:00:00Z`, for [`Parameters::end`].
 #[must_use]

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use crate::entity::{Entity, Fill, Pools, find};
+use crate::renewal::Place;
 use crate::text::{is_word, read_seconds};
 
 /// An event with its replaceable texts taken out.
@@ -43,6 +44,23 @@ impl Template {
             out.extend_from_slice(values.get(start..end).unwrap_or_default());
         }
         out.extend_from_slice(rest);
+    }
+
+    /// Says where in an event that was written from `start` on, with fills that end there, values can be made new.
+    pub(crate) fn places(&self, start: usize, ends: &[usize], out: &mut Vec<Place>) {
+        let mut at = start;
+        let mut first = vec![None; self.fills.len()];
+        for (before, number) in &self.places {
+            at += *before as usize;
+            let number = *number as usize;
+            let from = number.checked_sub(1).and_then(|previous| ends.get(previous)).copied().unwrap_or(0);
+            let length = ends.get(number).copied().unwrap_or(from) - from;
+            if let (Some(fill), Some(first)) = (self.fills.get(number), first.get_mut(number)) {
+                out.extend(Place::of(fill, at, length, *first));
+                first.get_or_insert(at);
+            }
+            at += length;
+        }
     }
 }
 
