@@ -127,6 +127,32 @@ fn rejected_events_are_named_and_the_others_kept() {
     server.stop();
 }
 
+/// What `import` says of the corpus of bad lines: the summary, and each line with its reason.
+#[test]
+fn every_bad_line_is_rejected_alone_with_its_number_and_a_reason() {
+    let folder = tempdir().unwrap();
+    let server = Server::start(&folder.path().join("log"), &[]);
+    let data = folder.path().join("directory");
+    let file = path("bad").display().to_string();
+    let wrong: Vec<usize> = (1..).zip(lines("bad")).filter(|(_, line)| !line.is_empty()).map(|(n, _)| n).collect();
+    for target in [&["--url", &server.url()], &["--data-dir", data.to_str().unwrap()]] {
+        let (code, out, errors) = run(traild().args(["import", &file]).args(target));
+        assert_eq!((code, out.as_str()), (5, ""), "{errors}");
+        assert!(summary(&errors).starts_with("0 events accepted, 0 duplicates, 44 rejected in "), "{errors}");
+        let mut told = Vec::new();
+        for line in errors.lines().filter_map(|line| line.strip_prefix(&format!("rejected: {file}:"))) {
+            let (number, rest) = line.split_once(" (byte ").unwrap();
+            assert!(rest.split_once("): ").is_some_and(|(_, reason)| reason.len() > 5), "{line}");
+            told.push(number.parse::<usize>().unwrap());
+        }
+        told.sort_unstable();
+        assert_eq!(told, wrong, "{errors}");
+    }
+    let (code, out, _) = ask(&server, &["count"], &EVER);
+    assert_eq!((code, out.as_str()), (1, "0\n"));
+    server.stop();
+}
+
 #[test]
 fn questions_have_answers_and_exit_codes() {
     let folder = tempdir().unwrap();

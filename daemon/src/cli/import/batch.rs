@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::splitter::Place;
+use super::piece::Place;
 
 /// A batch is full with this many events ...
 pub const EVENTS: usize = 1_000;

@@ -28,7 +28,9 @@ pub const EXAMPLES: &str = "Examples:
 
 Import is safe to repeat and to interrupt: an event that has an id is stored once, however often the same bytes are sent.
 Events without an id are stored every time.
-What a file holds is told from its bytes, not from its name.";
+What a file holds is told from its bytes, not from its name. A text whose first value is an array, {\"Records\":[...]} or an object
+that goes on in the next lines is read as JSON documents. Every other text is NDJSON: one line is one event, and a line that has
+anything behind its object is rejected whole. What is rejected is named with file, line and reason; the exit code is then 5.";
 
 /// Imports events from files, folders and standard input.
 #[derive(Debug, Clone, Args)]

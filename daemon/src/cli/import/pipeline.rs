@@ -14,9 +14,10 @@ use trail_engine::limits::EVENT_BYTES_MAX;
 use trail_engine::threads;
 
 use super::batch::{Batch, Origin};
+use super::piece::{Piece, Place};
+use super::pieces::Pieces;
 use super::report::{Report, Stored};
-use super::source::{Content, Input, open};
-use super::splitter::{Piece, Place, Splitter};
+use super::source::{Content, Input, Stream, open};
 use crate::cli::exit::Failure;
 use crate::cli::interrupt::interrupted;
 use crate::cli::progress::Progress;
@@ -146,25 +147,27 @@ struct Reader<'s> {
 impl Reader<'_> {
     /// Reads one input; trouble with it is reported and does not end the import.
     fn read(&mut self, input: &Input) {
-        let start = Place { line: 1, byte: 0 };
         let (code, place, message) = match open(input, &self.shared.progress) {
             Ok(Content::Empty) => return,
-            Ok(Content::Foreign(what)) => ("not_json", start, format!("the file is passed over: {what}")),
-            Err(e) => ("unreadable", start, format!("cannot read the file: {e}")),
-            Ok(Content::Text(stream)) => {
-                let mut splitter = Splitter::new(stream, EVENT_BYTES_MAX);
-                match self.read_pieces(&mut splitter, input) {
-                    Ok(()) => return,
-                    Err(e) => ("unreadable", splitter.place(), format!("cannot read on: {e}")),
-                }
-            }
+            Ok(Content::Foreign(what)) => ("not_json", Place::START, format!("the file is passed over: {what}")),
+            Err(e) => ("unreadable", Place::START, format!("cannot read the file: {e}")),
+            Ok(Content::Text(stream)) => match self.read_text(stream, input) {
+                Ok(()) => return,
+                Err((place, e)) => ("unreadable", place, format!("cannot read on: {e}")),
+            },
         };
         self.shared.reject(&Origin { input: input.name.clone(), place }, code, &message);
     }
 
-    fn read_pieces<R: io::Read>(&mut self, splitter: &mut Splitter<R>, input: &Input) -> io::Result<()> {
+    /// Reads the events of a text; where it ends when it cannot be read on.
+    fn read_text(&mut self, stream: Stream, input: &Input) -> Result<(), (Place, io::Error)> {
+        let mut pieces = Pieces::of(stream, EVENT_BYTES_MAX).map_err(|e| (Place::START, e))?;
+        self.read_pieces(&mut pieces, input).map_err(|e| (pieces.place(), e))
+    }
+
+    fn read_pieces<R: io::Read>(&mut self, pieces: &mut Pieces<R>, input: &Input) -> io::Result<()> {
         while !self.shared.stops() {
-            let Some(piece) = splitter.next_piece()? else { return Ok(()) };
+            let Some(piece) = pieces.next_piece()? else { return Ok(()) };
             match piece {
                 Piece::Element { bytes, place } => {
                     let origin = Origin { input: input.name.clone(), place };
@@ -204,10 +207,14 @@ fn check(bytes: &[u8]) -> Result<(), (&'static str, String)> {
     if let Err(e) = std::str::from_utf8(bytes) {
         return Err(("invalid_utf8", format!("not UTF-8 at byte {} of the event", e.valid_up_to())));
     }
-    if let Err(e) = serde_json::from_slice::<IgnoredAny>(bytes) {
-        return Err(("invalid_json", e.to_string()));
+    let mut values = serde_json::Deserializer::from_slice(bytes).into_iter::<IgnoredAny>();
+    if let Some(Err(e)) = values.next() {
+        return Err(("invalid_json", format!("{e} of the event")));
     }
     match bytes.first() {
+        Some(b'{') if values.byte_offset() < bytes.len() => {
+            Err(("invalid_json", format!("there is more on the line behind the object, at byte {} of the event", values.byte_offset())))
+        }
         Some(b'{') => Ok(()),
         _ => Err(("not_an_object", "an event must be a JSON object".into())),
     }

@@ -90,13 +90,62 @@ fn rejects_have_their_places() {
     places.sort();
     let expected = [
         ("000", 2, "invalid_json"),
-        ("000", 3, "invalid_json"),
+        ("000", 3, "not_an_object"),
         ("000", 4, "not_an_object"),
         ("000", 5, "bad"),
         ("000", 6, "invalid_utf8"),
         ("001", 1, "not_json"),
     ];
     assert_eq!(places, expected.map(|(file, line, code)| (file.to_owned(), line, code.to_owned())));
+}
+
+/// The events of the corpus of bad lines, each rejected at its line; good ones between them are kept.
+#[test]
+fn bad_lines_are_rejected_one_by_one() {
+    let bad = include_bytes!("../../../../tests/fixtures/corpus/bad.ndjson");
+    let blank = |line: &[u8]| line.iter().all(u8::is_ascii_whitespace);
+    let mut text = Vec::new();
+    let mut expected = Vec::new();
+    for (i, line) in (0_u64..).zip(bad.strip_suffix(b"\n").unwrap_or(bad).split(|b| *b == b'\n')) {
+        text.extend_from_slice(line);
+        text.extend_from_slice(format!("\n{{\"ok\":{i}}}\n").as_bytes());
+        if !blank(line) {
+            expected.push(2 * i + 1);
+        }
+    }
+    for input in [text.clone(), [b"\n".as_slice(), &text].concat()] {
+        let shift = (input.len() - text.len()) as u64;
+        let (events, rejected, failure) = import(&[&input]);
+        assert_eq!(failure, None);
+        assert!(events.iter().all(|event| event.starts_with("{\"ok\":")), "{events:?}");
+        assert_eq!(events.len(), 46);
+        let mut lines: Vec<u64> = rejected.iter().map(|r| r["line"].as_u64().unwrap() - shift).collect();
+        lines.sort_unstable();
+        assert_eq!(lines, expected);
+    }
+    let (events, rejected, _) = import(&[bad]);
+    assert!(events.is_empty(), "{events:?}");
+    assert_eq!(rejected.len(), 44);
+    let of = |line: u64| rejected.iter().find(|r| r["line"] == line).unwrap()["message"].as_str().unwrap();
+    for line in [6, 7, 8, 24] {
+        assert!(of(line).starts_with("there is more on the line behind the object, at byte "), "{line}: {}", of(line));
+    }
+    assert_eq!(of(25), "an event must be a JSON object");
+}
+
+#[test]
+fn documents_over_several_lines_are_told_by_their_content() {
+    let pretty = "{\n  \"a\": {\n    \"b\": [\n      1\n    ]\n  }\n}";
+    let records = format!("{{\n  \"Records\": [\n    {{\"n\":1}},\n{pretty}\n  ]\n}}\n");
+    let array = format!("[\n{pretty},\n  {{\"n\":1}}\n]\n");
+    for text in [records.clone(), array, format!("{pretty}\n{{\"n\":1}}\n"), format!("{records}[]")] {
+        let (events, rejected, failure) = import(&[text.as_bytes()]);
+        assert_eq!((failure, rejected), (None, vec![]), "{text}");
+        assert_eq!(events, [pretty, "{\"n\":1}"], "{text}");
+    }
+    // The same object on one line makes the file lines, where an object over several lines is none.
+    let (events, rejected, _) = import(&[format!("{{\"n\":1}}\n{pretty}\n").as_bytes()]);
+    assert_eq!((events.len(), rejected.len()), (1, 7));
 }
 
 #[test]

@@ -10,8 +10,8 @@ use crate::cli::exit::{Exit, Failure};
 use crate::cli::progress::Progress;
 use crate::cli::text::{printable, thousands};
 
-/// How many rejected events are named on the terminal.
-const NAMED_MAX: u64 = 20;
+/// How many rejected events are named on the terminal: as many as the server names in an answer.
+const NAMED_MAX: u64 = 100;
 
 /// What a target did with a batch.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -123,7 +123,7 @@ impl Report {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::import::splitter::Place;
+    use crate::cli::import::piece::Place;
 
     #[test]
     fn sums_up_and_writes_all_rejects() {
@@ -133,15 +133,15 @@ mod tests {
         let progress = Progress::new(None);
         assert_eq!(report.finish(&progress), Ok(Exit::Ok));
         report.stored(&Stored { accepted: 1_200, duplicates: 3, ..Stored::default() });
-        for line in 1..=30 {
+        for line in 1..=130 {
             let origin = Origin { input: "a\u{1b}b".into(), place: Place { line, byte: 7 } };
             report.rejected(&origin, "invalid_json", "expected `,`", &progress);
         }
         assert_eq!(report.finish(&progress), Ok(Exit::Rejected));
-        assert_eq!(report.summary(Duration::from_secs(2)), "1,200 events accepted, 3 duplicates, 30 rejected in 2.0 s (601 events/s)");
+        assert_eq!(report.summary(Duration::from_secs(2)), "1,200 events accepted, 3 duplicates, 130 rejected in 2.0 s (601 events/s)");
         let lines: Vec<serde_json::Value> =
             std::fs::read_to_string(&path).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-        assert_eq!(lines.len(), 30);
-        assert_eq!((&lines[29]["line"], &lines[29]["code"]), (&30.into(), &"invalid_json".into()));
+        assert_eq!(lines.len(), 130);
+        assert_eq!((&lines[129]["line"], &lines[129]["code"]), (&130.into(), &"invalid_json".into()));
     }
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use super::*;
 use crate::cli::import::batch::Origin;
-use crate::cli::import::splitter::Place;
+use crate::cli::import::piece::Place;
 
 type Bodies = Arc<Mutex<Vec<String>>>;
 

@@ -8,13 +8,13 @@ use serde_json::Value;
 use super::*;
 
 /// Gives a text in pieces of these lengths, then of 1 byte.
-struct Pieces {
+struct Cut {
     text: Vec<u8>,
     at: usize,
     lengths: Vec<usize>,
 }
 
-impl Read for Pieces {
+impl Read for Cut {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let n = self.lengths.pop().unwrap_or(1).min(buffer.len()).min(self.text.len() - self.at);
         buffer[..n].copy_from_slice(&self.text[self.at..self.at + n]);
@@ -30,7 +30,7 @@ enum Seen {
 }
 
 fn split_by(text: &[u8], lengths: Vec<usize>, limit: usize) -> Vec<Seen> {
-    let mut splitter = Splitter::new(Pieces { text: text.to_vec(), at: 0, lengths }, limit);
+    let mut splitter = Splitter::new(Window::new(Cut { text: text.to_vec(), at: 0, lengths }, limit), limit);
     let mut seen = Vec::new();
     while let Some(piece) = splitter.next_piece().unwrap() {
         seen.push(match piece {
@@ -64,7 +64,7 @@ fn reads_every_form_of_stream() {
     for text in [
         format!("{a}\n{b}\n"),
         format!("{a}{b}"),
-        format!("\u{feff}  {a} , {b}"),
+        format!("  {a} , {b}"),
         format!("[{a},{b}]"),
         format!("[\n {a}\n, {b} ]\n"),
         format!("{{\"Records\":[{a},{b}]}}"),
