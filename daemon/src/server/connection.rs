@@ -3,7 +3,8 @@
 //! Problem: hyper's only timer is for the headers, and it also runs between requests. A connection needs four: for the headers from
 //! their first byte, for silence between requests, for a client that does not take its answer, and none while a handler works (the
 //! body has its own, in `api::body`). Mechanism: reads and writes that make no progress check a deadline, which depends on what the
-//! connection is doing. Limits: a client that takes one byte in every `write_timeout` is not slow enough.
+//! connection is doing. Headers that did not come in time are answered here, as there is no request that hyper could answer; an idle
+//! connection just ends. Limits: a client that takes one byte in every `write_timeout` is not slow enough.
 
 use std::future::Future;
 use std::io;
@@ -44,11 +45,14 @@ impl Drop for WorkingGuard {
     }
 }
 
+/// Makes the whole answer to headers that do not come.
+pub(super) type Farewell = Box<dyn Fn() -> Vec<u8> + Send>;
+
 /// A stream with deadlines.
-#[derive(Debug)]
 pub(super) struct Timed<S> {
     stream: S,
     patience: Patience,
+    farewell: Farewell,
     working: Working,
     /// When the first byte of the headers came; a new connection owes its first headers from the start.
     headers_since: Option<Instant>,
@@ -59,11 +63,12 @@ pub(super) struct Timed<S> {
 }
 
 impl<S> Timed<S> {
-    pub(super) fn new(stream: S, patience: Patience, working: Working) -> Timed<S> {
+    pub(super) fn new(stream: S, patience: Patience, working: Working, farewell: Farewell) -> Timed<S> {
         let now = Instant::now();
         Timed {
             stream,
             patience,
+            farewell,
             working,
             headers_since: Some(now),
             progress: now,
@@ -75,19 +80,6 @@ impl<S> Timed<S> {
 
     fn is_working(&self) -> bool {
         self.working.0.load(Ordering::Relaxed) > 0
-    }
-
-    fn wait_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.is_working() {
-            self.headers_since = None;
-            self.progress = Instant::now();
-            return Poll::Pending;
-        }
-        let deadline = match self.headers_since {
-            Some(since) => since + self.patience.header,
-            None => self.progress + self.patience.idle,
-        };
-        expire(&mut self.read_timer, deadline, cx)
     }
 
     fn wait_write<T>(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
@@ -104,6 +96,27 @@ impl<S> Timed<S> {
     }
 }
 
+impl<S: AsyncWrite + Unpin> Timed<S> {
+    fn wait_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.is_working() {
+            self.headers_since = None;
+            self.progress = Instant::now();
+            return Poll::Pending;
+        }
+        let deadline = match self.headers_since {
+            Some(since) => since + self.patience.header,
+            None => self.progress + self.patience.idle,
+        };
+        let ended = expire(&mut self.read_timer, deadline, cx);
+        if ended.is_ready() && self.headers_since.take().is_some() && self.write_since.is_none() {
+            // Nothing else is being written, so this cannot stand in the middle of an answer. What the kernel does not take at once is
+            // left: the client was given its time.
+            drop(Pin::new(&mut self.stream).poll_write(cx, &(self.farewell)()));
+        }
+        ended
+    }
+}
+
 fn expire(timer: &mut Pin<Box<Sleep>>, deadline: Instant, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
     if timer.deadline() != deadline {
         timer.as_mut().reset(deadline);
@@ -111,7 +124,7 @@ fn expire(timer: &mut Pin<Box<Sleep>>, deadline: Instant, cx: &mut Context<'_>) 
     timer.as_mut().poll(cx).map(|()| Err(io::Error::new(io::ErrorKind::TimedOut, "the client was silent for too long")))
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Timed<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Timed<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         match Pin::new(&mut self.stream).poll_read(cx, buffer) {
@@ -173,6 +186,18 @@ mod tests {
 
     const PATIENCE: Patience = Patience { header: Duration::from_secs(10), idle: Duration::from_secs(75), write: Duration::from_secs(30) };
 
+    fn farewell() -> Farewell {
+        Box::new(|| b"too slow".to_vec())
+    }
+
+    /// What the client was sent by a server that has let go of the connection.
+    async fn received(mut client: tokio::io::DuplexStream, timed: Timed<tokio::io::DuplexStream>) -> String {
+        drop(timed);
+        let mut text = String::new();
+        client.read_to_string(&mut text).await.unwrap();
+        text
+    }
+
     async fn seconds_to_end(timed: &mut Timed<tokio::io::DuplexStream>) -> u64 {
         let start = Instant::now();
         let error = timed.read_u8().await.unwrap_err();
@@ -184,24 +209,31 @@ mod tests {
     async fn headers_must_come_soon_and_silence_may_last() {
         let (mut client, server) = duplex(1_024);
         let working = Working::default();
-        let mut timed = Timed::new(server, PATIENCE, working.clone());
+        let mut timed = Timed::new(server, PATIENCE, working.clone(), farewell());
         client.write_all(b"G").await.unwrap();
         timed.read_u8().await.unwrap();
         assert_eq!(seconds_to_end(&mut timed).await, 10);
+        assert_eq!(received(client, timed).await, "too slow");
 
         let (mut client, server) = duplex(1_024);
-        let mut timed = Timed::new(server, PATIENCE, working);
+        let mut timed = Timed::new(server, PATIENCE, working, farewell());
         client.write_all(b"G").await.unwrap();
         timed.read_u8().await.unwrap();
         timed.write_all(b"answer").await.unwrap();
         assert_eq!(seconds_to_end(&mut timed).await, 75);
+        assert_eq!(received(client, timed).await, "answer", "an idle connection ends without a word");
+
+        let (client, server) = duplex(1_024);
+        let mut timed = Timed::new(server, PATIENCE, Working::default(), farewell());
+        assert_eq!(seconds_to_end(&mut timed).await, 10);
+        assert_eq!(received(client, timed).await, "too slow", "a request that never begins is one that is too slow");
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_working_handler_is_not_hurried() {
         let (_client, server) = duplex(1_024);
         let working = Working::default();
-        let mut timed = Timed::new(server, PATIENCE, working.clone());
+        let mut timed = Timed::new(server, PATIENCE, working.clone(), farewell());
         let held = working.begin();
         assert!(tokio::time::timeout(Duration::from_secs(500), timed.read_u8()).await.is_err());
         drop(held);
@@ -211,7 +243,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_client_that_takes_nothing_ends() {
         let (_client, server) = duplex(4);
-        let mut timed = Timed::new(server, PATIENCE, Working::default());
+        let mut timed = Timed::new(server, PATIENCE, Working::default(), farewell());
         let start = Instant::now();
         assert_eq!(timed.write_all(b"more than four").await.unwrap_err().kind(), io::ErrorKind::TimedOut);
         assert_eq!(start.elapsed().as_secs(), 30);

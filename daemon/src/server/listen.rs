@@ -34,7 +34,7 @@ use crate::metrics::Metrics;
 use crate::server::auth::Auth;
 use crate::server::connection::{Patience, Timed, Working};
 use crate::server::gate::Peer;
-use crate::server::observe::Observer;
+use crate::server::observe::{Observer, RequestIds, headers_too_slow};
 use crate::server::router::{RouteHead, router};
 
 /// What hyper may hold of a connection at least: enough for a body to be read in large pieces.
@@ -96,6 +96,7 @@ pub struct Server {
     address: SocketAddr,
     router: Router,
     context: Arc<Context>,
+    ids: Arc<RequestIds>,
     stop: watch::Sender<bool>,
 }
 
@@ -120,10 +121,11 @@ impl Server {
         let context = Arc::new(Context { backend, config: Arc::new(config), metrics: Metrics::new(), openapi, stopping });
         let config = &context.config;
         let auth = Arc::new(Auth::new(&config.keys, config.auth_failures_per_minute));
-        let observer = Observer::new(context.metrics.clone(), config.header_bytes_max, !auth.has_keys());
+        let ids = Arc::new(RequestIds::new());
+        let observer = Observer::new(context.metrics.clone(), config.header_bytes_max, !auth.has_keys(), ids.clone());
         let rows = routes.into_iter().map(|route| (RouteHead::of(&route), route.handler)).collect();
         let router = router(rows, context.clone(), &auth, &context.metrics, observer);
-        Ok(Server { listener, address, router, context, stop })
+        Ok(Server { listener, address, router, context, ids, stop })
     }
 
     /// Where it listens; the real port when the settings say 0.
@@ -137,12 +139,12 @@ impl Server {
     /// # Errors
     /// [`ServeError::Close`].
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), ServeError> {
-        let Server { listener, address, router, context, stop } = self;
+        let Server { listener, address, router, context, ids, stop } = self;
         tracing::info!(%address, data_dir = %context.config.data_dir.display(), "listening");
         let graceful = GracefulShutdown::new();
         let mut connections = JoinSet::new();
         tokio::select! {
-            () = accept_all(&listener, &router, &context, &graceful, &mut connections) => {}
+            () = accept_all(&listener, &router, &context, &ids, &graceful, &mut connections) => {}
             () = shutdown => {}
         }
         drop(listener);
@@ -161,6 +163,7 @@ async fn accept_all(
     listener: &TcpListener,
     router: &Router,
     context: &Arc<Context>,
+    ids: &Arc<RequestIds>,
     graceful: &GracefulShutdown,
     connections: &mut JoinSet<()>,
 ) {
@@ -173,7 +176,7 @@ async fn accept_all(
         match listener.accept().await {
             Ok((stream, peer)) => {
                 pause = ACCEPT_PAUSE_MIN;
-                connections.spawn(connection(stream, peer, router.clone(), context.clone(), graceful.watcher(), place));
+                connections.spawn(connection(stream, peer, router.clone(), context.clone(), ids.clone(), graceful.watcher(), place));
             }
             Err(e) if is_of_client(&e) => {}
             Err(e) => {
@@ -195,6 +198,7 @@ async fn connection(
     peer: SocketAddr,
     router: Router,
     context: Arc<Context>,
+    ids: Arc<RequestIds>,
     watcher: Watcher,
     _place: OwnedSemaphorePermit,
 ) {
@@ -205,7 +209,7 @@ async fn connection(
     let config = &context.config;
     let patience = Patience { header: config.header_timeout, idle: config.idle_timeout, write: config.write_timeout };
     let working = Working::default();
-    let stream = Timed::new(stream, patience, working.clone());
+    let stream = Timed::new(stream, patience, working.clone(), Box::new(move || headers_too_slow(&ids.next())));
     let service = service_fn(move |request: hyper::Request<Incoming>| {
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(Peer(peer));

@@ -27,17 +27,33 @@ pub(super) struct Observer {
     metrics: Metrics,
     header_bytes_max: u64,
     guard_origin: bool,
+    ids: Arc<RequestIds>,
+}
+
+/// Gives every answer an id of its own.
+#[derive(Debug)]
+pub(super) struct RequestIds {
     /// Tells the ids of this process from those of the one before.
     start: u32,
     requests: AtomicU64,
 }
 
-impl Observer {
-    pub(super) fn new(metrics: Metrics, header_bytes_max: u64, guard_origin: bool) -> Observer {
+impl RequestIds {
+    pub(super) fn new() -> RequestIds {
         let mut start = [0_u8; 4];
         // Ids need to differ, not to be secret: without randomness they still count.
         let _ = getrandom::fill(&mut start);
-        Observer { metrics, header_bytes_max, guard_origin, start: u32::from_be_bytes(start), requests: AtomicU64::new(0) }
+        RequestIds { start: u32::from_be_bytes(start), requests: AtomicU64::new(0) }
+    }
+
+    pub(super) fn next(&self) -> String {
+        format!("{:08x}-{:08x}", self.start, self.requests.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+impl Observer {
+    pub(super) fn new(metrics: Metrics, header_bytes_max: u64, guard_origin: bool, ids: Arc<RequestIds>) -> Observer {
+        Observer { metrics, header_bytes_max, guard_origin, ids }
     }
 
     /// The client's id when it has a plain one, else one of our own.
@@ -46,7 +62,7 @@ impl Observer {
         let plain = |id: &&str| (1..=64).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
         match given.filter(plain) {
             Some(id) => id.to_owned(),
-            None => format!("{:08x}-{:08x}", self.start, self.requests.fetch_add(1, Ordering::Relaxed)),
+            None => self.ids.next(),
         }
     }
 
@@ -92,6 +108,18 @@ pub(super) async fn observe(State(observer): State<Arc<Observer>>, request: Requ
     response
 }
 
+/// The answer to headers that did not come in time, as it goes over the wire: no request was read that could be answered.
+pub(super) fn headers_too_slow(id: &str) -> Vec<u8> {
+    let refusal = Refusal::new(StatusCode::REQUEST_TIMEOUT, "headers_too_slow", "the headers came too slowly");
+    let body = refusal.render(id);
+    let head = format!(
+        "HTTP/1.1 408 Request Timeout\r\ncontent-type: application/json\r\ncontent-length: {}\r\nx-request-id: {id}\r\n\
+         cache-control: no-store\r\nx-content-type-options: nosniff\r\nconnection: close\r\n\r\n",
+        body.len()
+    );
+    [head.as_bytes(), &body].concat()
+}
+
 /// The answers that are given before the body was read to its end.
 fn leaves_body_unread(status: StatusCode) -> bool {
     matches!(status.as_u16(), 401 | 403 | 404 | 405 | 408 | 413 | 415 | 429 | 431)
@@ -124,7 +152,7 @@ mod tests {
 
     #[test]
     fn ids_are_the_clients_when_plain() {
-        let observer = Observer::new(Metrics::new(), 1_000, false);
+        let observer = Observer::new(Metrics::new(), 1_000, false, Arc::new(RequestIds::new()));
         let id = |text: &str| observer.request_id(&HeaderMap::from_iter([(REQUEST_ID, HeaderValue::from_str(text).unwrap())]));
         assert_eq!(id("abc-1.2_Z"), "abc-1.2_Z");
         for odd in ["", "a b", "<script>", &"x".repeat(65)] {
@@ -135,7 +163,7 @@ mod tests {
 
     #[test]
     fn long_headers_are_refused() {
-        let observer = Observer::new(Metrics::new(), 1_000, false);
+        let observer = Observer::new(Metrics::new(), 1_000, false, Arc::new(RequestIds::new()));
         let request = |length: usize| Request::builder().uri("/v1/count").header("x", "y".repeat(length)).body(Body::empty()).unwrap();
         assert!(observer.admit(&request(900)).is_ok());
         assert_eq!(observer.admit(&request(1_000)).unwrap_err().into_response().status(), 431);

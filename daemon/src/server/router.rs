@@ -55,6 +55,7 @@ async fn wrong_method(method: Method) -> Refusal {
 
 #[cfg(test)]
 mod tests {
+    use crate::server::observe::RequestIds;
     use axum::body::Body;
     use axum::response::Response;
     use axum::routing::{get, post};
@@ -77,7 +78,7 @@ mod tests {
             (head("/open", Access::Public), get(|| async { "open" })),
         ];
         let auth = Arc::new(Auth::new(keys, 30));
-        let observer = Observer::new(Metrics::new(), 16 << 10, !auth.has_keys());
+        let observer = Observer::new(Metrics::new(), 16 << 10, !auth.has_keys(), Arc::new(RequestIds::new()));
         router(routes, (), &auth, &Metrics::new(), observer)
     }
 

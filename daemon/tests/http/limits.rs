@@ -96,6 +96,12 @@ async fn slow_clients_end() {
     let mut answer = Vec::new();
     drop(timeout(Duration::from_secs(10), stuck.read_to_end(&mut answer)).await.expect("the headers have no deadline"));
     assert!(start.elapsed() >= Duration::from_millis(250), "{:?}", start.elapsed());
+    let told = String::from_utf8(answer).unwrap();
+    let (head, body) = told.split_once("\r\n\r\n").unwrap();
+    let error: serde_json::Value = serde_json::from_str(body).unwrap();
+    assert!(head.starts_with("HTTP/1.1 408 "), "{told}");
+    assert_eq!(error["error"]["code"], "headers_too_slow");
+    assert!(head.contains(&format!("x-request-id: {}", error["error"]["request_id"].as_str().unwrap())), "{told}");
     let half = format!("POST /v1/events HTTP/1.1\r\nhost: {}\r\ncontent-length: 100\r\n\r\n{{", server.address);
     let answer = server.raw(half.as_bytes()).await;
     assert_eq!((answer.status, answer.code().as_str()), (408, "body_too_slow"));
