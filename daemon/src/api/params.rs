@@ -2,6 +2,11 @@
 //!
 //! An unknown or repeated parameter is an error: a mistyped `form=` that is ignored would answer another question than the one asked.
 
+use std::borrow::Cow;
+
+use axum::extract::Path;
+use axum::extract::rejection::PathRejection;
+use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
 use crate::api::refusal::Refusal;
@@ -13,13 +18,14 @@ use crate::nearest::hint;
 pub struct Params(Vec<(String, String)>);
 
 impl Params {
-    /// Reads a query string against the parameters of a route.
+    /// Reads a query string against the parameters of a route. Bytes that are no UTF-8 are an error: with a stand-in for them another
+    /// question would be answered.
     ///
     /// # Errors
     /// 400 `invalid_parameter`.
     pub fn of_query(query: Option<&str>, known: &[Parameter]) -> Result<Params, Refusal> {
-        let pairs = form_urlencoded::parse(query.unwrap_or_default().as_bytes());
-        Params::check(pairs.map(|(n, v)| (n.into_owned(), v.into_owned())).collect(), known)
+        let pieces = query.unwrap_or_default().split('&').filter(|piece| !piece.is_empty());
+        Params::check(pieces.map(read_pair).collect::<Result<_, _>>()?, known)
     }
 
     /// Reads the same parameters from a JSON object.
@@ -90,10 +96,35 @@ impl Params {
     }
 }
 
+/// The one parameter of a path, or why it cannot be read.
+pub type PathText = Result<Path<String>, PathRejection>;
+
+/// The text of the parameter `name` of a path.
+///
+/// # Errors
+/// 400 `invalid_parameter` when its bytes are no UTF-8.
+pub fn path_text(path: PathText, name: &str) -> Result<String, Refusal> {
+    path.map(|Path(text)| text).map_err(|_| invalid(format!("`{name}` is not UTF-8")))
+}
+
 /// 400 for a parameter.
 #[must_use]
 pub fn invalid(message: impl Into<String>) -> Refusal {
     Refusal::bad_request("invalid_parameter", message)
+}
+
+/// One `name=value` with its escapes undone.
+fn read_pair(piece: &str) -> Result<(String, String), Refusal> {
+    let (name, value) = piece.split_once('=').unwrap_or((piece, ""));
+    let name = unescape(name).ok_or_else(|| invalid(format!("the name of the parameter `{name}` is not UTF-8")))?;
+    let value = unescape(value).ok_or_else(|| invalid(format!("`{name}` is not UTF-8")))?;
+    Ok((name, value))
+}
+
+/// The text with `+` as a blank and `%XX` as a byte; `None` when the bytes are no UTF-8.
+fn unescape(text: &str) -> Option<String> {
+    let blanks = text.replace('+', " ");
+    percent_decode_str(&blanks).decode_utf8().ok().map(Cow::into_owned)
 }
 
 fn check_form(parameter: &Parameter, value: &str) -> Result<(), Refusal> {
@@ -138,6 +169,22 @@ mod tests {
             assert_eq!(params.text("from"), Some("1000"));
             assert_eq!(params.text("order"), None);
         }
+    }
+
+    #[test]
+    fn escapes_that_are_no_text_are_refused_by_name() {
+        for (query, part) in [
+            ("q=a%FFb", "`q` is not UTF-8"),
+            ("limit=3&q=%ED%A0%80", "`q` is not UTF-8"),
+            ("from=%C3", "`from` is not UTF-8"),
+            ("%FF=a", "the name of the parameter `%FF` is not UTF-8"),
+        ] {
+            let refusal = refused(query);
+            assert!(refusal.contains(part) && refusal.contains("invalid_parameter"), "{query}: {refusal}");
+        }
+        let kept = Params::of_query(Some("&q=%EF%BF%BD%25+%2B%zz%C3%A9&&"), KNOWN).unwrap();
+        assert_eq!(kept.text("q"), Some("\u{fffd}% +%zz\u{e9}"));
+        assert_eq!(Params::of_query(Some("q"), KNOWN).unwrap().text("q"), Some(""));
     }
 
     #[test]

@@ -113,3 +113,22 @@ async fn a_followed_log_tells_old_and_new_and_ends_with_the_server() {
     let mut rest = Vec::new();
     timeout(Duration::from_secs(10), following.read_to_end(&mut rest)).await.expect("the stream outlived the server").unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn escapes_that_are_no_text_are_refused_on_every_route() {
+    let server = Running::start(|_| {}).await;
+    for (path, part) in [
+        ("/v1/count?q=a%FFb", "`q` is not UTF-8"),
+        ("/v1/events?cursor=%C3", "`cursor` is not UTF-8"),
+        ("/v1/terms?path=%FF", "`path` is not UTF-8"),
+        ("/v1/tail?q=%FF", "`q` is not UTF-8"),
+        ("/v1/events/a%FFb", "`event_id` is not UTF-8"),
+        ("/v1/sequences/%FF", "`sequence` is not UTF-8"),
+        ("/v1/segments/%FF", "`segment_id` is not UTF-8"),
+    ] {
+        let answer = server.get(path).await;
+        assert_eq!((answer.status, answer.code().as_str()), (400, "invalid_parameter"), "{path}");
+        assert!(answer.text().contains(part), "{path}: {}", answer.text());
+    }
+    server.stop().await;
+}

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::{Path, RawQuery, State};
+use axum::extract::{RawQuery, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
@@ -14,7 +14,7 @@ use crate::api::body::{Limits, read};
 use crate::api::context::Context;
 use crate::api::native::page::{Style, json_bytes, page_response, write_stored};
 use crate::api::native::parameters::SEARCH;
-use crate::api::params::{Params, invalid};
+use crate::api::params::{Params, PathText, invalid, path_text};
 use crate::api::refusal::Refusal;
 
 /// The longest body of `POST /v1/search`: the longest query text, escaped, and the other members.
@@ -59,11 +59,8 @@ pub(super) fn selection(params: &Params) -> Selection {
 }
 
 /// `GET /v1/events/{event_id}`
-pub(super) async fn by_id(
-    State(context): State<Arc<Context>>,
-    Path(event_id): Path<String>,
-    headers: HeaderMap,
-) -> Result<Response, Refusal> {
+pub(super) async fn by_id(State(context): State<Arc<Context>>, path: PathText, headers: HeaderMap) -> Result<Response, Refusal> {
+    let event_id = path_text(path, "event_id")?;
     let events = context.backend.ask(move |log, cancel| log.events_by_id(&event_id, cancel)).await?;
     if events.is_empty() {
         return Err(Refusal::not_found("there is no event with this id"));
@@ -72,8 +69,8 @@ pub(super) async fn by_id(
 }
 
 /// `GET /v1/sequences/{sequence}`
-pub(super) async fn by_sequence(State(context): State<Arc<Context>>, Path(sequence): Path<String>) -> Result<Response, Refusal> {
-    let number: u64 = sequence.parse().map_err(|_| invalid("a sequence is a whole number"))?;
+pub(super) async fn by_sequence(State(context): State<Arc<Context>>, path: PathText) -> Result<Response, Refusal> {
+    let number: u64 = path_text(path, "sequence")?.parse().map_err(|_| invalid("a sequence is a whole number"))?;
     let found = context.backend.ask(move |log, cancel| log.event_at(Sequence(number), cancel)).await?;
     let event = found.ok_or_else(|| Refusal::not_found("there is no event at this position"))?;
     let mut out = Vec::with_capacity(event.text.len() + 200);

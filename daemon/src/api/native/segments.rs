@@ -7,7 +7,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::header::{ACCEPT_RANGES, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::Response;
@@ -19,6 +19,7 @@ use trail_engine::{SegmentInfo, View};
 use crate::api::context::Context;
 use crate::api::native::page::json_response;
 use crate::api::native::range::{Wanted, wanted};
+use crate::api::params::{PathText, path_text};
 use crate::api::refusal::Refusal;
 use crate::api::stream::{ChannelBody, Sender};
 
@@ -41,7 +42,8 @@ fn describe(info: &SegmentInfo) -> Value {
 }
 
 /// `GET /v1/segments/{segment_id}`
-pub(super) async fn file(State(context): State<Arc<Context>>, Path(id): Path<String>, headers: HeaderMap) -> Result<Response, Refusal> {
+pub(super) async fn file(State(context): State<Arc<Context>>, path: PathText, headers: HeaderMap) -> Result<Response, Refusal> {
+    let id = path_text(path, "segment_id")?;
     let missing = || Refusal::not_found("there is no such segment; it may have been merged or dropped");
     let id = read_id(&id).ok_or_else(missing)?;
     let info = context.backend.segments().into_iter().find(|s| s.id == id).ok_or_else(missing)?;
