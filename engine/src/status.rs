@@ -83,7 +83,7 @@ pub struct Health {
 pub struct DimensionInfo {
     /// Name and kind.
     pub dimension: Dimension,
-    /// Its paths, in their written form, without repetition.
+    /// The paths at which its terms stand, in their written form, without repetition.
     pub paths: Vec<String>,
     /// Distinct terms.
     pub distinct_terms: u64,

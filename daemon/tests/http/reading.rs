@@ -132,3 +132,19 @@ async fn escapes_that_are_no_text_are_refused_on_every_route() {
     }
     server.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn dimensions_name_the_paths_at_which_their_terms_stand() {
+    let server = Running::start(|_| {}).await;
+    let answer = server.get("/v1/dimensions").await.json();
+    let paths = |name: &str| -> Vec<String> {
+        let found = answer["dimensions"].as_array().unwrap().iter().find(|d| d["name"] == name).unwrap();
+        found["paths"].as_array().unwrap().iter().map(|p| p.as_str().unwrap().to_owned()).collect()
+    };
+    assert!(paths("service").contains(&"eventSource".to_owned()), "{answer}");
+    assert!(!paths("service").contains(&"auditID".to_owned()), "auditID only says that the service is k8s.io");
+    assert!(!paths("user_type").contains(&"userIdentity.invokedBy".to_owned()));
+    assert!(paths("user_type").contains(&"user.username".to_owned()), "its parts are terms too");
+    assert!(paths("event_id").contains(&"auditID".to_owned()));
+    server.stop().await;
+}

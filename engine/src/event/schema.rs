@@ -113,12 +113,23 @@ impl DimensionSchema {
         self.dimensions.iter().position(|d| d.name == name).and_then(|i| u16::try_from(i).ok())
     }
 
-    /// All paths that can fill a dimension, without repetition.
+    /// All paths that decide about a dimension's terms, without repetition.
     #[must_use]
     pub fn paths_of(&self, name: &str) -> Vec<Path> {
+        self.paths_where(name, |_| true)
+    }
+
+    /// All paths at which a dimension's terms stand, without repetition: those whose value only decides about a constant are left out.
+    #[must_use]
+    pub fn term_paths_of(&self, name: &str) -> Vec<Path> {
+        self.paths_where(name, |source| !matches!(source.take, Take::Constant(_)))
+    }
+
+    fn paths_where(&self, name: &str, counts: impl Fn(&Source) -> bool) -> Vec<Path> {
         let mut paths: Vec<Path> = Vec::new();
         for kind in &self.kinds {
-            let mapped = kind.mappings.iter().filter(|m| m.dimension == name).flat_map(|m| m.sources.iter().map(|s| &s.path));
+            let sources = kind.mappings.iter().filter(|m| m.dimension == name).flat_map(|m| &m.sources);
+            let mapped = sources.filter(|source| counts(source)).map(|source| &source.path);
             let ids = kind.event_id.iter().filter(|_| name == EVENT_ID);
             for path in mapped.chain(ids) {
                 if !paths.contains(path) {

@@ -50,7 +50,7 @@ pub(crate) fn dimensions(shared: &Shared) -> Result<Vec<DimensionInfo>> {
                 None => 0,
             };
         }
-        let paths = schema.paths_of(&dimension.name).iter().map(ToString::to_string).collect();
+        let paths = schema.term_paths_of(&dimension.name).iter().map(ToString::to_string).collect();
         infos.push(DimensionInfo { dimension: dimension.clone(), paths, distinct_terms });
     }
     Ok(infos)
