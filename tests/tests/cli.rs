@@ -196,7 +196,7 @@ fn questions_have_answers_and_exit_codes() {
 
     wait_for_a_segment(&server);
     let (code, out, _) = ask(&server, &["segments"], &[]);
-    assert!(code == 0 && out.starts_with("SEGMENT") && out.contains(" segments, "), "{code}: {out}");
+    assert!(code == 0 && out.starts_with("SEGMENT") && out.contains("\n1 segment, "), "{code}: {out}");
     let (code, out, _) = ask(&server, &["segments", "--json"], &[]);
     let held: u64 = out.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["events"].as_u64().unwrap()).sum();
     assert_eq!((code, held), (0, all), "{out}");

@@ -6,7 +6,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::output::tell;
-use super::text::{bytes, printable, thousands};
+use super::text::{bytes, counted, printable, thousands};
 
 /// How often the bar is drawn.
 const TICK: Duration = Duration::from_millis(120);
@@ -47,7 +47,7 @@ impl Progress {
         let read = self.bytes.load(Ordering::Relaxed);
         let seconds = self.bar.elapsed().as_secs_f64().max(0.001);
         let rate = events as f64 / seconds;
-        self.bar.set_message(format!("{} events  {}/s  {}", thousands(events), thousands(rate as u64), bytes(read)));
+        self.bar.set_message(format!("{}  {}/s  {}", counted(events, "event"), thousands(rate as u64), bytes(read)));
     }
 
     /// What is being done, or waited for.

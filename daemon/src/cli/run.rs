@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use super::connection::ConnectionArgs;
 use super::exit::{self, Exit, Outcome};
@@ -61,13 +61,28 @@ fn after(examples: &str) -> String {
     format!("{examples}\n\n{}", exit::HELP)
 }
 
+/// The command line with the usage of every command written out. Left to itself, the usage in an error also names every option that has
+/// a value, and `TRAILD_URL` in the environment made `--url` look required.
+fn command() -> clap::Command {
+    let mut command = Cli::command();
+    command.build();
+    written_out(command)
+}
+
+fn written_out(mut command: clap::Command) -> clap::Command {
+    let usage = command.render_usage().to_string();
+    let usage = usage.strip_prefix("Usage: ").unwrap_or(&usage).to_owned();
+    command.override_usage(usage).mut_subcommands(written_out)
+}
+
 impl Cli {
     /// Reads a command line, the program's name first. Words such as `-error_code:*` belong to queries.
     ///
     /// # Errors
     /// Clap's message for a wrong command line, or for `--help`.
     pub fn read(args: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
-        Cli::try_parse_from(selection::shield(args, &Cli::command()))
+        let mut matches = command().try_get_matches_from(selection::shield(args, &Cli::command()))?;
+        Cli::from_arg_matches_mut(&mut matches)
     }
 
     fn run(&self) -> Outcome {

@@ -33,6 +33,24 @@ fn examples(text: &str) -> Vec<String> {
 }
 
 #[test]
+fn a_usage_names_as_required_only_what_is() {
+    for (line, usage) in [
+        (&["terms"][..], "Usage: traild terms [OPTIONS] <DIMENSION> [QUERY]...\n       traild terms [OPTIONS] --path <PATH> [QUERY]..."),
+        (&["terms", "--help"], "Usage: traild terms [OPTIONS] <DIMENSION> [QUERY]...\n       traild terms [OPTIONS] --path"),
+        (&["import"], "Usage: traild import [OPTIONS] <PATH>..."),
+        (&["histogram", "--limit", "3"], "Usage: traild histogram [OPTIONS] [QUERY]..."),
+        (&["search", "--table", "--json"], "Usage: traild search [OPTIONS] [QUERY]..."),
+        (&["key", "create"], "Usage: traild key create [OPTIONS] --scopes <SCOPES>"),
+        (&["completions"], "Usage: traild completions [OPTIONS] <SHELL>"),
+    ] {
+        for url in [&[][..], &["--url", "http://x:1"]] {
+            let told = read(&[&["traild"], line, url].concat()).unwrap_err().to_string();
+            assert!(told.contains(usage), "{line:?} {url:?}: {told}");
+        }
+    }
+}
+
+#[test]
 fn clap_finds_nothing_wrong() {
     Cli::command().debug_assert();
 }

@@ -8,7 +8,7 @@ use super::connection::ConnectionArgs;
 use super::exit::{Exit, Outcome};
 use super::output::{Output, cells};
 use super::table::{Align, Table};
-use super::text::{bytes, thousands};
+use super::text::{bytes, counted, thousands};
 
 /// Examples for the help text.
 pub const EXAMPLES: &str = "Examples:
@@ -59,7 +59,8 @@ fn render(segments: &[Value], cells: usize) -> Vec<String> {
     }
     let mut lines = table.lines(&table.widths(cells), true);
     let sum = |name: &str| segments.iter().filter_map(|s| s.get(name)?.as_u64()).fold(0, u64::saturating_add);
-    lines.push(format!("{} segments, {} events, {}", segments.len(), thousands(sum("events")), bytes(sum("file_bytes"))));
+    let (files, events) = (counted(segments.len() as u64, "segment"), counted(sum("events"), "event"));
+    lines.push(format!("{files}, {events}, {}", bytes(sum("file_bytes"))));
     lines
 }
 
@@ -71,8 +72,10 @@ mod tests {
     fn lists_and_sums() {
         let segment = serde_json::json!({"id": "0000000000000001", "day": "2026-11-22", "first_sequence": 1, "last_sequence": 2000,
             "events": 2000, "file_bytes": 204800, "state": "sealed"});
-        let lines = render(&[segment, Value::Null], 120);
+        let lines = render(&[segment.clone(), Value::Null], 120);
         assert_eq!(lines[1], "0000000000000001  2026-11-22  1-2000      2,000  200.0 KiB      102 B  sealed");
         assert_eq!(lines[3], "2 segments, 2,000 events, 200.0 KiB");
+        assert_eq!(render(&[segment], 120)[2], "1 segment, 2,000 events, 200.0 KiB");
+        assert_eq!(render(&[], 120).last().unwrap(), "0 segments, 0 events, 0 B");
     }
 }

@@ -8,7 +8,7 @@ use super::exit::{Exit, Failure, Outcome};
 use super::output::{Output, cells};
 use super::selection::{SelectionArgs, join};
 use super::table::{Align, Table};
-use super::text::thousands;
+use super::text::{counted, thousands};
 
 /// Examples for the help text.
 pub const EXAMPLES: &str = "Examples:
@@ -17,8 +17,12 @@ pub const EXAMPLES: &str = "Examples:
   traild terms --path requestParameters.bucketName service:s3.amazonaws.com
   traild terms resource_name --prefix arn:aws:s3::: --json";
 
+/// How the command is called: the dimension may be left out only when there is a path.
+const USAGE: &str = "traild terms [OPTIONS] <DIMENSION> [QUERY]...\n       traild terms [OPTIONS] --path <PATH> [QUERY]...";
+
 /// Counts events by their values.
 #[derive(Debug, Clone, Args)]
+#[command(override_usage = USAGE)]
 pub struct TermsArgs {
     /// The dimension, such as `user`. With --path this is the first word of the query.
     #[arg(value_name = "DIMENSION", required_unless_present = "path")]
@@ -99,8 +103,8 @@ fn render(answer: &Answer, cells: usize) -> Vec<String> {
         table.row([thousands(*count), format!("{share:.1} %"), term.clone()]);
     }
     let mut lines = table.lines(&table.widths(cells), true);
-    let (distinct, total) = (thousands(answer.distinct), thousands(answer.total));
-    lines.push(format!("{distinct} distinct in {total} events; {} in terms not shown", thousands(answer.other)));
+    let (distinct, total) = (thousands(answer.distinct), counted(answer.total, "event"));
+    lines.push(format!("{distinct} distinct in {total}; {} in terms not shown", thousands(answer.other)));
     lines
 }
 

@@ -87,6 +87,12 @@ pub fn thousands(number: u64) -> String {
     out
 }
 
+/// A number with what it counts: `1 segment`, `2,000 segments`. The plural is made with `s`.
+#[must_use]
+pub fn counted(number: u64, noun: &str) -> String {
+    format!("{} {noun}{}", thousands(number), if number == 1 { "" } else { "s" })
+}
+
 /// A size in the unit that suits it.
 #[must_use]
 pub fn bytes(number: u64) -> String {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::batch::Origin;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::progress::Progress;
-use crate::cli::text::{printable, thousands};
+use crate::cli::text::{counted, printable, thousands};
 
 /// How many rejected events are named on the terminal: as many as the server names in an answer.
 const NAMED_MAX: u64 = 100;
@@ -95,9 +95,9 @@ impl Report {
         let handled = self.accepted + self.duplicates;
         let rate = handled as f64 / seconds.max(0.001);
         format!(
-            "{} events accepted, {} duplicates, {} rejected in {seconds:.1} s ({} events/s)",
-            thousands(self.accepted),
-            thousands(self.duplicates),
+            "{} accepted, {}, {} rejected in {seconds:.1} s ({} events/s)",
+            counted(self.accepted, "event"),
+            counted(self.duplicates, "duplicate"),
             thousands(self.rejected),
             thousands(rate as u64)
         )
@@ -139,6 +139,8 @@ mod tests {
         }
         assert_eq!(report.finish(&progress), Ok(Exit::Rejected));
         assert_eq!(report.summary(Duration::from_secs(2)), "1,200 events accepted, 3 duplicates, 130 rejected in 2.0 s (601 events/s)");
+        let one = Report { accepted: 1, duplicates: 1, ..Report::default() };
+        assert_eq!(one.summary(Duration::from_secs(2)), "1 event accepted, 1 duplicate, 0 rejected in 2.0 s (1 events/s)");
         let lines: Vec<serde_json::Value> =
             std::fs::read_to_string(&path).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         assert_eq!(lines.len(), 130);
