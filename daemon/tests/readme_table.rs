@@ -21,7 +21,7 @@ fn readme() -> String {
 fn the_table_of_settings_is_that_of_the_program() {
     let mut wanted = String::from("| in the file | in the environment | default | what it is |\n|---|---|---|---|\n");
     for setting in SETTINGS {
-        writeln!(wanted, "| `{}` | `{}` | `{}` | {} |", setting.name, setting.environment, setting.default, setting.doc).unwrap();
+        writeln!(wanted, "| `{}` | `{}` | `{}` | {} |", setting.name, setting.environment(), setting.default, setting.doc).unwrap();
     }
     let readme = readme();
     let (_, rest) = readme.split_once(BEGIN).expect("README.md has the mark before the settings");

@@ -8,9 +8,6 @@ use super::exit::{Exit, Failure, Outcome};
 use crate::config::{Config, Overrides};
 use crate::server;
 
-/// Names in the environment that belong to the client half of the command line, not to the configuration.
-const CLIENT_NAMES: [&str; 5] = ["TRAILD_CONFIG", "TRAILD_URL", "TRAILD_KEY", "TRAILD_KEY_FILE", "TRAILD_CA_FILE"];
-
 /// Examples for the help text.
 pub const EXAMPLES: &str = "Examples:
   traild serve                                              ./traild-data on 127.0.0.1:8700, nothing to configure
@@ -81,17 +78,18 @@ pub fn serve(args: &ServeArgs) -> Outcome {
 pub fn load_config(file: Option<&Path>, overrides: &Overrides) -> Result<Config, Failure> {
     // A variable that is not UTF-8 cannot be one of ours, and must not end the process.
     let environment = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-    let environment = environment.filter(|(name, _)| !CLIENT_NAMES.contains(&name.as_str()));
     Config::load(file, environment, overrides).map_err(|e| Failure::usage(e.to_string()))
 }
 
 fn overrides(args: &ServeArgs) -> Overrides {
-    Overrides {
-        listen: args.listen.clone(),
-        data_dir: args.data_dir.clone(),
-        retention: args.retention.clone(),
-        read_only: args.read_only.then_some(true),
-        log_level: args.log_level.clone(),
-        log_format: args.log_format.clone(),
-    }
+    let given = [
+        ("listen", args.listen.clone()),
+        ("retention", args.retention.clone()),
+        // A flag that is not there leaves the setting to the other sources.
+        ("read_only", args.read_only.then(|| "true".to_owned())),
+        ("log_level", args.log_level.clone()),
+        ("log_format", args.log_format.clone()),
+    ];
+    let settings = given.into_iter().filter_map(|(name, text)| Some((name, text?))).collect();
+    Overrides { settings, data_dir: args.data_dir.clone() }
 }

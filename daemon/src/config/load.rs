@@ -13,21 +13,13 @@ use crate::config::tables::{DIMENSION_FIELDS, Fields, KEY_FIELDS, read_dimension
 use crate::dialect::{default_schema, extend};
 use crate::nearest::hint;
 
-/// What the command line gave; `None` where a flag was not there.
+/// What the flags of the command line gave.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Overrides {
-    /// `--listen`
-    pub listen: Option<String>,
-    /// `--data-dir`
+    /// The names of settings, which are those of their flags, and their texts.
+    pub settings: Vec<(&'static str, String)>,
+    /// `--data-dir`: a path need not be text.
     pub data_dir: Option<PathBuf>,
-    /// `--retention`
-    pub retention: Option<String>,
-    /// `--read-only`
-    pub read_only: Option<bool>,
-    /// `--log-level`
-    pub log_level: Option<String>,
-    /// `--log-format`
-    pub log_format: Option<String>,
 }
 
 /// Every problem of the configuration.
@@ -52,8 +44,8 @@ impl std::error::Error for ConfigError {}
 impl Config {
     /// Reads the file (when one is named), the environment and the flags, and checks the whole.
     ///
-    /// `environment` is [`std::env::vars`]; only names that start with `TRAILD_` are looked at, `TRAILD_CONFIG` and `TRAILD_KEY`
-    /// belong to the command line.
+    /// `environment` is [`std::env::vars`]; only names that start with `TRAILD_` are looked at, and of these not
+    /// those that belong to the command line, such as `TRAILD_CONFIG` and `TRAILD_KEY`.
     ///
     /// # Errors
     /// All problems of all sources together.
@@ -149,7 +141,7 @@ fn read_file(config: &mut Config, name: &str, text: &str, problems: &mut Vec<Str
                 each(entries, DIMENSION_FIELDS, problems, &place, |f| read_dimension(f).map(|d| config.dimensions.push(d)))
             }
             ("keys" | "dimensions", _) => Err(format!("`{0}` is a list of tables: write [[{0}]]", key.get_ref())),
-            (name, value) => match SETTINGS.iter().find(|s| s.name == name) {
+            (name, value) => match Setting::named(name) {
                 None => {
                     let known = SETTINGS.iter().map(|s| s.name).chain(["keys", "dimensions"]);
                     Err(format!("unknown setting `{name}`{}", hint(name, known)))
@@ -227,40 +219,34 @@ fn apply(config: &mut Config, setting: &Setting, text: &str) -> Result<(), Strin
 
 fn read_environment(config: &mut Config, environment: impl IntoIterator<Item = (String, String)>, problems: &mut Vec<String>) {
     // The command line's own: which file, and which server and key its client commands use.
-    const ELSEWHERE: [&str; 3] = ["TRAILD_CONFIG", "TRAILD_KEY", "TRAILD_URL"];
+    const ELSEWHERE: [&str; 5] = ["TRAILD_CONFIG", "TRAILD_URL", "TRAILD_KEY", "TRAILD_KEY_FILE", "TRAILD_CA_FILE"];
     for (name, value) in environment {
         if !name.starts_with("TRAILD_") || ELSEWHERE.contains(&name.as_str()) {
             continue;
         }
-        match SETTINGS.iter().find(|s| s.environment == name) {
+        match SETTINGS.iter().find(|s| s.environment() == name) {
             Some(setting) => {
                 if let Err(problem) = (setting.set)(config, &value) {
                     problems.push(format!("environment: `{name}`: {problem}"));
                 }
             }
-            None => problems.push(format!("environment: unknown setting `{name}`{}", hint(&name, SETTINGS.iter().map(|s| s.environment)))),
+            None => {
+                let known: Vec<String> = SETTINGS.iter().map(Setting::environment).collect();
+                problems.push(format!("environment: unknown setting `{name}`{}", hint(&name, known.iter().map(String::as_str))));
+            }
         }
     }
 }
 
 fn read_overrides(config: &mut Config, overrides: &Overrides, problems: &mut Vec<String>) {
-    let directory = overrides.data_dir.as_ref().map(|d| d.to_string_lossy().into_owned());
-    let read_only = overrides.read_only.map(|r| r.to_string());
-    let given = [
-        ("listen", overrides.listen.as_ref()),
-        ("data_dir", directory.as_ref()),
-        ("retention", overrides.retention.as_ref()),
-        ("read_only", read_only.as_ref()),
-        ("log_level", overrides.log_level.as_ref()),
-        ("log_format", overrides.log_format.as_ref()),
-    ];
-    for (name, text) in given.into_iter().filter_map(|(name, text)| text.map(|t| (name, t))) {
-        let result = SETTINGS.iter().find(|s| s.name == name).map_or(Ok(()), |setting| (setting.set)(config, text));
+    let directory = overrides.data_dir.as_ref().map(|path| ("data_dir", path.to_string_lossy().into_owned()));
+    for (name, text) in overrides.settings.iter().chain(&directory) {
+        let result = Setting::named(name).map_or_else(|| Err("no such setting".into()), |setting| (setting.set)(config, text));
         if let Err(problem) = result {
             problems.push(format!("--{}: {problem}", name.replace('_', "-")));
         }
     }
-    // A path need not be UTF-8; the text was only there to be checked.
+    // The text of the path was only there to be checked.
     if let Some(path) = &overrides.data_dir {
         config.data_dir.clone_from(path);
     }
@@ -281,12 +267,18 @@ mod tests {
     #[test]
     fn flags_win_over_environment_over_file() {
         let file = "retention = \"7d\"\nlisten = \"127.0.0.1:1\"\nconnections_max = 9\nread_only = true\n";
-        let flags = Overrides { listen: Some("127.0.0.1:3".into()), ..Overrides::default() };
-        let config = load(file, &[("TRAILD_RETENTION", "8d"), ("TRAILD_LISTEN", "127.0.0.1:2"), ("HOME", "x")], &flags).unwrap();
+        let flags = Overrides { settings: vec![("listen", "127.0.0.1:3".into())], data_dir: Some("d".into()) };
+        let config =
+            load(file, &[("TRAILD_RETENTION", "8d"), ("TRAILD_LISTEN", "127.0.0.1:2"), ("TRAILD_CA_FILE", "x"), ("HOME", "x")], &flags)
+                .unwrap();
         assert_eq!(config.listen.port(), 3);
         assert_eq!(config.engine.retention.as_secs(), 8 * 86_400);
         assert_eq!(config.connections_max, 9);
         assert!(config.engine.read_only);
+        assert_eq!(config.data_dir, Path::new("d"));
+        let wrong = Overrides { settings: vec![("retention", "soon".into())], data_dir: Some(PathBuf::new()) };
+        let told = load("", &[], &wrong).unwrap_err().to_string();
+        assert!(told.contains("--retention: ") && told.contains("--data-dir: the directory is empty"), "{told}");
     }
 
     #[test]

@@ -111,13 +111,25 @@ impl Default for Config {
 pub struct Setting {
     /// Its name in the file.
     pub name: &'static str,
-    /// Its name in the environment.
-    pub environment: &'static str,
     /// The default, as it would be written; `cores` for the number of processors.
     pub default: &'static str,
     /// What it means, in one sentence.
     pub doc: &'static str,
     pub(crate) set: fn(&mut Config, &str) -> Result<(), String>,
+}
+
+impl Setting {
+    /// The setting of this name in the file.
+    #[must_use]
+    pub fn named(name: &str) -> Option<&'static Setting> {
+        SETTINGS.iter().find(|setting| setting.name == name)
+    }
+
+    /// Its name in the environment.
+    #[must_use]
+    pub fn environment(&self) -> String {
+        format!("TRAILD_{}", self.name.to_uppercase())
+    }
 }
 
 impl std::fmt::Debug for Setting {
@@ -127,11 +139,10 @@ impl std::fmt::Debug for Setting {
 }
 
 macro_rules! settings {
-    ($($name:literal $environment:literal = $default:literal, $doc:literal, |$config:ident, $text:ident| $place:expr => $value:expr;)*) => {
+    ($($name:literal = $default:literal, $doc:literal, |$config:ident, $text:ident| $place:expr => $value:expr;)*) => {
         /// Every setting that the file, the environment and the flags can give, in the order of the documentation.
         pub const SETTINGS: &[Setting] = &[$(Setting {
             name: $name,
-            environment: $environment,
             default: $default,
             doc: $doc,
             set: |$config, $text| {
@@ -143,71 +154,71 @@ macro_rules! settings {
 }
 
 settings! {
-    "listen" "TRAILD_LISTEN" = "127.0.0.1:8700", "address and port to listen on; port 0 takes a free one",
+    "listen" = "127.0.0.1:8700", "address and port to listen on; port 0 takes a free one",
         |c, t| c.listen => address(t);
-    "data_dir" "TRAILD_DATA_DIR" = "./traild-data", "directory of the log",
+    "data_dir" = "./traild-data", "directory of the log",
         |c, t| c.data_dir => directory(t);
-    "retention" "TRAILD_RETENTION" = "30d", "how long events are kept after they were received",
+    "retention" = "30d", "how long events are kept after they were received",
         |c, t| c.engine.retention => parse_duration(t);
-    "read_only" "TRAILD_READ_ONLY" = "false", "take no events and do no maintenance",
+    "read_only" = "false", "take no events and do no maintenance",
         |c, t| c.engine.read_only => boolean(t);
-    "body_bytes_max" "TRAILD_BODY_BYTES_MAX" = "16MiB", "most bytes of a request body as sent",
+    "body_bytes_max" = "16MiB", "most bytes of a request body as sent",
         |c, t| c.body_bytes_max => parse_size(t);
-    "body_decoded_bytes_max" "TRAILD_BODY_DECODED_BYTES_MAX" = "64MiB", "most bytes of a body after decompression",
+    "body_decoded_bytes_max" = "64MiB", "most bytes of a body after decompression",
         |c, t| c.body_decoded_bytes_max => parse_size(t);
-    "body_ratio_max" "TRAILD_BODY_RATIO_MAX" = "100", "most that a compressed body over 1 MiB may unfold, as a multiple",
+    "body_ratio_max" = "100", "most that a compressed body over 1 MiB may unfold, as a multiple",
         |c, t| c.body_ratio_max => number(t);
-    "inflight_bytes_max" "TRAILD_INFLIGHT_BYTES_MAX" = "256MiB", "most bytes of bodies held in memory; above it clients are told to wait",
+    "inflight_bytes_max" = "256MiB", "most bytes of bodies held in memory; above it clients are told to wait",
         |c, t| c.inflight_bytes_max => parse_size(t);
-    "header_bytes_max" "TRAILD_HEADER_BYTES_MAX" = "16KiB", "longest block of request headers",
+    "header_bytes_max" = "16KiB", "longest block of request headers",
         |c, t| c.header_bytes_max => parse_size(t);
-    "connections_max" "TRAILD_CONNECTIONS_MAX" = "1024", "most connections",
+    "connections_max" = "1024", "most connections",
         |c, t| c.connections_max => number(t);
-    "header_timeout" "TRAILD_HEADER_TIMEOUT" = "10s", "longest time for the headers of a request",
+    "header_timeout" = "10s", "longest time for the headers of a request",
         |c, t| c.header_timeout => parse_duration(t);
-    "body_timeout" "TRAILD_BODY_TIMEOUT" = "60s", "longest time for the body of a request",
+    "body_timeout" = "60s", "longest time for the body of a request",
         |c, t| c.body_timeout => parse_duration(t);
-    "body_rate_min" "TRAILD_BODY_RATE_MIN" = "1KiB", "fewest bytes a second of a body after its first ten seconds",
+    "body_rate_min" = "1KiB", "fewest bytes a second of a body after its first ten seconds",
         |c, t| c.body_rate_min => parse_size(t);
-    "idle_timeout" "TRAILD_IDLE_TIMEOUT" = "75s", "longest silence of a connection between requests",
+    "idle_timeout" = "75s", "longest silence of a connection between requests",
         |c, t| c.idle_timeout => parse_duration(t);
-    "write_timeout" "TRAILD_WRITE_TIMEOUT" = "30s", "longest time in which a client takes no byte of its answer",
+    "write_timeout" = "30s", "longest time in which a client takes no byte of its answer",
         |c, t| c.write_timeout => parse_duration(t);
-    "drain_timeout" "TRAILD_DRAIN_TIMEOUT" = "10s", "longest time for open requests after the signal to stop",
+    "drain_timeout" = "10s", "longest time for open requests after the signal to stop",
         |c, t| c.drain_timeout => parse_duration(t);
-    "ingest_threads" "TRAILD_INGEST_THREADS" = "cores", "bodies that are read into batches at the same time",
+    "ingest_threads" = "cores", "bodies that are read into batches at the same time",
         |c, t| c.ingest_threads => number(t);
-    "query_threads" "TRAILD_QUERY_THREADS" = "cores", "queries that run at the same time",
+    "query_threads" = "cores", "queries that run at the same time",
         |c, t| c.query_threads => number(t);
-    "query_queue_max" "TRAILD_QUERY_QUEUE_MAX" = "64", "queries that may wait for a thread",
+    "query_queue_max" = "64", "queries that may wait for a thread",
         |c, t| c.query_queue_max => number(t);
-    "query_time_max" "TRAILD_QUERY_TIME_MAX" = "30s", "longest time of one query",
+    "query_time_max" = "30s", "longest time of one query",
         |c, t| c.engine.query_time_max => parse_duration(t);
-    "query_memory" "TRAILD_QUERY_MEMORY" = "256MiB", "most memory of the answer of one query",
+    "query_memory" = "256MiB", "most memory of the answer of one query",
         |c, t| c.engine.query_memory_bytes_max => parse_size(t);
-    "tails_max" "TRAILD_TAILS_MAX" = "32", "clients that may follow the log at the same time",
+    "tails_max" = "32", "clients that may follow the log at the same time",
         |c, t| c.tails_max => number(t);
-    "head_bytes_max" "TRAILD_HEAD_BYTES_MAX" = "128MiB", "memory at which the head is flushed to a segment",
+    "head_bytes_max" = "128MiB", "memory at which the head is flushed to a segment",
         |c, t| c.engine.head_bytes_max => parse_size(t);
-    "head_age_max" "TRAILD_HEAD_AGE_MAX" = "15m", "age at which the head is flushed to a segment",
+    "head_age_max" = "15m", "age at which the head is flushed to a segment",
         |c, t| c.engine.head_age_max => parse_duration(t);
-    "journal_bytes" "TRAILD_JOURNAL_BYTES" = "64MiB", "length to which a journal file is preallocated",
+    "journal_bytes" = "64MiB", "length to which a journal file is preallocated",
         |c, t| c.engine.journal_bytes => parse_size(t);
-    "pending_bytes_max" "TRAILD_PENDING_BYTES_MAX" = "128MiB", "most bytes of batches that wait for the writer",
+    "pending_bytes_max" = "128MiB", "most bytes of batches that wait for the writer",
         |c, t| c.engine.pending_bytes_max => parse_size(t);
-    "segment_events_max" "TRAILD_SEGMENT_EVENTS_MAX" = "16000000", "events at which a segment is sealed",
+    "segment_events_max" = "16000000", "events at which a segment is sealed",
         |c, t| c.engine.segment_events_max => number(t);
-    "segment_bytes_max" "TRAILD_SEGMENT_BYTES_MAX" = "1GiB", "length at which a segment is sealed",
+    "segment_bytes_max" = "1GiB", "length at which a segment is sealed",
         |c, t| c.engine.segment_bytes_max => parse_size(t);
-    "seal_grace" "TRAILD_SEAL_GRACE" = "15m", "time after the end of a day at which its segments are sealed",
+    "seal_grace" = "15m", "time after the end of a day at which its segments are sealed",
         |c, t| c.engine.seal_grace => parse_duration(t);
-    "clock_jump_max" "TRAILD_CLOCK_JUMP_MAX" = "26h", "how far the wall clock may be ahead of what retention trusts before that is reported as a problem",
+    "clock_jump_max" = "26h", "how far the wall clock may be ahead of what retention trusts before that is reported as a problem",
         |c, t| c.engine.clock_jump_max => parse_duration(t);
-    "auth_failures_per_minute" "TRAILD_AUTH_FAILURES_PER_MINUTE" = "30", "failed authentications that an address has a minute",
+    "auth_failures_per_minute" = "30", "failed authentications that an address has a minute",
         |c, t| c.auth_failures_per_minute => number(t);
-    "log_level" "TRAILD_LOG_LEVEL" = "info", "log lines to write: a level, or target=level pairs",
+    "log_level" = "info", "log lines to write: a level, or target=level pairs",
         |c, t| c.log_level => levels(t);
-    "log_format" "TRAILD_LOG_FORMAT" = "text", "text or json",
+    "log_format" = "text", "text or json",
         |c, t| c.log_format => log_format(t);
 }
 
@@ -260,9 +271,9 @@ mod tests {
     }
 
     #[test]
-    fn every_setting_has_one_name_in_each_source_and_refuses_nonsense() {
+    fn every_setting_has_one_name_and_refuses_nonsense() {
         for setting in SETTINGS {
-            assert_eq!(setting.environment, format!("TRAILD_{}", setting.name.to_uppercase()));
+            assert_eq!(Setting::named(setting.name).map(|found| found.doc), Some(setting.doc));
             assert_eq!(SETTINGS.iter().filter(|s| s.name == setting.name).count(), 1, "{}", setting.name);
             if setting.name != "data_dir" {
                 assert!((setting.set)(&mut Config::default(), "no such = thing!").is_err(), "{}", setting.name);
