@@ -12,7 +12,7 @@ use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::metrics::histogram::Histogram;
-use prometheus_client::registry::Registry;
+use prometheus_client::registry::{Metric, Registry};
 use trail_engine::{Health, Receipt, Stats};
 
 /// The media type of the text.
@@ -146,30 +146,20 @@ impl Metrics {
     /// All counters at zero.
     #[must_use]
     pub fn new() -> Metrics {
-        let mut metrics = Metrics {
-            registry: Arc::default(),
-            requests: Family::default(),
-            seconds: Family::new_with_constructor(latency),
-            inflight: Gauge::default(),
-            connections: Gauge::default(),
-            auth_failures: Counter::default(),
-            body_bytes: Counter::default(),
-            accepted: Counter::default(),
-            duplicates: Counter::default(),
-            rejected: Counter::default(),
-        };
         let mut registry = Registry::default();
-        registry.register(REQUESTS, help(REQUESTS), metrics.requests.clone());
-        registry.register(REQUEST_SECONDS, help(REQUEST_SECONDS), metrics.seconds.clone());
-        registry.register(INFLIGHT, help(INFLIGHT), metrics.inflight.clone());
-        registry.register(CONNECTIONS, help(CONNECTIONS), metrics.connections.clone());
-        registry.register(AUTH_FAILURES, help(AUTH_FAILURES), metrics.auth_failures.clone());
-        registry.register(BODY_BYTES, help(BODY_BYTES), metrics.body_bytes.clone());
-        registry.register(ACCEPTED, help(ACCEPTED), metrics.accepted.clone());
-        registry.register(DUPLICATES, help(DUPLICATES), metrics.duplicates.clone());
-        registry.register(REJECTED, help(REJECTED), metrics.rejected.clone());
-        metrics.registry = Arc::new(registry);
-        metrics
+        let live = &mut registry;
+        Metrics {
+            requests: added(live, REQUESTS, Family::default()),
+            seconds: added(live, REQUEST_SECONDS, Family::new_with_constructor(latency)),
+            inflight: added(live, INFLIGHT, Gauge::default()),
+            connections: added(live, CONNECTIONS, Gauge::default()),
+            auth_failures: added(live, AUTH_FAILURES, Counter::default()),
+            body_bytes: added(live, BODY_BYTES, Counter::default()),
+            accepted: added(live, ACCEPTED, Counter::default()),
+            duplicates: added(live, DUPLICATES, Counter::default()),
+            rejected: added(live, REJECTED, Counter::default()),
+            registry: Arc::new(registry),
+        }
     }
 
     /// A request was answered. `route` is a path of the route table, so that the number of series is bounded.
@@ -231,8 +221,11 @@ impl Metrics {
     }
 }
 
-fn help(name: &str) -> &'static str {
-    METRICS.iter().find(|row| row.name == name).map_or("", |row| row.help)
+/// A metric of the server, known to the registry by its row in [`METRICS`].
+fn added<M: Metric + Clone>(registry: &mut Registry, name: &'static str, metric: M) -> M {
+    let help = METRICS.iter().find(|row| row.name == name).map_or("", |row| row.help);
+    registry.register(name, help, metric.clone());
+    metric
 }
 
 /// What the system knows about this process; zero where it does not tell.

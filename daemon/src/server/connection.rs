@@ -82,17 +82,17 @@ impl<S> Timed<S> {
         self.working.0.load(Ordering::Relaxed) > 0
     }
 
-    fn wait_write<T>(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
-        let since = *self.write_since.get_or_insert_with(Instant::now);
-        match expire(&mut self.write_timer, since + self.patience.write, cx) {
-            Poll::Ready(result) => Poll::Ready(result.and(Err(io::ErrorKind::TimedOut.into()))),
-            Poll::Pending => Poll::Pending,
+    /// What a write came to: progress, or a wait with a deadline.
+    fn wrote(&mut self, written: Poll<io::Result<usize>>, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        if written.is_ready() {
+            // What is being answered was asked: the headers are complete.
+            self.headers_since = None;
+            self.progress = Instant::now();
+            self.write_since = None;
+            return written;
         }
-    }
-
-    fn moved(&mut self) {
-        self.progress = Instant::now();
-        self.write_since = None;
+        let since = *self.write_since.get_or_insert_with(Instant::now);
+        expire(&mut self.write_timer, since + self.patience.write, cx).map(|ended| ended.map(|()| 0))
     }
 }
 
@@ -143,26 +143,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Timed<S> {
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Timed<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        match Pin::new(&mut self.stream).poll_write(cx, bytes) {
-            Poll::Ready(result) => {
-                // What is being answered was asked: the headers are complete.
-                self.headers_since = None;
-                self.moved();
-                Poll::Ready(result)
-            }
-            Poll::Pending => self.wait_write(cx),
-        }
+        let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.wrote(written, cx)
     }
 
     fn poll_write_vectored(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
-        match Pin::new(&mut self.stream).poll_write_vectored(cx, bytes) {
-            Poll::Ready(result) => {
-                self.headers_since = None;
-                self.moved();
-                Poll::Ready(result)
-            }
-            Poll::Pending => self.wait_write(cx),
-        }
+        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, bytes);
+        self.wrote(written, cx)
     }
 
     fn is_write_vectored(&self) -> bool {
