@@ -1,11 +1,11 @@
 //! `traild count`: how many events match.
 
 use clap::Args;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::connection::ConnectionArgs;
 use super::exit::{Exit, Outcome};
-use super::output::Output;
+use super::output::show;
 use super::selection::SelectionArgs;
 
 /// Examples for the help text.
@@ -25,7 +25,7 @@ pub struct CountArgs {
     json: bool,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, Serialize)]
 struct Answer {
     count: u64,
 }
@@ -35,9 +35,7 @@ struct Answer {
 /// # Errors
 /// As the client.
 pub fn count(args: &CountArgs, connection: &ConnectionArgs) -> Outcome {
-    let Answer { count } = connection.client()?.get("/v1/count", &args.selection.parameters())?;
-    let mut output = Output::new();
-    output.line(&if args.json { format!("{{\"count\":{count}}}") } else { count.to_string() })?;
-    output.flush()?;
-    Ok(if count == 0 { Exit::Nothing } else { Exit::Ok })
+    let answer: Answer = connection.client()?.get("/v1/count", &args.selection.parameters())?;
+    show(&answer, args.json, |answer, _| vec![answer.count.to_string()])?;
+    Ok(if answer.count == 0 { Exit::Nothing } else { Exit::Ok })
 }

@@ -4,8 +4,8 @@ use clap::Args;
 use serde::{Deserialize, Serialize};
 
 use super::connection::ConnectionArgs;
-use super::exit::{Exit, Failure, Outcome};
-use super::output::{Output, cells};
+use super::exit::{Exit, Outcome};
+use super::output::show;
 use super::selection::SelectionArgs;
 use super::table::{Align, Table};
 use super::text::{fit, printable, thousands, width};
@@ -71,16 +71,7 @@ pub fn histogram(args: &HistogramArgs, connection: &ConnectionArgs) -> Outcome {
     query.extend(args.dimension.clone().map(|dimension| ("dimension", dimension)));
     query.extend(args.limit.map(|limit| ("limit", limit.to_string())));
     let answer: Answer = connection.client()?.get("/v1/histogram", &query)?;
-    let mut output = Output::new();
-    if args.json {
-        let json = serde_json::to_string(&answer).map_err(|e| Failure::usage(format!("cannot write the answer: {e}")))?;
-        output.json_line(&json)?;
-    } else {
-        for line in render(&answer.buckets, cells()) {
-            output.line(&line)?;
-        }
-    }
-    output.flush()?;
+    show(&answer, args.json, |answer, cells| render(&answer.buckets, cells))?;
     Ok(if answer.buckets.iter().all(|bucket| bucket.count == 0) { Exit::Nothing } else { Exit::Ok })
 }
 

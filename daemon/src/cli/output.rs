@@ -2,6 +2,8 @@
 
 use std::io::{self, IsTerminal, StdoutLock, Write};
 
+use serde::Serialize;
+
 use super::exit::Failure;
 use super::text::printable_json;
 
@@ -81,6 +83,21 @@ impl Default for Output {
     fn default() -> Output {
         Output::new()
     }
+}
+
+/// Writes a whole answer: as one line of JSON, or as the lines that people get in so many cells.
+///
+/// # Errors
+/// As [`Output::line`].
+pub fn show<A: Serialize>(answer: &A, json: bool, lines: impl FnOnce(&A, usize) -> Vec<String>) -> Result<(), Failure> {
+    let mut output = Output::new();
+    if json {
+        let json = serde_json::to_string(answer).map_err(|e| Failure::usage(format!("cannot write the answer: {e}")))?;
+        output.json_line(&json)?;
+    } else {
+        lines(answer, cells()).iter().try_for_each(|line| output.line(line))?;
+    }
+    output.flush()
 }
 
 /// How many cells a line of standard output may have.

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::connection::ConnectionArgs;
 use super::exit::{Exit, Outcome};
-use super::output::{Output, cells};
+use super::output::show;
 use super::table::{Align, Table};
 use super::text::{bytes, thousands};
 
@@ -28,13 +28,7 @@ pub struct StatsArgs {
 /// As the client.
 pub fn stats(args: &StatsArgs, connection: &ConnectionArgs) -> Outcome {
     let answer: Value = connection.client()?.get("/v1/stats", &[])?;
-    let mut output = Output::new();
-    if args.json {
-        output.json_line(&answer.to_string())?;
-    } else {
-        render(&answer, cells()).iter().try_for_each(|line| output.line(line))?;
-    }
-    output.flush()?;
+    show(&answer, args.json, render)?;
     Ok(Exit::Ok)
 }
 

@@ -4,8 +4,8 @@ use clap::Args;
 use serde::{Deserialize, Serialize};
 
 use super::connection::ConnectionArgs;
-use super::exit::{Exit, Failure, Outcome};
-use super::output::{Output, cells};
+use super::exit::{Exit, Outcome};
+use super::output::show;
 use super::selection::{SelectionArgs, join};
 use super::table::{Align, Table};
 use super::text::{counted, thousands};
@@ -68,16 +68,7 @@ struct TermCount {
 /// As the client.
 pub fn terms(args: &TermsArgs, connection: &ConnectionArgs) -> Outcome {
     let answer: Answer = connection.client()?.get("/v1/terms", &parameters(args))?;
-    let mut output = Output::new();
-    if args.json {
-        let json = serde_json::to_string(&answer).map_err(|e| Failure::usage(format!("cannot write the answer: {e}")))?;
-        output.json_line(&json)?;
-    } else {
-        for line in render(&answer, cells()) {
-            output.line(&line)?;
-        }
-    }
-    output.flush()?;
+    show(&answer, args.json, render)?;
     Ok(if answer.terms.is_empty() { Exit::Nothing } else { Exit::Ok })
 }
 
