@@ -17,7 +17,7 @@ use crate::index::Index as _;
 use crate::matcher::{Matcher, TextMatcher};
 use crate::segment::Segment;
 use crate::segment::block::chunk::{Chunk, Encoding};
-use crate::segment::dictionary::page_cache::PageCache;
+use crate::segment::cache::{Cache, Caches};
 use crate::segment::dictionary::reader::Dictionary;
 use crate::storage::View;
 
@@ -40,7 +40,7 @@ pub fn taken_apart_and_put_together(text: &str) -> Option<Vec<u8>> {
 /// # Errors
 /// [`crate::ErrorKind::Corrupt`] or [`crate::ErrorKind::Unsupported`].
 pub fn segment(bytes: &[u8]) -> Result<()> {
-    let segment = Segment::open(View::new(bytes.to_vec()), "fuzzed", Arc::new(PageCache::new(CACHE_BYTES)))?;
+    let segment = Segment::open(View::new(bytes.to_vec()), "fuzzed", Arc::new(Caches::new(CACHE_BYTES)))?;
     let budget = Budget::unlimited(Arc::new(SystemClock::new()));
     let documents: Vec<u32> = (0..segment.extent().documents.min(LOOKS_MAX)).collect();
     let all: RoaringBitmap = documents.iter().copied().collect();
@@ -61,7 +61,7 @@ pub fn segment(bytes: &[u8]) -> Result<()> {
 /// # Errors
 /// [`crate::ErrorKind::Corrupt`].
 pub fn dictionary(bytes: &[u8]) -> Result<()> {
-    let cache = PageCache::new(CACHE_BYTES);
+    let cache = Cache::new(CACHE_BYTES);
     let dictionary = Dictionary::read(bytes, SegmentId(1), &cache)?;
     for ordinal in 0..dictionary.len().min(LOOKS_MAX) {
         dictionary.get(ordinal, &mut Vec::new())?;

@@ -13,7 +13,7 @@ use crate::lifecycle::parts::{DayHead, LiveSegment, Parts};
 use crate::lifecycle::queue::Task;
 use crate::lifecycle::shared::{Counters, Shared};
 use crate::segment::Segment;
-use crate::segment::dictionary::page_cache::PageCache;
+use crate::segment::cache::Caches;
 use crate::segment::write::segment::{DimensionInput, EntriesInput, SegmentInput, write};
 use crate::storage::Storage;
 
@@ -81,14 +81,14 @@ fn entry(state: &State, head: &DayHead, id: SegmentId, file_bytes: u64, crc32: u
 }
 
 /// Opens a live segment.
-pub(crate) fn open_segment(storage: &dyn Storage, entry: &CatalogEntry, pages: &Arc<PageCache>) -> Result<Segment> {
+pub(crate) fn open_segment(storage: &dyn Storage, entry: &CatalogEntry, caches: &Arc<Caches>) -> Result<Segment> {
     let name = entry.file_name();
     let file = storage.open(&name).map_err(|e| Error::io("cannot open a segment", e).in_file(&name))?;
     let view = file.view().map_err(|e| Error::io("cannot map a segment", e).in_file(&name))?;
     if view.len() as u64 != entry.file_bytes {
         return Err(Error::corrupt("a segment's length differs from the catalog's").in_file(&name).expected(entry.file_bytes, view.len()));
     }
-    let segment = Segment::open(view, &name, pages.clone())?;
+    let segment = Segment::open(view, &name, caches.clone())?;
     if segment.id() != entry.id || segment.meta().documents != entry.documents || segment.meta().first_sequence != entry.first_sequence {
         return Err(Error::corrupt("a segment file is not the one that the catalog names").in_file(&name).expected(entry.id, segment.id()));
     }
@@ -110,7 +110,7 @@ pub(crate) fn flush_one(shared: &Shared) -> Result<bool> {
         id
     };
     let entry = write_head(&*shared.storage, &head, id)?;
-    let segment = Arc::new(open_segment(&*shared.storage, &entry, &shared.pages)?);
+    let segment = Arc::new(open_segment(&*shared.storage, &entry, &shared.caches)?);
     let end = entry.end_sequence();
     {
         let mut catalog = shared.catalog();

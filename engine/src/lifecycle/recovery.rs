@@ -17,11 +17,11 @@ use crate::lifecycle::flush::{PARTIAL, add, open_segment, write_head};
 use crate::lifecycle::parts::{DayHead, LiveSegment, Parts};
 use crate::lifecycle::shared::{Beginning, Shared};
 use crate::options::Options;
-use crate::segment::dictionary::page_cache::PageCache;
+use crate::segment::cache::Caches;
 use crate::storage::Storage;
 
 /// How much decoded dictionary is kept in memory, for all segments together.
-const PAGE_CACHE_BYTES: usize = 32 << 20;
+const CACHE_BYTES: usize = 32 << 20;
 /// How many journal files wait to be written again: see `journal`.
 const SPARE_JOURNALS: usize = 1;
 
@@ -42,7 +42,7 @@ pub(crate) fn recover(storage: Arc<dyn Storage>, options: Options, clock: Arc<dy
         parts: Parts { segments: Vec::new(), frozen: Vec::new(), active: None, change: 0 },
         problems: Vec::new(),
         quarantined: 0,
-        pages: Arc::new(PageCache::new(PAGE_CACHE_BYTES)),
+        caches: Arc::new(Caches::new(CACHE_BYTES)),
         storage: storage.clone(),
         extractor: &extractor,
         options: &options,
@@ -52,14 +52,14 @@ pub(crate) fn recover(storage: Arc<dyn Storage>, options: Options, clock: Arc<dy
     let replayed = replay(&*storage, from, &mut |frame| recovery.take(&frame))?;
     recovery.report(&replayed);
     let writer = if read_only { None } else { Some(open_writer(storage.clone(), &options, &replayed)?) };
-    let Recovery { catalog, parts, problems, quarantined, pages, .. } = recovery;
+    let Recovery { catalog, parts, problems, quarantined, caches, .. } = recovery;
     let recovery_note = replayed.torn_tail.as_ref().map(|torn| {
         format!(
             "{} ends at byte {} in a batch that was never acknowledged, from sequence {} on: {:?}",
             torn.file, torn.offset, torn.sequence, torn.reason
         )
     });
-    let beginning = Beginning { options, storage, clock, pages, parts, catalog, problems, recovery_note, quarantined };
+    let beginning = Beginning { options, storage, clock, caches, parts, catalog, problems, recovery_note, quarantined };
     Ok((Shared::new(extractor, beginning), writer))
 }
 
@@ -116,7 +116,7 @@ struct Recovery<'a> {
     parts: Parts,
     problems: Vec<String>,
     quarantined: u64,
-    pages: Arc<PageCache>,
+    caches: Arc<Caches>,
     storage: Arc<dyn Storage>,
     extractor: &'a Extractor,
     options: &'a Options,
@@ -125,7 +125,7 @@ struct Recovery<'a> {
 impl Recovery<'_> {
     fn open_segments(&mut self) {
         for entry in self.catalog.segments.clone() {
-            match open_segment(&*self.storage, &entry, &self.pages) {
+            match open_segment(&*self.storage, &entry, &self.caches) {
                 Ok(segment) => add(&mut self.parts, entry, Arc::new(segment)),
                 Err(error) => {
                     self.problem(format!(
@@ -195,7 +195,7 @@ impl Recovery<'_> {
         let id = self.catalog.next_segment;
         self.catalog.next_segment = SegmentId(id.0 + 1);
         let entry = write_head(&*self.storage, &head, id)?;
-        let segment = open_segment(&*self.storage, &entry, &self.pages)?;
+        let segment = open_segment(&*self.storage, &entry, &self.caches)?;
         self.catalog.segments.push(entry);
         self.catalog.flushed_to = entry.end_sequence();
         self.catalog.store(&*self.storage)?;

@@ -13,7 +13,7 @@ use crate::lifecycle::queue::Queue;
 use crate::lifecycle::retention::TrustedClock;
 use crate::lifecycle::spare::SpareHead;
 use crate::options::Options;
-use crate::segment::dictionary::page_cache::PageCache;
+use crate::segment::cache::Caches;
 use crate::storage::Storage;
 
 /// Called with the last visible sequence.
@@ -25,7 +25,7 @@ pub(crate) struct Shared {
     pub(crate) storage: Arc<dyn Storage>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) extractor: Extractor,
-    pub(crate) pages: Arc<PageCache>,
+    pub(crate) caches: Arc<Caches>,
     pub(crate) parts: RwLock<Parts>,
     pub(crate) spare: SpareHead,
     /// Held by whoever changes the catalog; the disk is written under it, and `parts` is changed after.
@@ -72,7 +72,7 @@ pub(crate) struct Beginning {
     pub(crate) options: Options,
     pub(crate) storage: Arc<dyn Storage>,
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) pages: Arc<PageCache>,
+    pub(crate) caches: Arc<Caches>,
     pub(crate) parts: Parts,
     pub(crate) catalog: Catalog,
     pub(crate) problems: Vec<String>,
@@ -91,7 +91,7 @@ impl Shared {
             storage: beginning.storage,
             clock: beginning.clock,
             extractor,
-            pages: beginning.pages,
+            caches: beginning.caches,
             parts: RwLock::new(beginning.parts),
             spare: SpareHead::default(),
             catalog: Mutex::new(beginning.catalog),

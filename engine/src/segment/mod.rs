@@ -4,6 +4,7 @@
 //! format, which know nothing of one another but for [`mod@file`], which all of them use. Every byte is described in `FORMAT.md`.
 
 pub(crate) mod block;
+pub(crate) mod cache;
 pub(crate) mod dictionary;
 pub(crate) mod documents;
 pub(crate) mod file;

@@ -115,14 +115,19 @@ pub(crate) enum Chunk<'a> {
     /// Texts: where each ends, and all of them.
     Texts(Vec<u32>, &'a [u8]),
     /// Texts and UUIDs.
-    Mixed(Vec<Text<'a>>),
+    Mixed(Mixed<'a>),
 }
 
-/// One value of a mixed chunk.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Text<'a> {
-    Raw(&'a [u8]),
-    Uuid(u128, bool),
+/// Texts and UUIDs in one chunk, read in place.
+#[derive(Debug)]
+pub(crate) struct Mixed<'a> {
+    /// The kind of every value.
+    kinds: &'a [u8],
+    /// The place of every value among those that are texts, or among those that are UUIDs.
+    places: Vec<u32>,
+    ends: Vec<u32>,
+    texts: &'a [u8],
+    uuids: &'a [u8],
 }
 
 impl<'a> Chunk<'a> {
@@ -149,7 +154,7 @@ impl<'a> Chunk<'a> {
             Chunk::Numbers(numbers, _) => numbers.len(),
             Chunk::Uuids(bytes, _) => bytes.len() / 16,
             Chunk::Texts(ends, _) => ends.len(),
-            Chunk::Mixed(texts) => texts.len(),
+            Chunk::Mixed(mixed) => mixed.kinds.len(),
         }
     }
 
@@ -180,22 +185,26 @@ impl<'a> Chunk<'a> {
                 (Some(number), None) => print_integer(*number, out),
                 (None, _) => {}
             },
-            Chunk::Uuids(bytes, upper) => {
-                if let Some(uuid) = bytes.get(index * 16..).and_then(|b| b.first_chunk::<16>()) {
-                    print_uuid(u128::from_le_bytes(*uuid), *upper, out);
-                }
-            }
-            Chunk::Texts(ends, texts) => {
-                let start = index.checked_sub(1).and_then(|before| ends.get(before)).copied().unwrap_or(0);
-                let range = ends.get(index).map(|end| start as usize..*end as usize);
-                out.extend_from_slice(range.and_then(|range| texts.get(range)).unwrap_or_default());
-            }
-            Chunk::Mixed(texts) => match texts.get(index) {
-                Some(Text::Raw(text)) => out.extend_from_slice(text),
-                Some(Text::Uuid(uuid, upper)) => print_uuid(*uuid, *upper, out),
-                None => {}
+            Chunk::Uuids(uuids, upper) => put_uuid(uuids, index, *upper, out),
+            Chunk::Texts(ends, texts) => out.extend_from_slice(text_at(ends, texts, index)),
+            Chunk::Mixed(mixed) => match (mixed.kinds.get(index), mixed.places.get(index)) {
+                (Some(&TEXT), Some(place)) => out.extend_from_slice(text_at(&mixed.ends, mixed.texts, *place as usize)),
+                (Some(kind), Some(place)) => put_uuid(mixed.uuids, *place as usize, *kind == UUID_UPPER, out),
+                _ => {}
             },
         }
+    }
+}
+
+fn text_at<'a>(ends: &[u32], texts: &'a [u8], index: usize) -> &'a [u8] {
+    let start = index.checked_sub(1).and_then(|before| ends.get(before)).copied().unwrap_or(0);
+    let range = ends.get(index).map(|end| start as usize..*end as usize);
+    range.and_then(|range| texts.get(range)).unwrap_or_default()
+}
+
+fn put_uuid(uuids: &[u8], index: usize, upper: bool, out: &mut Vec<u8>) {
+    if let Some(uuid) = uuids.get(index * 16..).and_then(|b| b.first_chunk::<16>()) {
+        print_uuid(u128::from_le_bytes(*uuid), upper, out);
     }
 }
 
@@ -213,19 +222,18 @@ fn read_numbers(reader: &mut Reader<'_>, count: usize) -> Result<Vec<i64>> {
 
 fn read_strings<'a>(reader: &mut Reader<'a>, plain: &'a [u8], count: usize) -> Result<Chunk<'a>> {
     match reader.u8()? {
-        TEXT => read_texts(reader, count),
-        kind @ (UUID_LOWER | UUID_UPPER) => {
-            let packed = if plain.is_empty() { reader.bytes(reader.remaining())? } else { plain };
-            if packed.len() / 16 != count || packed.len() % 16 != 0 {
-                return Err(Error::corrupt("the UUIDs of a column have a wrong length").expected(count.saturating_mul(16), packed.len()));
-            }
-            Ok(Chunk::Uuids(packed, kind == UUID_UPPER))
+        TEXT => {
+            let (ends, texts) = read_texts(reader, count)?;
+            Ok(Chunk::Texts(ends, texts))
         }
-        common => read_mixed(common, reader, plain, count).map(Chunk::Mixed),
+        kind @ (UUID_LOWER | UUID_UPPER) => Ok(Chunk::Uuids(read_uuids(reader, plain, count)?, kind == UUID_UPPER)),
+        MIXED => read_mixed(reader, plain, count).map(Chunk::Mixed),
+        other => Err(Error::corrupt("unknown kind of value").expected("0 to 3", other)),
     }
 }
 
-fn read_texts<'a>(reader: &mut Reader<'a>, count: usize) -> Result<Chunk<'a>> {
+/// Where each of `count` texts ends, and all of them.
+fn read_texts<'a>(reader: &mut Reader<'a>, count: usize) -> Result<(Vec<u32>, &'a [u8])> {
     // A text costs at least one byte of length, so a damaged count cannot allocate more than there is.
     let mut ends = Vec::with_capacity(count.min(reader.remaining()));
     let mut end = 0u32;
@@ -234,48 +242,34 @@ fn read_texts<'a>(reader: &mut Reader<'a>, count: usize) -> Result<Chunk<'a>> {
         end = end.checked_add(length as u32).ok_or_else(|| Error::corrupt("the texts of a column are too long"))?;
         ends.push(end);
     }
-    let texts = reader.bytes(end as usize)?;
-    Ok(Chunk::Texts(ends, texts))
+    Ok((ends, reader.bytes(end as usize)?))
 }
 
-fn read_mixed<'a>(common: u8, reader: &mut Reader<'a>, plain: &'a [u8], count: usize) -> Result<Vec<Text<'a>>> {
-    let kinds = if common == MIXED { reader.bytes(count)? } else { &[] };
-    let kind_of = |i: usize| kinds.get(i).copied().unwrap_or(common);
-    if (0..count).any(|i| kind_of(i) > UUID_UPPER) {
-        return Err(Error::corrupt("unknown kind of value").expected("0 to 2", common));
+/// The plain part, or what is left of the raw one.
+fn read_uuids<'a>(reader: &mut Reader<'a>, plain: &'a [u8], count: usize) -> Result<&'a [u8]> {
+    let uuids = if plain.is_empty() { reader.bytes(reader.remaining())? } else { plain };
+    if uuids.len() / 16 != count || uuids.len() % 16 != 0 {
+        return Err(Error::corrupt("the UUIDs of a column have a wrong length").expected(count.saturating_mul(16), uuids.len()));
     }
-    let texts = (0..count).filter(|i| kind_of(*i) == TEXT).count();
-    // A text costs at least one byte of length, so a damaged count cannot allocate more than there is.
-    let mut lengths = Vec::with_capacity(texts.min(reader.remaining()));
-    for _ in 0..texts {
-        lengths.push(reader.length(LEAF_BYTES_MAX.max(EVENT_BYTES_MAX))?);
-    }
-    let mut lengths = lengths.into_iter();
-    let mut values = Vec::with_capacity(texts.min(reader.remaining()));
-    for i in (0..count).filter(|i| kind_of(*i) == TEXT) {
-        values.push((i, Text::Raw(reader.bytes(lengths.next().unwrap_or(0))?)));
-    }
-    if texts == count {
-        return Ok(values.into_iter().map(|(_, text)| text).collect());
-    }
-    let packed = if plain.is_empty() { reader.bytes(reader.remaining())? } else { plain };
-    merge_uuids(values, packed, count, kind_of)
+    Ok(uuids)
 }
 
-fn merge_uuids<'a>(texts: Vec<(usize, Text<'a>)>, packed: &[u8], count: usize, kind_of: impl Fn(usize) -> u8) -> Result<Vec<Text<'a>>> {
-    let (mut texts, mut uuids) = (texts.into_iter(), Reader::new(packed));
-    let mut values = Vec::with_capacity(count.min(packed.len() / 16 + texts.len()));
-    for i in 0..count {
-        values.push(match kind_of(i) {
-            TEXT => texts.next().map_or(Text::Raw(&[]), |(_, text)| text),
-            kind => {
-                let low = u128::from(uuids.u64()?);
-                Text::Uuid(u128::from(uuids.u64()?) << 64 | low, kind == UUID_UPPER)
-            }
-        });
+fn read_mixed<'a>(reader: &mut Reader<'a>, plain: &'a [u8], count: usize) -> Result<Mixed<'a>> {
+    let kinds = reader.bytes(count)?;
+    let (mut texts, mut uuids) = (0u32, 0u32);
+    let mut places = Vec::with_capacity(kinds.len());
+    for kind in kinds {
+        let next = match *kind {
+            TEXT => &mut texts,
+            UUID_LOWER | UUID_UPPER => &mut uuids,
+            other => return Err(Error::corrupt("unknown kind of value").expected("0 to 2", other)),
+        };
+        places.push(*next);
+        *next += 1;
     }
-    uuids.finish()?;
-    Ok(values)
+    let (ends, texts) = read_texts(reader, texts as usize)?;
+    let uuids = if uuids == 0 { &[] } else { read_uuids(reader, plain, uuids as usize)? };
+    Ok(Mixed { kinds, places, ends, texts, uuids })
 }
 
 #[cfg(test)]

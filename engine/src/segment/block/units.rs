@@ -191,6 +191,15 @@ impl Verified {
     }
 }
 
+/// A unit as it is stored.
+struct UnitParts<'a> {
+    /// The length of the raw part, unfolded.
+    length: usize,
+    compressed: bool,
+    stored: &'a [u8],
+    plain: &'a [u8],
+}
+
 /// One block, read in place.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Block<'a> {
@@ -217,6 +226,18 @@ impl<'a> Block<'a> {
         self.directory.documents(self.number)
     }
 
+    /// Its number in the segment.
+    pub(crate) fn number(&self) -> usize {
+        self.number
+    }
+
+    /// The plain part of a unit.
+    pub(crate) fn plain(&self, unit: u32) -> Result<&'a [u8]> {
+        let range = self.directory.unit(self.number, unit as usize);
+        let parts = self.parts(range).map_err(|e| e.in_component(format!("unit {unit} of block {}", self.number)))?;
+        Ok(parts.map_or(&[], |parts| parts.plain))
+    }
+
     /// Unfolds a unit: its raw part is appended to `raw`, its plain part returned.
     pub(crate) fn unit(&self, unit: u32, raw: &mut Vec<u8>) -> Result<&'a [u8]> {
         let range = self.directory.unit(self.number, unit as usize);
@@ -224,8 +245,19 @@ impl<'a> Block<'a> {
     }
 
     fn read_unit(&self, range: Range<usize>, raw: &mut Vec<u8>) -> Result<&'a [u8]> {
+        let Some(parts) = self.parts(range)? else { return Ok(&[]) };
+        match parts.compressed {
+            true => decompress(parts.stored, parts.length, raw)?,
+            false if parts.stored.len() == parts.length => raw.extend_from_slice(parts.stored),
+            false => return Err(Error::corrupt("the length of a unit is wrong").expected(parts.length, parts.stored.len())),
+        }
+        Ok(parts.plain)
+    }
+
+    /// The parts of a unit; `None` for an empty one.
+    fn parts(&self, range: Range<usize>) -> Result<Option<UnitParts<'a>>> {
         if range.is_empty() {
-            return Ok(&[]);
+            return Ok(None);
         }
         let bytes = self.bytes.get(range).ok_or_else(|| Error::corrupt("a unit is out of its block"))?;
         let mut reader = Reader::new(bytes);
@@ -233,21 +265,13 @@ impl<'a> Block<'a> {
         let stored = reader.varint()?;
         let compressed = stored & 1 == 1;
         let stored = reader.bytes(usize::try_from(stored >> 1).unwrap_or(usize::MAX))?;
-        match compressed {
-            true => decompress(stored, length, raw)?,
-            false if stored.len() == length => raw.extend_from_slice(stored),
-            false => return Err(Error::corrupt("the length of a unit is wrong").expected(length, stored.len())),
-        }
-        reader.bytes(reader.remaining())
+        Ok(Some(UnitParts { length, compressed, stored, plain: reader.bytes(reader.remaining())? }))
     }
 
-    /// Appends the shape number of every document to `shapes`; `raw` is scratch.
-    pub(crate) fn shapes(&self, raw: &mut Vec<u8>, shapes: &mut Vec<u32>) -> Result<()> {
-        raw.clear();
-        self.unit(0, raw)?;
+    /// The shape number of every document, from the raw part of unit 0.
+    pub(crate) fn shapes(&self, raw: &[u8]) -> Result<Vec<u32>> {
         let planes = Planes::read(&mut Reader::new(raw), self.documents().len())?;
-        shapes.extend(planes.to_vec().into_iter().map(|shape| u32::try_from(shape).unwrap_or(u32::MAX)));
-        Ok(())
+        Ok(planes.to_vec().into_iter().map(|shape| u32::try_from(shape).unwrap_or(u32::MAX)).collect())
     }
 }
 
@@ -274,9 +298,9 @@ mod tests {
         let verified = Verified::new(3);
         for number in 0..3 {
             let block = Block::open(&blocks, &read, number, &verified).unwrap();
-            let (mut raw, mut shapes) = (Vec::new(), Vec::new());
-            block.shapes(&mut raw, &mut shapes).unwrap();
-            assert_eq!(shapes, vec![number as u32; BLOCK_DOCUMENTS]);
+            let mut raw = Vec::new();
+            block.unit(0, &mut raw).unwrap();
+            assert_eq!(block.shapes(&raw).unwrap(), vec![number as u32; BLOCK_DOCUMENTS]);
             raw.clear();
             assert_eq!(block.unit(2, &mut raw).unwrap(), [7, number as u8]);
             assert_eq!(raw, [number as u8; 100]);

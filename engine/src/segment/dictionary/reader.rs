@@ -12,8 +12,8 @@ use crate::codec::compress::decompress;
 use crate::codec::read::Reader;
 use crate::error::{Error, Result};
 use crate::id::SegmentId;
+use crate::segment::cache::Cache;
 use crate::segment::dictionary::page::{PAGE_CODED_MAX, PAGE_TERMS_MAX, Page};
-use crate::segment::dictionary::page_cache::PageCache;
 use crate::segment::dictionary::writer::{ENTRY_BYTES, FOOTER_BYTES, FOOTER_CHECKED};
 use crate::segment::file::fixed::{partition, u32_at, u64_at};
 
@@ -29,7 +29,7 @@ pub(crate) struct Dictionary<'a> {
     page_count: usize,
     term_count: u32,
     segment: SegmentId,
-    cache: &'a PageCache,
+    cache: &'a Cache<Page>,
 }
 
 impl<'a> Dictionary<'a> {
@@ -37,7 +37,7 @@ impl<'a> Dictionary<'a> {
     ///
     /// # Errors
     /// [`crate::ErrorKind::Corrupt`].
-    pub(crate) fn read(bytes: &'a [u8], segment: SegmentId, cache: &'a PageCache) -> Result<Dictionary<'a>> {
+    pub(crate) fn read(bytes: &'a [u8], segment: SegmentId, cache: &'a Cache<Page>) -> Result<Dictionary<'a>> {
         let footer_start = bytes.len().saturating_sub(FOOTER_BYTES);
         let mut footer = Reader::new(bytes.get(footer_start..).unwrap_or_default());
         let (directory_start, pages, terms) = (footer.u64()?, footer.u32()?, footer.u32()?);
@@ -136,7 +136,7 @@ impl<'a> Dictionary<'a> {
         let mut own = Unfolder::default();
         for number in first..=last {
             let place = self.place(number)?;
-            let held = self.cache.get(self.segment, number as u32);
+            let held = self.cache.get(self.segment, number as u64);
             let page = match &held {
                 Some(page) => page.as_ref(),
                 None => own.unfold(&place)?,
@@ -205,7 +205,7 @@ impl<'a> Dictionary<'a> {
 
     fn page(&self, number: usize) -> Result<(Range<u32>, Arc<Page>)> {
         let place = self.place(number)?;
-        let page = self.cache.get_or(self.segment, number as u32, || {
+        let page = self.cache.get_or(self.segment, number as u64, || {
             let mut own = Unfolder::default();
             own.unfold(&place)?;
             own.page.shrink();

@@ -31,7 +31,7 @@ fn any_groups() -> impl Strategy<Value = Vec<Vec<Vec<u8>>>> {
 }
 
 fn use_all(bytes: &[u8], term: &[u8]) {
-    let cache = PageCache::new(1 << 20);
+    let cache = Cache::new(1 << 20);
     let Ok(dictionary) = Dictionary::read(bytes, SEGMENT, &cache) else {
         return;
     };
@@ -56,7 +56,7 @@ proptest! {
     #[test]
     fn terms_come_back(groups in any_groups(), probes in proptest::collection::vec(proptest::collection::vec(prop_oneof![97u8..100, Just(255), Just(b'x')], 0..4), 8)) {
         let bytes = encoded(&groups);
-        let cache = PageCache::new(256 << 10);
+        let cache = Cache::new(256 << 10);
         let dictionary = Dictionary::read(&bytes, SEGMENT, &cache).unwrap();
         dictionary.check().unwrap();
         let (mut start, mut scratch, mut cursor) = (0u32, Vec::new(), dictionary.cursor());
@@ -104,7 +104,7 @@ proptest! {
         let mut bytes = encoded(&groups);
         let at = at.index(bytes.len());
         bytes[at] ^= mask;
-        let cache = PageCache::new(0);
+        let cache = Cache::new(0);
         prop_assert!(Dictionary::read(&bytes, SEGMENT, &cache).and_then(|d| d.check()).is_err());
     }
 }
@@ -113,7 +113,7 @@ proptest! {
 fn the_longest_terms_have_pages_of_their_own() {
     let groups = vec![(0..5u8).map(|i| vec![i; TERM_BYTES_MAX]).collect::<Vec<_>>(), vec![Vec::new(), vec![1; PAGE_BYTES]]];
     let bytes = encoded(&groups);
-    let cache = PageCache::new(4 << 20);
+    let cache = Cache::new(4 << 20);
     let dictionary = Dictionary::read(&bytes, SEGMENT, &cache).unwrap();
     dictionary.check().unwrap();
     assert_eq!(dictionary.find_in(0..5, &groups[0][3]).unwrap(), Some(3));
@@ -125,7 +125,7 @@ fn the_longest_terms_have_pages_of_their_own() {
 fn a_walk_leaves_the_cache_alone() {
     let group: Vec<Vec<u8>> = (0..20_000).map(|i| format!("user-{i:08}").into_bytes()).collect();
     let bytes = encoded(&[group]);
-    let cache = PageCache::new(8 << 20);
+    let cache = Cache::new(8 << 20);
     let dictionary = Dictionary::read(&bytes, SEGMENT, &cache).unwrap();
     let mut count = 0;
     dictionary

@@ -12,7 +12,7 @@ use crate::segment::block::chunk::{Chunk, Encoding};
 use crate::segment::block::layout::Layout;
 use crate::segment::dictionary::reader::TermCursor;
 use crate::segment::read::opened::Segment;
-use crate::segment::read::opened_block::OpenedBlock;
+use crate::segment::read::opened_block::{OpenedBlock, Reuse};
 
 /// Appends the texts of documents to `texts`, in the order given.
 pub(crate) fn fetch_texts(segment: &Segment, documents: &[u32], budget: &Budget, texts: &mut Vec<Vec<u8>>) -> Result<()> {
@@ -25,7 +25,7 @@ pub(crate) fn fetch_texts(segment: &Segment, documents: &[u32], budget: &Budget,
     for wanted in wanted.chunk_by(|a, b| block_of(a.0) == block_of(b.0)) {
         budget.block()?;
         let Some((document, _)) = wanted.first() else { continue };
-        let mut block = OpenedBlock::open(segment, &directory, block_of(*document))?;
+        let mut block = OpenedBlock::open(segment, &directory, block_of(*document), Reuse::Likely)?;
         fetch_block(segment, &mut block, wanted, texts).map_err(|e| segment.locate(e))?;
     }
     Ok(())

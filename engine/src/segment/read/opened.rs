@@ -10,7 +10,7 @@ use crate::id::SegmentId;
 use crate::limits::BLOCK_DOCUMENTS;
 use crate::segment::block::layout::{self, Layout};
 use crate::segment::block::units::{Block, BlockDirectory, Verified};
-use crate::segment::dictionary::page_cache::PageCache;
+use crate::segment::cache::{Cache, Caches};
 use crate::segment::dictionary::reader::Dictionary;
 use crate::segment::documents::event_ids::EventIds;
 use crate::segment::documents::received::Received;
@@ -31,7 +31,7 @@ pub(crate) struct Segment {
     dimensions: Vec<DimensionEntry>,
     layout: OnceLock<Layout>,
     verified: Verified,
-    pages: Arc<PageCache>,
+    caches: Arc<Caches>,
 }
 
 impl Segment {
@@ -39,14 +39,14 @@ impl Segment {
     ///
     /// # Errors
     /// [`crate::ErrorKind::Corrupt`] or [`crate::ErrorKind::Unsupported`], with the place.
-    pub(crate) fn open(view: View, name: &str, pages: Arc<PageCache>) -> Result<Segment> {
+    pub(crate) fn open(view: View, name: &str, caches: Arc<Caches>) -> Result<Segment> {
         let file = SegmentFile::open(view.clone(), name)?;
         let part = file.part(Component::Meta, 0)?;
         let meta = Meta::read(part.bytes()?).map_err(|e| part.locate(e))?;
         let part = file.part(Component::Dimensions, 0)?;
         let dimensions = read_dimensions(part.bytes()?).map_err(|e| part.locate(e))?;
         let verified = Verified::new((meta.documents as usize).div_ceil(BLOCK_DOCUMENTS));
-        Ok(Segment { file, view, meta, dimensions, layout: OnceLock::new(), verified, pages })
+        Ok(Segment { file, view, meta, dimensions, layout: OnceLock::new(), verified, caches })
     }
 
     pub(crate) fn id(&self) -> SegmentId {
@@ -103,7 +103,7 @@ impl Segment {
     }
 
     pub(crate) fn dictionary(&self) -> Result<Dictionary<'_>> {
-        self.component(Component::Dictionary, 0, |bytes| Dictionary::read(bytes, self.id(), &self.pages))
+        self.component(Component::Dictionary, 0, |bytes| Dictionary::read(bytes, self.id(), &self.caches.pages))
     }
 
     pub(crate) fn postings(&self, ordinal: u16) -> Result<PostingsReader<'_>> {
@@ -121,6 +121,11 @@ impl Segment {
     pub(crate) fn block<'a>(&'a self, directory: &'a BlockDirectory<'a>, number: usize) -> Result<Block<'a>> {
         let blocks = self.file.part(Component::Blocks, 0)?;
         Block::open(blocks.bytes()?, directory, number, &self.verified).map_err(|e| e.in_file(self.file.name()))
+    }
+
+    /// The unfolded units of all segments.
+    pub(crate) fn units(&self) -> &Cache<Vec<u8>> {
+        &self.caches.units
     }
 
     /// Names this file in an error.

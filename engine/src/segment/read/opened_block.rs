@@ -1,12 +1,17 @@
 //! [`OpenedBlock`]: a block whose units are unfolded as they are needed, and kept.
+//!
+//! Units that somebody may soon want again are looked for in the cache, and left in it. Reading through all of a log leaves nothing
+//! there: it would only push out what others use.
 
 use std::collections::HashMap;
 use std::ops::Range;
+use std::sync::Arc;
 
 use crate::error::Result;
 use crate::segment::block::chunk::{Chunk, Encoding};
 use crate::segment::block::layout::Layout;
 use crate::segment::block::units::{Block, BlockDirectory, find_shared};
+use crate::segment::cache::unit_key;
 use crate::segment::read::opened::Segment;
 
 type Map<V> = HashMap<u32, V, foldhash::fast::FixedState>;
@@ -15,13 +20,23 @@ type Map<V> = HashMap<u32, V, foldhash::fast::FixedState>;
 #[derive(Debug)]
 pub(crate) struct OpenedBlock<'a> {
     block: Block<'a>,
+    segment: &'a Segment,
     layout: &'a Layout,
-    units: Map<(Vec<u8>, &'a [u8])>,
+    units: Map<(Arc<Vec<u8>>, &'a [u8])>,
+    reuse: Reuse,
+}
+
+/// Whether units are likely to be wanted again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reuse {
+    Likely,
+    Unlikely,
 }
 
 impl<'a> OpenedBlock<'a> {
-    pub(crate) fn open(segment: &'a Segment, directory: &'a BlockDirectory<'a>, number: usize) -> Result<OpenedBlock<'a>> {
-        Ok(OpenedBlock { block: segment.block(directory, number)?, layout: segment.layout()?, units: Map::default() })
+    pub(crate) fn open(segment: &'a Segment, directory: &'a BlockDirectory<'a>, number: usize, reuse: Reuse) -> Result<OpenedBlock<'a>> {
+        let block = segment.block(directory, number)?;
+        Ok(OpenedBlock { block, segment, layout: segment.layout()?, units: Map::default(), reuse })
     }
 
     pub(crate) fn documents(&self) -> Range<u32> {
@@ -30,9 +45,8 @@ impl<'a> OpenedBlock<'a> {
 
     /// The shape number of every document.
     pub(crate) fn shapes(&self) -> Result<Vec<u32>> {
-        let (mut raw, mut shapes) = (Vec::new(), Vec::with_capacity(self.documents().len()));
-        self.block.shapes(&mut raw, &mut shapes)?;
-        Ok(shapes)
+        let (raw, _) = self.unit(0)?;
+        self.block.shapes(&raw)
     }
 
     /// Unfolds the units of these columns.
@@ -40,12 +54,25 @@ impl<'a> OpenedBlock<'a> {
         for column in columns {
             let entry = self.layout.column(column)?;
             if entry.encoding != Encoding::Constant && !self.units.contains_key(&entry.unit) {
-                let mut raw = Vec::new();
-                let plain = self.block.unit(entry.unit, &mut raw)?;
-                self.units.insert(entry.unit, (raw, plain));
+                let unit = self.unit(entry.unit)?;
+                self.units.insert(entry.unit, unit);
             }
         }
         Ok(())
+    }
+
+    /// The raw and the plain part of a unit.
+    fn unit(&self, unit: u32) -> Result<(Arc<Vec<u8>>, &'a [u8])> {
+        let unfold = || {
+            let mut raw = Vec::new();
+            self.block.unit(unit, &mut raw).map(|_| raw)
+        };
+        let (cache, id, key) = (self.segment.units(), self.segment.id(), unit_key(self.block.number(), unit));
+        let raw = match self.reuse {
+            Reuse::Likely => cache.get_or(id, key, unfold)?,
+            Reuse::Unlikely => cache.get(id, key).map_or_else(|| unfold().map(Arc::new), Ok)?,
+        };
+        Ok((raw, self.block.plain(unit)?))
     }
 
     /// The chunk of a column whose unit was unfolded; `None` when the column has no values in the block, or is constant.

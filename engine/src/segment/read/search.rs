@@ -15,7 +15,7 @@ use crate::segment::block::chunk::{Chunk, Encoding};
 use crate::segment::block::layout::{ColumnEntry, Layout};
 use crate::segment::read::fetch::fetch_texts;
 use crate::segment::read::opened::Segment;
-use crate::segment::read::opened_block::OpenedBlock;
+use crate::segment::read::opened_block::{OpenedBlock, Reuse};
 use crate::shred::select::{CodeSet, ValueTest, column_is_at};
 use crate::shred::whole;
 
@@ -136,11 +136,12 @@ impl<'a> Search<'a> {
             return Ok(RoaringBitmap::new());
         }
         let directory = self.segment.block_directory()?;
+        let reuse = if matches!(self.test, ValueTest::Text(_)) { Reuse::Unlikely } else { Reuse::Likely };
         for number in 0..directory.blocks() {
             let documents = directory.documents(number);
             if candidates.range_cardinality(documents) > 0 {
                 budget.block()?;
-                let mut block = OpenedBlock::open(self.segment, &directory, number)?;
+                let mut block = OpenedBlock::open(self.segment, &directory, number, reuse)?;
                 self.block(&mut block, candidates, &mut run).map_err(|e| self.segment.locate(e))?;
             }
         }

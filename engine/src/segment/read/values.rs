@@ -14,7 +14,7 @@ use crate::segment::block::chunk::Chunk;
 use crate::segment::block::layout::Layout;
 use crate::segment::read::fetch::fetch_texts;
 use crate::segment::read::opened::Segment;
-use crate::segment::read::opened_block::OpenedBlock;
+use crate::segment::read::opened_block::{OpenedBlock, Reuse};
 use crate::shred::select::column_is_at;
 use crate::shred::whole;
 
@@ -48,7 +48,7 @@ pub(crate) fn count(
         for number in 0..directory.blocks() {
             if candidates.range_cardinality(directory.documents(number)) > 0 {
                 budget.block()?;
-                let mut block = OpenedBlock::open(segment, &directory, number)?;
+                let mut block = OpenedBlock::open(segment, &directory, number, Reuse::Likely)?;
                 block.unfold(columns.iter().copied()).map_err(|e| segment.locate(e))?;
                 counts.block(&block, &columns, &shapes, candidates).map_err(|e| segment.locate(e))?;
             }

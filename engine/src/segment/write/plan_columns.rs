@@ -5,7 +5,7 @@ use crate::event::scan::Class;
 use crate::limits::BLOCK_DOCUMENTS;
 use crate::segment::block::chunk::Encoding;
 use crate::segment::block::layout::{ColumnEntry, assign_units};
-use crate::segment::block::typed::{TimeForm, parse_integer, parse_time};
+use crate::segment::block::typed::{TimeForm, parse_integer, parse_time, parse_uuid};
 use crate::segment::dictionary::writer::DictionaryWriter;
 use crate::shred::Shreds;
 
@@ -86,6 +86,17 @@ fn push_terms(shreds: &Shreds, column: u32, dictionary: &mut DictionaryWriter) -
     Ok(((first, terms.len() as u32), ordinals))
 }
 
+/// About how many bytes a value of a column of strings has in the part that is compressed.
+fn text_bytes(shreds: &Shreds, column: u32) -> usize {
+    const SAMPLE: usize = 256;
+    let (mut bytes, mut count) = (0, 0);
+    for value in shreds.columns.values(column).take(SAMPLE) {
+        bytes += if parse_uuid(value).is_some() { 1 } else { value.len() + 2 };
+        count += 1;
+    }
+    bytes.div_ceil(count.max(1))
+}
+
 /// About how many bytes a column has in a block before compression.
 fn block_bytes(shreds: &Shreds, column: u32, entry: &ColumnEntry) -> usize {
     let Some(state) = shreds.columns.get(column) else { return 0 };
@@ -94,6 +105,6 @@ fn block_bytes(shreds: &Shreds, column: u32, entry: &ColumnEntry) -> usize {
     match entry.encoding {
         Encoding::Constant => 0,
         Encoding::Codes | Encoding::Integers | Encoding::Times(_) => values * 2,
-        Encoding::Strings => values * 16,
+        Encoding::Strings => values * text_bytes(shreds, column),
     }
 }
