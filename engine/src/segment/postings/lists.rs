@@ -1,8 +1,9 @@
 //! The documents of each term of one keyword dimension.
 //!
-//! Half of all terms are in one document: that number stands in the directory itself. Of the others few documents are written
-//! as differences, many as a roaring bitmap, whichever is smaller; differences of more than 16,384 documents would take longer
-//! to add up than the bitmap to read. Directory entries are packed in one width, so a term is found by its number.
+//! Half of all terms are in one document: that number stands in the directory itself. The others are written in the smallest of
+//! three forms: differences, where documents come in bursts; the form of Elias and Fano, where they are scattered; a roaring
+//! bitmap, where they are many. Lists of more than 16,384 documents are bitmaps always, which are faster to read than to
+//! count out. Directory entries are packed in one width, so a term is found by its number.
 
 use std::ops::Range;
 
@@ -13,16 +14,17 @@ use crate::codec::read::Reader;
 use crate::codec::write::Write as _;
 use crate::error::{Error, Result};
 use crate::index::Postings;
-use crate::segment::postings::bitmap;
+use crate::segment::postings::{bitmap, elias_fano};
 
 /// The tag of an entry that is a document; without it, it is a place in the data.
 const TAG_ONE: u64 = 1;
 
 const KIND_DIFFERENCES: u8 = 0;
 const KIND_BITMAP: u8 = 1;
+const KIND_ELIAS_FANO: u8 = 2;
 
-/// The most documents that are written as differences.
-const DIFFERENCES_MAX: usize = 16_384;
+/// The most documents that are not written as a bitmap.
+const LIST_MAX: usize = 16_384;
 
 /// Builds the component.
 #[derive(Debug, Default)]
@@ -47,18 +49,15 @@ impl PostingsWriter {
         }
         self.entries.push((self.data.len() as u64) << 1);
         self.data.put_varint(documents.len() as u64);
-        if documents.len() <= DIFFERENCES_MAX {
+        if documents.len() <= LIST_MAX {
             self.put_differences(documents);
-            if self.differences.len() <= bitmap_bytes_min(documents) {
-                return self.take_differences();
+            let least = self.differences.len().min(elias_fano::encoded_len(documents));
+            if least <= bitmap_bytes_min(documents) || least <= bitmap_of(documents)?.serialized_size() {
+                self.take_list(documents, least);
+                return Ok(());
             }
         }
-        let mut bitmap = RoaringBitmap::from_sorted_iter(documents.iter().copied())
-            .map_err(|_| Error::invalid("the documents of a term do not ascend"))?;
-        bitmap.optimize();
-        if documents.len() <= DIFFERENCES_MAX && self.differences.len() <= bitmap.serialized_size() {
-            return self.take_differences();
-        }
+        let bitmap = bitmap_of(documents)?;
         self.data.put_u8(KIND_BITMAP);
         self.data.put_varint(bitmap.serialized_size() as u64);
         bitmap.serialize_into(&mut self.data).map_err(|e| Error::io("cannot serialise a bitmap", e))
@@ -73,10 +72,15 @@ impl PostingsWriter {
         }
     }
 
-    fn take_differences(&mut self) -> Result<()> {
-        self.data.put_u8(KIND_DIFFERENCES);
-        self.data.put_bytes(&self.differences);
-        Ok(())
+    /// Appends the form that has `least` bytes; of two, the one that is faster to read.
+    fn take_list(&mut self, documents: &[u32], least: usize) {
+        if elias_fano::encoded_len(documents) == least {
+            self.data.put_u8(KIND_ELIAS_FANO);
+            elias_fano::encode(documents, &mut self.data);
+        } else {
+            self.data.put_u8(KIND_DIFFERENCES);
+            self.data.put_bytes(&self.differences);
+        }
     }
 
     /// How many terms were added.
@@ -94,6 +98,13 @@ impl PostingsWriter {
         pack(self.entries.into_iter(), width, out);
         out.put_bytes(&self.data);
     }
+}
+
+fn bitmap_of(documents: &[u32]) -> Result<RoaringBitmap> {
+    let mut bitmap =
+        RoaringBitmap::from_sorted_iter(documents.iter().copied()).map_err(|_| Error::invalid("the documents of a term do not ascend"))?;
+    bitmap.optimize();
+    Ok(bitmap)
 }
 
 /// A varint of at most four bytes at the low end of a word, and its length; `None` for a longer one.
@@ -124,6 +135,7 @@ pub(crate) struct PostingsReader<'a> {
 enum Stored<'a> {
     One(u32),
     Differences { count: u32, bytes: &'a [u8] },
+    EliasFano { count: u32, bytes: &'a [u8] },
     Bitmap { count: u32, bytes: &'a [u8] },
 }
 
@@ -154,7 +166,7 @@ impl<'a> PostingsReader<'a> {
     pub(crate) fn count(&self, ordinal: u32) -> Result<u32> {
         self.stored(ordinal).map(|stored| match stored {
             Stored::One(_) => 1,
-            Stored::Differences { count, .. } | Stored::Bitmap { count, .. } => count,
+            Stored::Differences { count, .. } | Stored::EliasFano { count, .. } | Stored::Bitmap { count, .. } => count,
         })
     }
 
@@ -172,6 +184,10 @@ impl<'a> PostingsReader<'a> {
             Stored::Differences { count, bytes } => {
                 scratch.reserve(count as usize);
                 self.for_each_of(count, bytes, |document| scratch.push(document))?;
+            }
+            Stored::EliasFano { count, bytes } => {
+                scratch.reserve(count as usize);
+                elias_fano::for_each(bytes, count, self.documents, |document| scratch.push(document))?;
             }
             Stored::Bitmap { count, bytes } => {
                 let summary = bitmap::summary(bytes)?;
@@ -194,11 +210,14 @@ impl<'a> PostingsReader<'a> {
                 }
                 Ok(())
             }
-            Stored::Differences { count, bytes } => self.for_each_of(count, bytes, |document| {
-                if within.contains(&document) {
-                    set.insert(document);
-                }
-            }),
+            Stored::Differences { .. } | Stored::EliasFano { .. } => {
+                let mut documents = Vec::new();
+                self.with(ordinal, &mut documents)?;
+                documents.retain(|document| within.contains(document));
+                let found = RoaringBitmap::from_sorted_iter(documents).map_err(|_| Error::corrupt("documents do not ascend"))?;
+                *set |= found;
+                Ok(())
+            }
             Stored::Bitmap { count, bytes } => {
                 let mut found = self.bitmap(count, bytes)?;
                 found.remove_range(..within.start);
@@ -218,6 +237,7 @@ impl<'a> PostingsReader<'a> {
         (0..self.len()).try_for_each(|ordinal| match self.stored(ordinal)? {
             Stored::One(_) => Ok(()),
             Stored::Differences { count, bytes } => self.for_each_of(count, bytes, |_| ()),
+            Stored::EliasFano { count, bytes } => elias_fano::for_each(bytes, count, self.documents, |_| ()),
             Stored::Bitmap { count, bytes } => self.bitmap(count, bytes).map(|_| ()),
         })
     }
@@ -264,11 +284,15 @@ impl<'a> PostingsReader<'a> {
                 Ok(Stored::Differences { count, bytes: reader.bytes(reader.remaining())? })
             }
             KIND_DIFFERENCES => Err(Error::corrupt("the postings of a term end too early").at(place)),
+            KIND_ELIAS_FANO if count as usize <= reader.remaining().saturating_mul(8) => {
+                Ok(Stored::EliasFano { count, bytes: reader.bytes(reader.remaining())? })
+            }
+            KIND_ELIAS_FANO => Err(Error::corrupt("the postings of a term end too early").at(place)),
             KIND_BITMAP => {
                 let length = reader.length(reader.remaining())?;
                 Ok(Stored::Bitmap { count, bytes: reader.bytes(length)? })
             }
-            other => Err(Error::corrupt("unknown kind of postings").at(place).expected("0 or 1", other)),
+            other => Err(Error::corrupt("unknown kind of postings").at(place).expected("0 to 2", other)),
         }
     }
 

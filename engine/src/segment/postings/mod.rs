@@ -1,4 +1,6 @@
-//! The documents of every term: [`lists`] is the component, [`bitmap`] the checked reading of one roaring bitmap from it.
+//! The documents of every term: [`lists`] is the component, [`elias_fano`] one of its forms, [`bitmap`] the checked reading of one
+//! roaring bitmap from it.
 
 pub(crate) mod bitmap;
+pub(crate) mod elias_fano;
 pub(crate) mod lists;
