@@ -21,7 +21,7 @@ pub struct Matcher(Test);
 enum Test {
     Any,
     Exact(String),
-    Regex { regex: Regex, prefix: String },
+    Regex { regex: Regex, prefix: String, literal: String },
     Network { network: IpAddr, bits: u8 },
     Numbers { low: Bound<f64>, high: Bound<f64> },
     Times { low: Bound<Timestamp>, high: Bound<Timestamp> },
@@ -56,7 +56,7 @@ impl Matcher {
     /// # Errors
     /// [`crate::ErrorKind::Invalid`] when the value is longer than a pattern may be.
     pub fn ignoring_case(value: &str) -> Result<Matcher> {
-        anchored(&regex::escape(value), true, String::new())
+        anchored(&regex::escape(value), true, String::new(), String::new())
     }
 
     /// Literal pieces with any run of characters between them: `["a", "b"]` is `a*b`, `["", "x"]` is `*x`.
@@ -65,8 +65,11 @@ impl Matcher {
     /// [`crate::ErrorKind::Invalid`] when the pattern is too long.
     pub fn wildcard(pieces: &[String], ignore_case: bool) -> Result<Matcher> {
         let pattern = pieces.iter().map(|p| regex::escape(p)).collect::<Vec<_>>().join(".*");
-        let prefix = if ignore_case { String::new() } else { pieces.first().cloned().unwrap_or_default() };
-        anchored(&pattern, ignore_case, prefix)
+        if ignore_case {
+            return anchored(&pattern, ignore_case, String::new(), String::new());
+        }
+        let longest = pieces.iter().max_by_key(|piece| piece.len());
+        anchored(&pattern, ignore_case, pieces.first().cloned().unwrap_or_default(), longest.cloned().unwrap_or_default())
     }
 
     /// A regular expression over the whole value.
@@ -74,7 +77,7 @@ impl Matcher {
     /// # Errors
     /// [`crate::ErrorKind::Invalid`] with the reason and, where known, the place.
     pub fn regex(pattern: &str, ignore_case: bool) -> Result<Matcher> {
-        anchored(pattern, ignore_case, String::new())
+        anchored(pattern, ignore_case, String::new(), String::new())
     }
 
     /// An address inside `network/bits`, or a network (`address/bits`) all of which is inside. IPv4 addresses that are written as IPv6
@@ -108,6 +111,16 @@ impl Matcher {
         }
     }
 
+    /// A text that stands in every decoded string that matches; empty where none is known.
+    #[must_use]
+    pub fn literal(&self) -> &str {
+        match &self.0 {
+            Test::Exact(value) => value,
+            Test::Regex { literal, .. } => literal,
+            _ => "",
+        }
+    }
+
     /// Tests a decoded string, or a term of a dimension.
     #[must_use]
     pub fn matches(&self, value: &str) -> bool {
@@ -133,14 +146,14 @@ impl Matcher {
 
 use std::ops::RangeBounds as _;
 
-fn anchored(pattern: &str, ignore_case: bool, prefix: String) -> Result<Matcher> {
+fn anchored(pattern: &str, ignore_case: bool, prefix: String, literal: String) -> Result<Matcher> {
     if pattern.len() > REGEX_BYTES_MAX {
         return Err(Error::invalid("the pattern is too long").expected(format!("at most {REGEX_BYTES_MAX} bytes"), pattern.len()));
     }
     // Compiled alone first, so that a pattern cannot close the group that anchors it.
     build(pattern, ignore_case)?;
     let regex = build(&format!("^(?:{pattern})$"), ignore_case)?;
-    Ok(Matcher(Test::Regex { regex, prefix }))
+    Ok(Matcher(Test::Regex { regex, prefix, literal }))
 }
 
 fn build(pattern: &str, ignore_case: bool) -> Result<Regex> {
@@ -242,6 +255,13 @@ impl TextMatcher {
     #[must_use]
     pub fn is_in(&self, bytes: &[u8]) -> bool {
         self.regex.is_match(bytes)
+    }
+
+    /// Where the text stands next, from a byte on: its start and its end.
+    #[must_use]
+    pub fn find_at(&self, bytes: &[u8], from: usize) -> Option<(usize, usize)> {
+        let found = (from <= bytes.len()).then(|| self.regex.find_at(bytes, from)).flatten()?;
+        Some((found.start(), found.end()))
     }
 
     /// Whether the text could reach beyond one string or literal of an event: it holds a quote, or is made only of what can

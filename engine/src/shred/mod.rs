@@ -6,6 +6,7 @@ pub(crate) mod columns;
 pub(crate) mod rows;
 pub(crate) mod select;
 pub(crate) mod term_rows;
+pub(crate) mod texts;
 pub(crate) mod whole;
 
 pub(crate) use columns::Columns;

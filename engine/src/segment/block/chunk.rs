@@ -10,6 +10,7 @@ use crate::error::{Error, Result};
 use crate::limits::{BLOCK_DOCUMENTS, EVENT_BYTES_MAX, EVENT_LEAVES_MAX, LEAF_BYTES_MAX};
 use crate::segment::block::planes::{self, Planes};
 use crate::segment::block::typed::{TimeForm, parse_uuid, print_integer, print_time, print_uuid};
+use crate::shred::texts::Texts;
 
 /// How a column keeps its values, in all blocks of a segment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -171,8 +172,29 @@ impl<'a> Chunk<'a> {
     pub(crate) fn may_hold(&self, needle: &str) -> bool {
         match self {
             Chunk::Numbers(..) => needle.chars().all(|c| c.is_ascii_digit() || matches!(c, '-' | ':' | '.' | 'T' | 't' | 'Z' | 'z')),
-            Chunk::Uuids(..) => needle.chars().all(|c| c.is_ascii_hexdigit() || c == '-'),
+            Chunk::Uuids(..) => may_be_in_uuid(needle),
             _ => true,
+        }
+    }
+
+    /// The texts among the values, to be searched as one, with the index of each of them where there are UUIDs too.
+    pub(crate) fn texts(&self) -> Option<(Texts<'_>, Option<Vec<u32>>)> {
+        match self {
+            Chunk::Texts(ends, bytes) => Some((Texts { start: 0, ends, bytes }, None)),
+            Chunk::Mixed(mixed) => {
+                let indexes = (0u32..).zip(mixed.kinds).filter(|(_, kind)| **kind == TEXT).map(|(index, _)| index).collect();
+                Some((Texts { start: 0, ends: &mixed.ends, bytes: mixed.texts }, Some(indexes)))
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether all values that could hold the text are in [`Chunk::texts`].
+    pub(crate) fn only_texts_hold(&self, needle: &str) -> bool {
+        match self {
+            Chunk::Texts(..) => true,
+            Chunk::Mixed(_) => !may_be_in_uuid(needle),
+            _ => false,
         }
     }
 
@@ -194,6 +216,10 @@ impl<'a> Chunk<'a> {
             },
         }
     }
+}
+
+fn may_be_in_uuid(needle: &str) -> bool {
+    needle.chars().all(|c| c.is_ascii_hexdigit() || c == '-')
 }
 
 fn text_at<'a>(ends: &[u32], texts: &'a [u8], index: usize) -> &'a [u8] {

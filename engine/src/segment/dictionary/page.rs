@@ -10,6 +10,7 @@ use crate::codec::read::Reader;
 use crate::codec::write::Write as _;
 use crate::error::{Error, Result};
 use crate::limits::LEAF_BYTES_MAX;
+use crate::shred::texts::Texts;
 
 /// A page is closed before its terms are longer than this together, unless it is a single term.
 pub(crate) const PAGE_BYTES: usize = 16 << 10;
@@ -91,6 +92,12 @@ impl Page {
         };
         let end = self.ends.get(index).copied().unwrap_or(0);
         self.bytes.get(start as usize..end as usize).unwrap_or_default()
+    }
+
+    /// Some of its terms, to be searched as one.
+    pub(crate) fn texts(&self, indexes: Range<usize>) -> Texts<'_> {
+        let start = indexes.start.checked_sub(1).and_then(|before| self.ends.get(before)).copied().unwrap_or(0);
+        Texts { start, ends: self.ends.get(indexes).unwrap_or_default(), bytes: &self.bytes }
     }
 
     /// What it takes in memory, in bytes.

@@ -16,6 +16,7 @@ use crate::segment::cache::Cache;
 use crate::segment::dictionary::page::{PAGE_CODED_MAX, PAGE_TERMS_MAX, Page};
 use crate::segment::dictionary::writer::{ENTRY_BYTES, FOOTER_BYTES, FOOTER_CHECKED};
 use crate::segment::file::fixed::{partition, u32_at, u64_at};
+use crate::shred::texts::Texts;
 
 /// The terms of a segment, read in place.
 #[derive(Debug, Clone, Copy)]
@@ -129,6 +130,25 @@ impl<'a> Dictionary<'a> {
     /// # Errors
     /// [`crate::ErrorKind::Corrupt`]; what `visit` gives.
     pub(crate) fn for_each(&self, range: Range<u32>, mut visit: impl FnMut(u32, &[u8]) -> Result<()>) -> Result<()> {
+        self.for_each_page(range, |ordinals, first, page| {
+            ordinals.zip(first..).try_for_each(|(ordinal, index)| visit(ordinal, page.term(index)))
+        })
+    }
+
+    /// Calls `visit` with the first ordinal of each part of a range that lies in one page, and the terms of the part. Leaves the cache
+    /// as it is.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Corrupt`].
+    pub(crate) fn for_each_texts(&self, range: Range<u32>, mut visit: impl FnMut(u32, Texts<'_>)) -> Result<()> {
+        self.for_each_page(range, |ordinals, first, page| {
+            visit(ordinals.start, page.texts(first..first + ordinals.len()));
+            Ok(())
+        })
+    }
+
+    /// Calls `visit` with the ordinals of a range that are in one page, the index of the first of them in the page, and the page.
+    fn for_each_page(&self, range: Range<u32>, mut visit: impl FnMut(Range<u32>, usize, &Page) -> Result<()>) -> Result<()> {
         if range.is_empty() {
             return Ok(());
         }
@@ -142,7 +162,8 @@ impl<'a> Dictionary<'a> {
                 None => own.unfold(&place)?,
             };
             let wanted = range.start.max(place.ordinals.start)..range.end.min(place.ordinals.end);
-            wanted.into_iter().try_for_each(|ordinal| visit(ordinal, page.term((ordinal - place.ordinals.start) as usize)))?;
+            let index = wanted.start.saturating_sub(place.ordinals.start) as usize;
+            visit(wanted, index, page)?;
         }
         Ok(())
     }

@@ -109,11 +109,9 @@ impl<'a> Search<'a> {
             Some(Lookup::Prefix(prefix)) if !prefix.is_empty() => dictionary.prefix_in(range.clone(), prefix.as_bytes())?,
             _ => range.clone(),
         };
-        dictionary.for_each(range, |ordinal, term| {
-            if self.test.passes(class, term) {
-                codes.insert(ordinal.saturating_sub(entry.terms.0));
-            }
-            Ok(())
+        dictionary.for_each_texts(range, |first, texts| {
+            let first = first.saturating_sub(entry.terms.0);
+            texts.for_each_passing(self.test, class, entry.has_escapes, |index| codes.insert(first + index as u32));
         })?;
         Ok(match codes.len() {
             0 => None,
@@ -185,6 +183,13 @@ impl<'a> Search<'a> {
         {
             return Ok(Vec::new());
         }
+        let needle = match self.test {
+            ValueTest::Text(text) => text.needle(),
+            ValueTest::Value(matcher) => matcher.literal(),
+        };
+        if matches!(test, ColumnTest::Each) && chunk.only_texts_hold(needle) {
+            return Ok(self.texts(chunk, class, self.layout.column(column)?.has_escapes));
+        }
         let mut value = Vec::new();
         let mut passes = |index: usize| match test {
             ColumnTest::All => true,
@@ -196,6 +201,19 @@ impl<'a> Search<'a> {
             }
         };
         Ok((0..chunk.len()).map(&mut passes).collect())
+    }
+
+    /// Which values of a chunk pass of which only texts can.
+    fn texts(&self, chunk: &Chunk<'_>, class: Class, has_escapes: bool) -> Vec<bool> {
+        let mut passing = Vec::new();
+        if let Some((texts, indexes)) = chunk.texts() {
+            texts.for_each_passing(self.test, class, has_escapes, |index| {
+                passing.resize(chunk.len(), false);
+                let index = indexes.as_ref().map_or(Some(index), |indexes| indexes.get(index).map(|index| *index as usize));
+                index.and_then(|index| passing.get_mut(index)).into_iter().for_each(|passes| *passes = true);
+            });
+        }
+        passing
     }
 
     /// Walks the rows of a block; a document passes when one of its values does.
