@@ -265,10 +265,11 @@ impl AuditLog {
         lifecycle::verify::run(&self.shared, &Budget::new(self.shared.clock.clone(), Duration::MAX, u64::MAX, cancel.clone()))
     }
 
-    /// What recovery found that is normal after a crash: an end of the journal that was never acknowledged, and is dropped.
+    /// What opening found that needs nobody: an end of the journal that was never acknowledged and is dropped, as after a crash; a
+    /// segment file that the catalog did not name, and was taken in.
     #[must_use]
-    pub fn recovery_note(&self) -> Option<&str> {
-        self.shared.recovery_note.as_deref()
+    pub fn recovery_notes(&self) -> &[String] {
+        &self.shared.notes
     }
 
     /// Flushes everything that was appended before to segments, and waits for it.

@@ -12,4 +12,5 @@ pub(crate) mod retention;
 pub(crate) mod seal;
 pub(crate) mod shared;
 pub(crate) mod statistics;
+pub(crate) mod strays;
 pub(crate) mod verify;

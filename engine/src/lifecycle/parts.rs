@@ -57,7 +57,7 @@ impl Parts {
             let index = HeadIndex::new(head.head.clone());
             let extent = index.extent();
             if extent.documents > 0 {
-                upper = Sequence((extent.first_sequence.0 + u64::from(extent.documents)).saturating_sub(1));
+                upper = upper.max(Sequence((extent.first_sequence.0 + u64::from(extent.documents)).saturating_sub(1)));
                 indexes.push(Arc::new(index));
             }
         }

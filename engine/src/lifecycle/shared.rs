@@ -32,7 +32,7 @@ pub(crate) struct Shared {
     pub(crate) queue: Queue,
     pub(crate) counters: Counters,
     pub(crate) problems: Mutex<Vec<String>>,
-    pub(crate) recovery_note: Option<String>,
+    pub(crate) notes: Vec<String>,
     pub(crate) notify: RwLock<Option<Notify>>,
     /// The bytes of the journal files, as the writer last saw them.
     pub(crate) journal_bytes: AtomicU64,
@@ -74,7 +74,7 @@ pub(crate) struct Beginning {
     pub(crate) parts: Parts,
     pub(crate) catalog: Catalog,
     pub(crate) problems: Vec<String>,
-    pub(crate) recovery_note: Option<String>,
+    pub(crate) notes: Vec<String>,
     pub(crate) quarantined: u64,
 }
 
@@ -96,7 +96,7 @@ impl Shared {
             queue,
             counters,
             problems: Mutex::new(beginning.problems),
-            recovery_note: beginning.recovery_note,
+            notes: beginning.notes,
             notify: RwLock::new(None),
             journal_bytes: AtomicU64::new(0),
             wake: Signal::default(),

@@ -90,7 +90,8 @@ pub(crate) fn stats(shared: &Shared) -> Stats {
         stats.event_bytes += state.event_bytes;
         if documents > 0 {
             stats.first_sequence.get_or_insert(head.head.first_sequence);
-            stats.last_sequence = Some(Sequence(head.head.first_sequence.plus(documents).0.saturating_sub(1)));
+            let last = Sequence(head.head.first_sequence.plus(documents).0.saturating_sub(1));
+            stats.last_sequence = stats.last_sequence.max(Some(last));
         }
     }
     stats.events += stats.head_events;

@@ -10,5 +10,6 @@ mod golden;
 mod lifecycle;
 mod oracle;
 mod roundtrip;
+mod strays;
 mod support;
 mod unique;
