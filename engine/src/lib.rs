@@ -106,5 +106,5 @@ pub use error::{Error, ErrorKind, Result};
 pub use event::{Batch, Rejection};
 pub use lifecycle::queue::{OnDone, Receipt};
 pub use options::Options;
-pub use status::{DimensionInfo, Health, SegmentInfo, Stats};
+pub use status::{DimensionInfo, Gap, Health, Notice, SegmentInfo, Stats};
 pub use storage::View;

@@ -6,6 +6,7 @@ pub(crate) mod duplicates;
 pub(crate) mod flush;
 pub(crate) mod maintenance;
 pub(crate) mod parts;
+pub(crate) mod problems;
 pub(crate) mod queue;
 pub(crate) mod recovery;
 pub(crate) mod retention;

@@ -21,6 +21,7 @@ use crate::lifecycle::shared::{Beginning, Shared};
 use crate::lifecycle::strays::{self, Fate, Stray, not_in_segments, set_aside};
 use crate::options::Options;
 use crate::segment::dictionary::page_cache::PageCache;
+use crate::status::Gap;
 use crate::storage::Storage;
 
 /// How much decoded dictionary is kept in memory, for all segments together.
@@ -42,6 +43,7 @@ pub(crate) fn recover(storage: Arc<dyn Storage>, options: Options, clock: Arc<dy
         parts: Parts { segments: Vec::new(), frozen: Vec::new(), active: None, change: 0 },
         problems: Vec::new(),
         notes: Vec::new(),
+        lost: Vec::new(),
         pages: Arc::new(PageCache::new(PAGE_CACHE_BYTES)),
         storage: storage.clone(),
         extractor: &extractor,
@@ -54,7 +56,7 @@ pub(crate) fn recover(storage: Arc<dyn Storage>, options: Options, clock: Arc<dy
     recovery.report(&replayed);
     recovery.go_on_after(&mut replayed)?;
     let writer = if read_only { None } else { Some(open_writer(storage.clone(), &options, &replayed)?) };
-    let Recovery { catalog, parts, problems, mut notes, pages, .. } = recovery;
+    let Recovery { catalog, parts, problems, mut notes, lost, pages, .. } = recovery;
     let quarantined = problems.len() as u64;
     notes.extend(replayed.torn_tail.as_ref().map(|torn| {
         format!(
@@ -62,7 +64,7 @@ pub(crate) fn recover(storage: Arc<dyn Storage>, options: Options, clock: Arc<dy
             torn.file, torn.offset, torn.sequence, torn.reason
         )
     }));
-    let beginning = Beginning { options, storage, clock, pages, parts, catalog, problems, notes, quarantined };
+    let beginning = Beginning { options, storage, clock, pages, parts, catalog, problems, notes, lost, quarantined };
     Ok((Shared::new(extractor, beginning), writer))
 }
 
@@ -109,6 +111,7 @@ struct Recovery<'a> {
     parts: Parts,
     problems: Vec<String>,
     notes: Vec<String>,
+    lost: Vec<Gap>,
     pages: Arc<PageCache>,
     storage: Arc<dyn Storage>,
     extractor: &'a Extractor,
@@ -121,12 +124,9 @@ impl Recovery<'_> {
             match open_segment(&*self.storage, &entry, &self.pages) {
                 Ok(segment) => add(&mut self.parts, entry, Arc::new(segment)),
                 Err(error) => {
-                    self.problem(format!(
-                        "{} cannot be read, {} events from sequence {} on are missing from answers: {error:?}",
-                        entry.file_name(),
-                        entry.documents,
-                        entry.first_sequence
-                    ));
+                    let last = entry.end_sequence().0.saturating_sub(1);
+                    let (name, events, first) = (entry.file_name(), entry.documents, entry.first_sequence);
+                    self.problem(format!("{name}: {events} events of the sequences {first} to {last} cannot be read: {error:?}"));
                     self.parts.segments.push(LiveSegment { entry, segment: None, change: self.parts.change });
                 }
             }
@@ -208,6 +208,7 @@ impl Recovery<'_> {
         if known > replayed.next_sequence {
             for lost in not_in_segments(&self.catalog, replayed.next_sequence..known) {
                 self.problem(format!("{} are in no file of the directory", stretch(&lost)));
+                self.lose("no file", &lost, "they are in no file of the directory");
             }
             replayed.next_sequence = known;
         }
@@ -288,6 +289,17 @@ impl Recovery<'_> {
         Ok(())
     }
 
+    /// Remembers that these events are missing from answers.
+    fn lose(&mut self, part: &str, range: &Range<Sequence>, reason: &str) {
+        self.lost.push(Gap {
+            part: part.to_owned(),
+            first_sequence: range.start,
+            last_sequence: Sequence(range.end.0.saturating_sub(1)),
+            events: range.end.0.saturating_sub(range.start.0),
+            reason: reason.to_owned(),
+        });
+    }
+
     /// Reports what the journal could not give back.
     fn report(&mut self, replayed: &Replay) {
         for damage in &replayed.damage {
@@ -296,11 +308,13 @@ impl Recovery<'_> {
             if lost.is_empty() && damage.is_gap {
                 continue;
             }
+            let reason = format!("{:?}", damage.reason);
+            lost.iter().for_each(|range| self.lose(&damage.file, range, &reason));
             let lost = match lost.iter().map(stretch).collect::<Vec<_>>().join(", ") {
                 none if none.is_empty() => "no event is lost".to_owned(),
                 stretches => format!("{stretches} are lost"),
             };
-            self.problem(format!("{} is damaged at byte {}: {lost}: {:?}", damage.file, damage.offset, damage.reason));
+            self.problem(format!("{} is damaged at byte {}: {lost}: {reason}", damage.file, damage.offset));
         }
     }
 }

@@ -1,6 +1,5 @@
 //! What the log holds and has done, put together for the outside.
 
-use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 
 use crate::error::{ErrorKind, Result};
@@ -23,6 +22,7 @@ pub(crate) fn segments(shared: &Shared) -> Vec<SegmentInfo> {
         event_bytes: live.entry.event_bytes,
         file_bytes: live.entry.file_bytes,
         sealed: live.entry.sealed,
+        readable: live.segment.is_some(),
         crc32: live.entry.crc32,
     };
     shared.parts().segments.iter().map(info).collect()
@@ -100,7 +100,7 @@ pub(crate) fn stats(shared: &Shared) -> Stats {
 
 /// Whether the log takes writes, and what an operator should look at.
 pub(crate) fn health(shared: &Shared) -> Health {
-    let mut problems = shared.problems.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let (mut problems, disk_full) = shared.problems.list();
     let writable = match shared.queue.check() {
         Ok(()) => true,
         Err(error) if shared.options.read_only => {
@@ -117,5 +117,5 @@ pub(crate) fn health(shared: &Shared) -> Health {
         let hours = lag.as_secs() / 3_600;
         problems.push(format!("the clock is {hours} hours ahead of what retention trusts; nothing is dropped before it has caught up"));
     }
-    Health { writable, problems }
+    Health { writable, disk_full, problems }
 }

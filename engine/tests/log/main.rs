@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod concurrent;
+mod damaged;
 mod faults;
 mod golden;
 mod lifecycle;

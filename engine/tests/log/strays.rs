@@ -2,9 +2,10 @@
 //! steps. No event is lost, none comes twice, and no file goes that could be the last to hold an event.
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
 
 use trail_engine::id::Sequence;
-use trail_engine::{AuditLog, Options};
+use trail_engine::{AuditLog, Notice, Options};
 
 use crate::support::clock::{DAY, Hands, START};
 use crate::support::log::{all_events, append, eventually, open, options, pause};
@@ -67,8 +68,21 @@ fn check(files: &Files, last: u64, what: &str) -> AuditLog {
     drop(log);
     let log = open(&memory, options(), &clock).unwrap();
     check_events(&log, last + 3, &format!("{what}, opened again"));
-    assert_eq!(log.recovery_notes(), [""; 0], "{what}: it is named now");
+    assert_eq!(notes(&log), [""; 0], "{what}: it is named now");
     log
+}
+
+/// What opening found that needs nobody.
+fn notes(log: &AuditLog) -> Vec<String> {
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let ear = heard.clone();
+    log.on_notice(Box::new(move |notice| {
+        if let Notice::Note(note) = notice {
+            ear.lock().unwrap().push(note.to_owned());
+        }
+    }));
+    let notes = heard.lock().unwrap().clone();
+    notes
 }
 
 fn check_events(log: &AuditLog, last: u64, what: &str) {
@@ -97,7 +111,7 @@ fn an_older_catalog_loses_nothing() {
     }
     let memory = Memory::of(with(&h.closed, |name| name == "catalog", &h.flushed));
     let log = open(&memory, options(), &Hands::at(START)).unwrap();
-    assert!(log.recovery_notes()[0].contains(&segment(2)), "{:?}", log.recovery_notes());
+    assert!(notes(&log)[0].contains(&segment(2)), "{:?}", notes(&log));
 }
 
 #[test]
