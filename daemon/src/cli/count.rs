@@ -1,11 +1,11 @@
 //! `traild count`: how many events match.
 
 use clap::Args;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::connection::ConnectionArgs;
-use super::exit::{Exit, Outcome};
-use super::output::Output;
+use super::exit::{Exit, Failure, Outcome};
+use super::output::{Gap, Output, tell_incomplete};
 use super::selection::SelectionArgs;
 
 /// Examples for the help text.
@@ -25,9 +25,11 @@ pub struct CountArgs {
     json: bool,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, Serialize)]
 struct Answer {
     count: u64,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    incomplete: Vec<Gap>,
 }
 
 /// Runs the command.
@@ -35,9 +37,15 @@ struct Answer {
 /// # Errors
 /// As the client.
 pub fn count(args: &CountArgs, connection: &ConnectionArgs) -> Outcome {
-    let Answer { count } = connection.client()?.get("/v1/count", &args.selection.parameters())?;
+    let answer: Answer = connection.client()?.get("/v1/count", &args.selection.parameters())?;
     let mut output = Output::new();
-    output.line(&if args.json { format!("{{\"count\":{count}}}") } else { count.to_string() })?;
+    if args.json {
+        let json = serde_json::to_string(&answer).map_err(|e| Failure::usage(format!("cannot write the answer: {e}")))?;
+        output.json_line(&json)?;
+    } else {
+        output.line(&answer.count.to_string())?;
+    }
     output.flush()?;
-    Ok(if count == 0 { Exit::Nothing } else { Exit::Ok })
+    tell_incomplete(&answer.incomplete);
+    Ok(if answer.count == 0 { Exit::Nothing } else { Exit::Ok })
 }

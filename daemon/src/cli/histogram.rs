@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::connection::ConnectionArgs;
 use super::exit::{Exit, Failure, Outcome};
-use super::output::{Output, cells};
+use super::output::{Gap, Output, cells, tell_incomplete};
 use super::selection::SelectionArgs;
 use super::table::{Align, Table};
 use super::text::{fit, printable, thousands, width};
@@ -45,6 +45,8 @@ pub struct HistogramArgs {
 #[derive(Debug, Deserialize, Serialize)]
 struct Answer {
     buckets: Vec<Bucket>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    incomplete: Vec<Gap>,
 }
 
 #[derive(Debug, Deserialize, Serialize)]
@@ -81,6 +83,7 @@ pub fn histogram(args: &HistogramArgs, connection: &ConnectionArgs) -> Outcome {
         }
     }
     output.flush()?;
+    tell_incomplete(&answer.incomplete);
     Ok(if answer.buckets.iter().all(|bucket| bucket.count == 0) { Exit::Nothing } else { Exit::Ok })
 }
 

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::connection::ConnectionArgs;
 use super::exit::{Exit, Failure, Outcome};
-use super::output::{Output, cells};
+use super::output::{Gap, Output, cells, tell_incomplete};
 use super::selection::{SelectionArgs, join};
 use super::table::{Align, Table};
 use super::text::thousands;
@@ -50,6 +50,8 @@ struct Answer {
     terms: Vec<TermCount>,
     other: u64,
     distinct: u64,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    incomplete: Vec<Gap>,
 }
 
 #[derive(Debug, Deserialize, Serialize)]
@@ -74,6 +76,7 @@ pub fn terms(args: &TermsArgs, connection: &ConnectionArgs) -> Outcome {
         }
     }
     output.flush()?;
+    tell_incomplete(&answer.incomplete);
     Ok(if answer.terms.is_empty() { Exit::Nothing } else { Exit::Ok })
 }
 

@@ -18,7 +18,7 @@ use crate::lifecycle::catalog::{CATALOG, Catalog, CatalogEntry, segment_name};
 use crate::lifecycle::flush::{PARTIAL, add, open_segment, write_head};
 use crate::lifecycle::parts::{DayHead, LiveSegment, Parts};
 use crate::lifecycle::shared::{Beginning, Shared};
-use crate::lifecycle::strays::{self, Fate, Stray, not_in_segments, set_aside};
+use crate::lifecycle::strays::{self, Fate, Stray, is_aside, not_in_segments, set_aside};
 use crate::options::Options;
 use crate::segment::dictionary::page_cache::PageCache;
 use crate::status::Gap;
@@ -142,6 +142,9 @@ impl Recovery<'_> {
         let storage = self.storage.clone();
         let mut names = Vec::new();
         for name in list(&*storage)? {
+            if is_aside(&name) {
+                self.notes.push(format!("{name} was set aside by an earlier start; nothing reads it"));
+            }
             let Some(id) = segment_id(&name) else { continue };
             if !name.ends_with(PARTIAL) {
                 names.extend((!self.catalog.segments.iter().any(|e| e.id == id)).then_some((name, id)));

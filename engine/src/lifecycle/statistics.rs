@@ -39,7 +39,13 @@ pub(crate) fn dimensions(shared: &Shared) -> Result<Vec<DimensionInfo>> {
             if let Some((in_segment, entry)) = segment.dimension(&dimension.name) {
                 distinct_terms += match entry.kind {
                     DimensionKind::Keyword => u64::from(entry.terms.end.saturating_sub(entry.terms.start)),
-                    DimensionKind::Unique => u64::from(segment.unique_index(in_segment)?.len()),
+                    DimensionKind::Unique => segment.unique_index(in_segment).map_or_else(
+                        |error| {
+                            shared.problem(format!("the terms of `{}` are not counted: {error:?}", dimension.name));
+                            0
+                        },
+                        |index| u64::from(index.len()),
+                    ),
                 };
             }
         }

@@ -191,6 +191,11 @@ fn is_covered<'a>(entry: &CatalogEntry, others: impl Iterator<Item = &'a Catalog
     next >= entry.end_sequence()
 }
 
+/// Whether a file was set aside: by [`set_aside`], or by the journal because it was damaged.
+pub(crate) fn is_aside(name: &str) -> bool {
+    (name.starts_with("segment-") && name.contains(".aside")) || name.starts_with("journal-quarantined-")
+}
+
 /// Gives a file a name under which no start looks at it; returns the name.
 ///
 /// # Errors

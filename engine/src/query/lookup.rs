@@ -49,10 +49,9 @@ pub fn event_at(context: &Context<'_>, sequence: Sequence) -> Result<Option<Stor
         return Ok(None);
     }
     for part in context.parts.iter().filter(|part| sequences::of(&part.extent()).contains(&sequence.0)) {
-        if let Some(document) = part.document_of(sequence)? {
-            if let Some(Some(event)) = fetch_some(context, &**part, &[document])?.pop() {
-                return Ok(Some(event));
-            }
+        let Some(document) = part.document_of(sequence)? else { continue };
+        if let Some(event) = fetch_some(context, &**part, &[document])?.pop().flatten() {
+            return Ok(Some(event));
         }
     }
     note_known(context, &TimeRange::ALL, &(sequence.0..sequence.0.saturating_add(1)));

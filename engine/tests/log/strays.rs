@@ -81,8 +81,7 @@ fn notes(log: &AuditLog) -> Vec<String> {
             ear.lock().unwrap().push(note.to_owned());
         }
     }));
-    let notes = heard.lock().unwrap().clone();
-    notes
+    heard.lock().unwrap().clone()
 }
 
 fn check_events(log: &AuditLog, last: u64, what: &str) {
