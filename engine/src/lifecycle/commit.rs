@@ -59,8 +59,10 @@ impl Committer {
             }
             self.commit(group);
             // A server that says it is full gets no events by which it could find out that it is not any more.
-            if self.shared.problems.is_full(Work::Append) && idle {
-                self.rotate(Work::Append);
+            for work in [Work::Append, Work::Rotate] {
+                if idle && self.shared.problems.is_full(work) {
+                    self.rotate(work);
+                }
             }
             self.shared.journal_bytes.store(self.journal.bytes(), Ordering::Relaxed);
         }
