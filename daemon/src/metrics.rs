@@ -268,7 +268,7 @@ mod tests {
         let receipt = Receipt { accepted: 5, duplicates: 1, first_sequence: Some(Sequence(1)), last_sequence: Some(Sequence(5)) };
         metrics.appended(&receipt, 2);
         let stats = Stats { events: 42, commits: 7, ..Stats::default() };
-        let text = metrics.render(&stats, &Health { writable: true, problems: Vec::new() }, 9);
+        let text = metrics.render(&stats, &Health { writable: true, ..Health::default() }, 9);
         for row in METRICS {
             assert!(text.contains(&format!("# HELP {} {}", row.name, row.help)), "{} is missing", row.name);
         }

@@ -20,8 +20,8 @@ use crate::lifecycle::recovery::recover;
 use crate::lifecycle::shared::Shared;
 use crate::lifecycle::{self, maintenance, statistics};
 use crate::options::Options;
-use crate::query::{self, Bucket, Context, HistogramRequest, Page, PageRequest, Selection, TailPage, Terms, TermsRequest};
-use crate::status::{DimensionInfo, Health, SegmentInfo, Stats};
+use crate::query::{self, Context, Count, Histogram, HistogramRequest, Page, PageRequest, Selection, TailPage, Terms, TermsRequest};
+use crate::status::{DimensionInfo, Gap, Health, Notice, SegmentInfo, Stats};
 use crate::storage::{FileStorage, Storage, View};
 use crate::threads;
 
@@ -108,12 +108,13 @@ impl AuditLog {
     /// and compresses on the caller's thread.
     ///
     /// # Errors
-    /// [`ErrorKind::Busy`] (wait and try again), [`ErrorKind::Poisoned`], [`ErrorKind::Closed`], [`ErrorKind::Corrupt`] when a segment
-    /// cannot be asked for copies; then `done` is not called.
+    /// [`ErrorKind::Busy`] (wait and try again), [`ErrorKind::Poisoned`], [`ErrorKind::Closed`]; then `done` is not called.
     pub fn submit(&self, batch: Batch, done: OnDone) -> Result<()> {
         self.shared.queue.check()?;
         let parts = self.shared.parts();
-        let keep = mark(&batch, &parts, &Budget::unlimited(self.shared.clock.clone()))?;
+        let budget = Budget::unlimited(self.shared.clock.clone());
+        let keep = mark(&batch, &parts, &budget)?;
+        self.shared.note_gaps(&budget.gaps());
         let payload = encode_kept(&batch, &keep)?;
         self.shared.queue.submit(Submission { batch, payload, keep, checked: parts.change, done })
     }
@@ -136,8 +137,10 @@ impl AuditLog {
 
     /// A page of events.
     ///
+    /// What cannot be read is left out of an answer, listed in its `incomplete`, and becomes one of the log's problems.
+    ///
     /// # Errors
-    /// [`ErrorKind::Invalid`] for the query or cursor, [`ErrorKind::Limit`], [`ErrorKind::Cancelled`], [`ErrorKind::Corrupt`].
+    /// [`ErrorKind::Invalid`] for the query or cursor, [`ErrorKind::Limit`], [`ErrorKind::Cancelled`].
     pub fn search(&self, selection: &Selection, page: &PageRequest, cancel: &Cancel) -> Result<Page> {
         self.ask(cancel, |context| query::search(context, selection, page))
     }
@@ -146,7 +149,7 @@ impl AuditLog {
     ///
     /// # Errors
     /// As [`AuditLog::search`].
-    pub fn count(&self, selection: &Selection, cancel: &Cancel) -> Result<u64> {
+    pub fn count(&self, selection: &Selection, cancel: &Cancel) -> Result<Count> {
         self.ask(cancel, |context| query::count(context, selection))
     }
 
@@ -162,7 +165,7 @@ impl AuditLog {
     ///
     /// # Errors
     /// As [`AuditLog::search`].
-    pub fn histogram(&self, selection: &Selection, request: &HistogramRequest, cancel: &Cancel) -> Result<Vec<Bucket>> {
+    pub fn histogram(&self, selection: &Selection, request: &HistogramRequest, cancel: &Cancel) -> Result<Histogram> {
         self.ask(cancel, |context| query::histogram(context, selection, request))
     }
 
@@ -170,14 +173,14 @@ impl AuditLog {
     ///
     /// # Errors
     /// As [`AuditLog::search`].
-    pub fn events_by_id(&self, event_id: &str, cancel: &Cancel) -> Result<Vec<StoredEvent>> {
+    pub fn events_by_id(&self, event_id: &str, cancel: &Cancel) -> Result<Page> {
         self.ask(cancel, |context| query::events_by_id(context, event_id))
     }
 
     /// The event at a position.
     ///
     /// # Errors
-    /// As [`AuditLog::search`].
+    /// As [`AuditLog::search`], and [`ErrorKind::Corrupt`] when it is there and cannot be read.
     pub fn event_at(&self, sequence: Sequence, cancel: &Cancel) -> Result<Option<StoredEvent>> {
         self.ask(cancel, |context| query::event_at(context, sequence))
     }
@@ -192,17 +195,29 @@ impl AuditLog {
     }
 
     fn ask<T>(&self, cancel: &Cancel, question: impl FnOnce(&Context<'_>) -> Result<T>) -> Result<T> {
-        let (parts, upper) = self.shared.parts().indexes();
+        let parts = self.shared.parts();
+        let missing = self.shared.missing(&parts);
+        let (parts, upper) = parts.indexes();
         let options = &self.shared.options;
         let budget = Budget::new(self.shared.clock.clone(), options.query_time_max, options.query_memory_bytes_max, cancel.clone());
-        question(&Context {
+        let answer = question(&Context {
             parts: &parts,
+            missing: &missing,
             dimensions: &options.schema.dimensions,
             now: self.shared.clock.now(),
             upper,
             budget: &budget,
             clock: &*self.shared.clock,
-        })
+        });
+        let known = |gap: &Gap| missing.iter().any(|(_, known)| known == gap);
+        self.shared.note_gaps(&budget.gaps().into_iter().filter(|gap| !known(gap)).collect::<Vec<_>>());
+        if let Err(error) = &answer
+            && error.kind() == ErrorKind::Corrupt
+            && budget.gaps().is_empty()
+        {
+            self.shared.problem(format!("a question could not be answered: {error:?}"));
+        }
+        answer
     }
 
     /// The last sequence that is durable and visible.
@@ -265,10 +280,11 @@ impl AuditLog {
         lifecycle::verify::run(&self.shared, &Budget::new(self.shared.clock.clone(), Duration::MAX, u64::MAX, cancel.clone()))
     }
 
-    /// What recovery found that is normal after a crash: an end of the journal that was never acknowledged, and is dropped.
-    #[must_use]
-    pub fn recovery_note(&self) -> Option<&str> {
-        self.shared.recovery_note.as_deref()
+    /// Sets what is told of problems when they come and when they are over; it is told at once of those that there are, and of what opening
+    /// found that needs nobody: an end of the journal that was never acknowledged and is dropped, as after a crash; a segment file that the
+    /// catalog did not name, and was taken in. Called on any thread; must not block, and must not ask the log.
+    pub fn on_notice(&self, listener: Box<dyn Fn(Notice<'_>) + Send + Sync>) {
+        self.shared.problems.listen(listener);
     }
 
     /// Flushes everything that was appended before to segments, and waits for it.

@@ -1,12 +1,13 @@
 //! [`Budget`]: how much time and memory a query may take, and whether somebody still wants its answer.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind, Result};
+use crate::status::Gap;
 
 /// A flag by which a caller says that the answer is no longer wanted.
 #[derive(Debug, Clone, Default)]
@@ -33,14 +34,27 @@ pub struct Budget {
     memory_bytes: AtomicU64,
     blocks: AtomicU64,
     cancel: Cancel,
+    /// What could not be read on the way.
+    gaps: Mutex<Vec<Gap>>,
 }
+
+/// The most stretches that are told apart; later ones are added to the last.
+const GAPS_MAX: usize = 100;
 
 impl Budget {
     /// A budget that runs out `time_max` from now, or at `memory_bytes_max` bytes of answer and scratch memory.
     #[must_use]
     pub fn new(clock: Arc<dyn Clock>, time_max: Duration, memory_bytes_max: u64, cancel: Cancel) -> Budget {
         let deadline = clock.elapsed().saturating_add(time_max);
-        Budget { clock, deadline, memory_bytes_max, memory_bytes: AtomicU64::new(0), blocks: AtomicU64::new(0), cancel }
+        Budget {
+            clock,
+            deadline,
+            memory_bytes_max,
+            memory_bytes: AtomicU64::new(0),
+            blocks: AtomicU64::new(0),
+            cancel,
+            gaps: Mutex::default(),
+        }
     }
 
     /// A budget that never runs out, for the engine's own work.
@@ -83,6 +97,30 @@ impl Budget {
                 .expected(format!("at most {} bytes", self.memory_bytes_max), held));
         }
         Ok(())
+    }
+
+    /// Notes that a stretch of the log could not be read, and is missing from the answer.
+    pub fn miss(&self, gap: Gap) {
+        let mut gaps = self.gaps.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_same =
+            |known: &Gap| (&known.part, known.first_sequence, known.last_sequence) == (&gap.part, gap.first_sequence, gap.last_sequence);
+        if gaps.iter().any(is_same) {
+            return;
+        }
+        if gaps.len() < GAPS_MAX {
+            gaps.push(gap);
+        } else if let Some(last) = gaps.last_mut() {
+            last.first_sequence = last.first_sequence.min(gap.first_sequence);
+            last.last_sequence = last.last_sequence.max(gap.last_sequence);
+            last.events = last.events.saturating_add(gap.events);
+            last.part = "several".into();
+        }
+    }
+
+    /// What could not be read so far.
+    #[must_use]
+    pub fn gaps(&self) -> Vec<Gap> {
+        self.gaps.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// How many blocks were decoded so far.

@@ -85,11 +85,16 @@ impl Error {
     #[cold]
     pub fn io(message: impl Into<Cow<'static, str>>, source: std::io::Error) -> Error {
         let kind = match source.kind() {
-            std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => ErrorKind::Full,
+            _ if Error::is_full(&source) => ErrorKind::Full,
             std::io::ErrorKind::NotFound => ErrorKind::NotFound,
             _ => ErrorKind::Io,
         };
         Error::new(kind, message).because(source)
+    }
+
+    /// Whether the operating system says that there is no space.
+    pub(crate) fn is_full(source: &std::io::Error) -> bool {
+        matches!(source.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded)
     }
 
     /// Names the file. An outer name does not replace an inner one.
@@ -178,12 +183,12 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let repr = &self.0;
+        if let Some(path) = &repr.path {
+            write!(f, "{path}: ")?;
+        }
         f.write_str(&repr.message)?;
         if let Some(component) = &repr.component {
             write!(f, " in {component}")?;
-        }
-        if let Some(path) = &repr.path {
-            write!(f, " of {path}")?;
         }
         if let Some(offset) = repr.offset {
             write!(f, " at byte {offset}")?;
@@ -225,8 +230,8 @@ mod tests {
             .at(77)
             .expected("1", "2")
             .because(std::io::Error::other("cause"));
-        assert_eq!(error.to_string(), "checksum differs in postings of segment-01 at byte 77: expected 1, found 2");
-        assert_eq!(format!("{error:?}"), "Corrupt: checksum differs in postings of segment-01 at byte 77: expected 1, found 2: cause");
+        assert_eq!(error.to_string(), "segment-01: checksum differs in postings at byte 77: expected 1, found 2");
+        assert_eq!(format!("{error:?}"), "Corrupt: segment-01: checksum differs in postings at byte 77: expected 1, found 2: cause");
         assert_eq!(error.duplicate().kind(), ErrorKind::Corrupt);
     }
 

@@ -14,6 +14,7 @@ use crate::event::scan;
 use crate::event::shape::assemble;
 use crate::id::SegmentId;
 use crate::index::Index as _;
+use crate::limits::BLOCK_DOCUMENTS;
 use crate::matcher::{Matcher, TextMatcher};
 use crate::segment::Segment;
 use crate::segment::block::chunk::{Chunk, Encoding};
@@ -74,7 +75,7 @@ pub fn dictionary(bytes: &[u8]) -> Result<()> {
 /// # Errors
 /// [`crate::ErrorKind::Corrupt`].
 pub fn chunk(encoding: u8, raw: &[u8], plain: &[u8]) -> Result<()> {
-    let chunk = Chunk::read(Encoding::from_byte(encoding)?, raw, plain)?;
+    let chunk = Chunk::read(Encoding::from_byte(encoding)?, raw, plain, BLOCK_DOCUMENTS)?;
     let mut value = Vec::new();
     for index in 0..chunk.len().min(LOOKS_MAX as usize) {
         value.clear();

@@ -159,7 +159,8 @@ pub type ValueVisitor<'a> = dyn FnMut(&str, u64) -> Result<()> + 'a;
 
 /// A part of the log that can be asked. Every method that reads blocks checks the budget.
 ///
-/// Errors of all methods: [`crate::ErrorKind::Corrupt`] for damaged bytes, and what [`Budget::check`] gives.
+/// Damage to single blocks is no error: their events are left out, and noted by [`Budget::miss`]. Errors of all methods:
+/// [`crate::ErrorKind::Corrupt`] for damaged bytes without which the part has no answer, and what [`Budget::check`] gives.
 pub trait Index: Send + Sync {
     /// What it covers.
     fn extent(&self) -> Extent;
@@ -203,15 +204,18 @@ pub trait Index: Send + Sync {
     /// Of the candidates, those that hold the text.
     fn text_documents(&self, text: &TextMatcher, candidates: &RoaringBitmap, budget: &Budget) -> Result<RoaringBitmap>;
 
-    /// Appends the events of these documents, in the order given, to `events`.
-    fn fetch(&self, documents: &[u32], budget: &Budget, events: &mut Vec<StoredEvent>) -> Result<()>;
+    /// Appends the events of these documents, in the order given, to `events`: `None` for one whose bytes are damaged, which is noted in
+    /// the budget.
+    fn fetch(&self, documents: &[u32], budget: &Budget, events: &mut Vec<Option<StoredEvent>>) -> Result<()>;
 
     /// Appends the receive times of these documents (ascending, a few hundred at a time) to `times`, in their order. An index that keeps
     /// them apart from the events should say so here: this reads whole events.
     fn received_at(&self, documents: &[u32], budget: &Budget, times: &mut Vec<Timestamp>) -> Result<()> {
         let mut events = Vec::new();
         self.fetch(documents, budget, &mut events)?;
-        times.extend(events.iter().map(|e| e.received_at));
+        for event in events {
+            times.push(event.ok_or_else(|| Error::corrupt("an event cannot be read"))?.received_at);
+        }
         Ok(())
     }
 }

@@ -61,7 +61,7 @@
 //! * No database: events cannot be changed or deleted one by one, and nothing but JSON objects can be stored.
 //! * No cluster: one process has a directory open for writing, and another is kept out by a lock.
 //! * No proof against whoever can write to the disk: checksums find accidents, not forgers.
-//! * No backup: a directory that is lost is lost. Segments are immutable single files, so that copying them is safe at any time.
+//! * No backup: a directory that is lost is lost. While it is in use it can be copied in this order: journals, catalog, segments.
 //!
 //! # The floors
 //! Imports run down only. The bytes are described in `FORMAT.md`, the reasons in `DESIGN.md`, both beside this crate's sources.
@@ -106,5 +106,5 @@ pub use error::{Error, ErrorKind, Result};
 pub use event::{Batch, Rejection};
 pub use lifecycle::queue::{OnDone, Receipt};
 pub use options::Options;
-pub use status::{DimensionInfo, Health, SegmentInfo, Stats};
+pub use status::{DimensionInfo, Gap, Health, Notice, SegmentInfo, Stats};
 pub use storage::View;

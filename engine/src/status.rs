@@ -1,7 +1,45 @@
 //! What a log says about itself, as plain data.
 
+use std::fmt;
+
 use crate::event::Dimension;
 use crate::id::{Day, SegmentId, Sequence, Timestamp};
+
+/// A stretch of the log that cannot be read: what an answer may lack.
+///
+/// What cannot be read is not evaluated either, so that a count may be off by as many events, in either direction where the filter
+/// negates.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gap {
+    /// The file that held the events.
+    pub part: String,
+    /// The first sequence among them.
+    pub first_sequence: Sequence,
+    /// The last sequence among them; those between are not all of them.
+    pub last_sequence: Sequence,
+    /// How many events there are.
+    pub events: u64,
+    /// What is wrong, and where.
+    pub reason: String,
+}
+
+impl fmt::Display for Gap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Gap { part, first_sequence, last_sequence, events, reason } = self;
+        write!(f, "{part}: {events} events of the sequences {first_sequence} to {last_sequence} cannot be read: {reason}")
+    }
+}
+
+/// Something that an operator should hear of when it happens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Notice<'a> {
+    /// Something is wrong.
+    Problem(&'a str),
+    /// A problem that was told of is over.
+    Over(&'a str),
+    /// Nothing is wrong, but it is out of the ordinary.
+    Note(&'a str),
+}
 
 /// A segment as `segments()` lists it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +64,8 @@ pub struct SegmentInfo {
     pub file_bytes: u64,
     /// Whether it is final.
     pub sealed: bool,
+    /// Whether its file could be opened; its events are missing from answers otherwise.
+    pub readable: bool,
     /// CRC-32 (ISO-HDLC) of the whole file.
     pub crc32: u32,
 }
@@ -74,6 +114,8 @@ pub struct Stats {
 pub struct Health {
     /// Whether appends are taken.
     pub writable: bool,
+    /// Whether the last attempt to write something found no space. The log goes on by itself once there is some.
+    pub disk_full: bool,
     /// In words: why they are not, and anything else that needs an operator.
     pub problems: Vec<String>,
 }

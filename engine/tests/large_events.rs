@@ -36,7 +36,7 @@ fn a_block_of_whole_events_is_read_back() {
     log.flush().unwrap();
     assert_eq!((log.stats().head_events, log.stats().segments), (0, 1));
     for number in [0, 35, EVENTS - 1] {
-        let found = log.events_by_id(&format!("e{number}"), &Cancel::default()).unwrap();
+        let found = log.events_by_id(&format!("e{number}"), &Cancel::default()).unwrap().events;
         assert_eq!(found.len(), 1, "event e{number}");
         assert!(found[0].text == texts[number], "event e{number} came back with other bytes");
     }

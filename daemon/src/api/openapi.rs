@@ -19,7 +19,7 @@ pub fn document(routes: &[Route]) -> Value {
         "info": {
             "title": "traild",
             "version": env!("CARGO_PKG_VERSION"),
-            "description": "A self-hosted audit trail. Errors have one shape; every answer has `X-Request-Id`.",
+            "description": "A self-hosted audit trail. Errors have one shape; every answer has `X-Request-Id`. One that lacks events that cannot be read has `incomplete`; with NDJSON the header `X-Incomplete`.",
             "license": { "name": "Apache-2.0", "identifier": "Apache-2.0" },
         },
         "paths": paths,
@@ -141,7 +141,9 @@ fn schemas() -> Value {
     let of = |name: &str| json!({ "$ref": format!("#/components/schemas/{name}") });
     let terms = || list(object(&[("term", text()), ("count", number())]));
     let error = object(&[("code", text()), ("message", text()), ("position?", number()), ("request_id", text())]);
+    let incomplete = || ("incomplete?", list(of("Gap")));
     json!({
+        "Gap": object(&[("part", text()), ("first_sequence", number()), ("last_sequence", number()), ("events", number())]),
         "Error": object(&[("error", error)]),
         "Appended": object(&[
             ("accepted", number()), ("duplicates", number()), ("rejected_count", number()),
@@ -152,10 +154,10 @@ fn schemas() -> Value {
             ("sequence", number()), ("received_at", time()), ("event_time", time()),
             ("event_time_source", json!({ "type": "string", "enum": ["event", "received"] })), ("event", json!({ "type": "object" })),
         ]),
-        "Page": object(&[("events", list(of("StoredEvent"))), ("next_cursor?", text()), ("explanation?", json!({ "type": "object" }))]),
-        "Count": object(&[("count", number())]),
-        "Terms": object(&[("total", number()), ("terms", terms()), ("other", number()), ("distinct", number())]),
-        "Histogram": object(&[("buckets", list(object(&[("start", time()), ("count", number()), ("terms?", terms())])))]),
+        "Page": object(&[("events", list(of("StoredEvent"))), ("next_cursor?", text()), incomplete(), ("explanation?", json!({ "type": "object" }))]),
+        "Count": object(&[("count", number()), incomplete()]),
+        "Terms": object(&[("total", number()), ("terms", terms()), ("other", number()), ("distinct", number()), incomplete()]),
+        "Histogram": object(&[("buckets", list(object(&[("start", time()), ("count", number()), ("terms?", terms())]))), incomplete()]),
         "Dimensions": object(&[("dimensions", list(object(&[
             ("name", text()), ("kind", json!({ "type": "string", "enum": ["keyword", "unique"] })),
             ("paths", list(text())), ("distinct_terms", number()),
@@ -164,7 +166,7 @@ fn schemas() -> Value {
             ("id", text()), ("day", json!({ "type": "string", "format": "date" })), ("first_sequence", number()),
             ("last_sequence", number()), ("time_min", time()), ("time_max", time()), ("events", number()),
             ("event_bytes", number()), ("file_bytes", number()),
-            ("state", json!({ "type": "string", "enum": ["open", "sealed"] })), ("crc32", text()),
+            ("state", json!({ "type": "string", "enum": ["open", "sealed", "unreadable"] })), ("crc32", text()),
         ])))]),
         "Stats": object(&[
             ("version", text()), ("writable", flag()), ("problems", list(text())), ("events", number()), ("event_bytes", number()),

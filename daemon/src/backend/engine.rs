@@ -12,7 +12,7 @@ use trail_engine::error::{Error, ErrorKind, Result};
 use trail_engine::id::{SegmentId, Sequence};
 use trail_engine::limits::{BATCH_BYTES_MAX, BATCH_EVENTS_MAX};
 use trail_engine::options::Options;
-use trail_engine::{AuditLog, Batch, Health, Receipt, Rejection, SegmentInfo, Stats, View};
+use trail_engine::{AuditLog, Batch, Health, Notice, Receipt, Rejection, SegmentInfo, Stats, View};
 
 use crate::backend::budget::BodyBudget;
 use crate::backend::pool::Pool;
@@ -45,6 +45,15 @@ pub struct Backend {
     published: watch::Receiver<Sequence>,
 }
 
+/// Writes down what the engine has to say.
+fn tell(notice: Notice<'_>) {
+    match notice {
+        Notice::Problem(text) => tracing::error!("{text}"),
+        Notice::Over(text) => tracing::info!("over: {text}"),
+        Notice::Note(text) => tracing::warn!("{text}"),
+    }
+}
+
 /// Cancels a query when the request that asked for it is dropped.
 struct CancelOnDrop(Cancel);
 
@@ -66,6 +75,7 @@ impl Backend {
         log.on_publish(Box::new(move |sequence| {
             publish.send_replace(sequence);
         }));
+        log.on_notice(Box::new(tell));
         Ok(Backend {
             log: Arc::new(log),
             // Bodies that wait here are within the budget of bodies, which bounds them better than a count would.

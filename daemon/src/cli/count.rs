@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::connection::ConnectionArgs;
 use super::exit::{Exit, Outcome};
-use super::output::show;
+use super::output::{Gap, show, tell_incomplete};
 use super::selection::SelectionArgs;
 
 /// Examples for the help text.
@@ -28,6 +28,8 @@ pub struct CountArgs {
 #[derive(Debug, Deserialize, Serialize)]
 struct Answer {
     count: u64,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    incomplete: Vec<Gap>,
 }
 
 /// Runs the command.
@@ -37,5 +39,6 @@ struct Answer {
 pub fn count(args: &CountArgs, connection: &ConnectionArgs) -> Outcome {
     let answer: Answer = connection.client()?.get("/v1/count", &args.selection.parameters())?;
     show(&answer, args.json, |answer, _| vec![answer.count.to_string()])?;
+    tell_incomplete(&answer.incomplete);
     Ok(if answer.count == 0 { Exit::Nothing } else { Exit::Ok })
 }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::connection::ConnectionArgs;
 use super::exit::{Exit, Outcome};
-use super::output::show;
+use super::output::{Gap, show, tell_incomplete};
 use super::selection::SelectionArgs;
 use super::table::{Align, Table};
 use super::text::{fit, printable, thousands, width};
@@ -45,6 +45,8 @@ pub struct HistogramArgs {
 #[derive(Debug, Deserialize, Serialize)]
 struct Answer {
     buckets: Vec<Bucket>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    incomplete: Vec<Gap>,
 }
 
 #[derive(Debug, Deserialize, Serialize)]
@@ -72,6 +74,7 @@ pub fn histogram(args: &HistogramArgs, connection: &ConnectionArgs) -> Outcome {
     query.extend(args.limit.map(|limit| ("limit", limit.to_string())));
     let answer: Answer = connection.client()?.get("/v1/histogram", &query)?;
     show(&answer, args.json, |answer, cells| render(&answer.buckets, cells))?;
+    tell_incomplete(&answer.incomplete);
     Ok(if answer.buckets.iter().all(|bucket| bucket.count == 0) { Exit::Nothing } else { Exit::Ok })
 }
 

@@ -26,5 +26,6 @@ pub mod table;
 pub mod tail;
 pub mod terms;
 pub mod text;
+pub mod verify;
 
 pub use run::{Cli, run};

@@ -2,10 +2,10 @@
 
 use std::io::{self, IsTerminal, StdoutLock, Write};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::exit::Failure;
-use super::text::printable_json;
+use super::text::{printable, printable_json};
 
 /// The width of a table where no terminal says otherwise.
 const PIPE_CELLS: usize = 160;
@@ -22,6 +22,30 @@ pub enum Format {
 /// Says something on standard error. A reader that has left is no reason to fail.
 pub fn tell(text: impl std::fmt::Display) {
     let _gone = writeln!(io::stderr(), "{text}");
+}
+
+/// What an answer lacks, as the server says it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+pub struct Gap {
+    /// The file.
+    pub part: String,
+    /// The first sequence that is missing.
+    pub first_sequence: u64,
+    /// The last.
+    pub last_sequence: u64,
+    /// How many events are missing.
+    pub events: u64,
+}
+
+/// Says on standard error that an answer is not all.
+pub fn tell_incomplete<'a>(gaps: impl IntoIterator<Item = &'a Gap>) {
+    for gap in gaps {
+        let Gap { part, first_sequence, last_sequence, events } = gap;
+        let part = printable(part);
+        tell(format_args!(
+            "traild: incomplete: {events} events of the sequences {first_sequence} to {last_sequence} cannot be read ({part})"
+        ));
+    }
 }
 
 /// Standard output, buffered; a reader that leaves ends the command quietly.

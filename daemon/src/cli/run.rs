@@ -9,7 +9,7 @@ use super::connection::ConnectionArgs;
 use super::exit::{self, Exit, Outcome};
 use super::import::command as import;
 use super::output::tell;
-use super::{completions, count, histogram, key, search, segments, selection, serve, stats, tail, terms};
+use super::{completions, count, histogram, key, search, segments, selection, serve, stats, tail, terms, verify};
 
 const ABOUT: &str =
     "A self-hosted audit trail: takes operation records over HTTP, keeps them durable and indexed, answers questions about them.";
@@ -51,6 +51,8 @@ enum Command {
     Segments(segments::SegmentsArgs),
     #[command(after_help = after(stats::EXAMPLES))]
     Stats(stats::StatsArgs),
+    #[command(after_help = after(verify::EXAMPLES))]
+    Verify(verify::VerifyArgs),
     #[command(after_help = after(key::EXAMPLES))]
     Key(key::KeyArgs),
     #[command(after_help = after(completions::EXAMPLES))]
@@ -97,6 +99,7 @@ impl Cli {
             Command::Tail(args) => tail::tail(args, connection),
             Command::Segments(args) => segments::segments(args, connection),
             Command::Stats(args) => stats::stats(args, connection),
+            Command::Verify(args) => verify::verify(args),
             Command::Key(args) => key::key(args),
             Command::Completions(args) => completions::completions(args, &mut Cli::command()),
         }

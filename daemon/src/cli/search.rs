@@ -9,7 +9,7 @@ use super::client::Client;
 use super::connection::ConnectionArgs;
 use super::exit::{Exit, Failure, Outcome};
 use super::fields::{DEFAULT, Fields, Row};
-use super::output::{Format, Output, cells, tell};
+use super::output::{Format, Gap, Output, cells, tell, tell_incomplete};
 use super::selection::SelectionArgs;
 use super::table::{Align, Table};
 use crate::dialect::default_schema;
@@ -75,6 +75,8 @@ struct Page {
     next_cursor: Option<String>,
     #[serde(default, alias = "explain", alias = "plan")]
     explanation: Option<Value>,
+    #[serde(default)]
+    incomplete: Vec<Gap>,
 }
 
 /// An event with its envelope.
@@ -120,6 +122,7 @@ fn page_through(
 ) -> Result<(u64, bool), Failure> {
     let mut found = 0;
     let mut cursor: Option<String> = None;
+    let mut gaps: Vec<Gap> = Vec::new();
     loop {
         let mut query = args.selection.parameters();
         query.push(("order", if args.order == Order::Asc { "asc" } else { "desc" }.to_owned()));
@@ -129,6 +132,8 @@ fn page_through(
         let page: Page = client.get("/v1/events", &query)?;
         found += page.events.len() as u64;
         each(&page.events)?;
+        tell_incomplete(page.incomplete.iter().filter(|gap| !gaps.contains(gap)));
+        gaps.extend(page.incomplete);
         if let Some(explanation) = &page.explanation {
             tell(super::text::printable(&explanation.to_string()));
         }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::connection::ConnectionArgs;
 use super::exit::{Exit, Outcome};
-use super::output::show;
+use super::output::{Gap, show, tell_incomplete};
 use super::selection::{SelectionArgs, join};
 use super::table::{Align, Table};
 use super::text::{counted, thousands};
@@ -54,6 +54,8 @@ struct Answer {
     terms: Vec<TermCount>,
     other: u64,
     distinct: u64,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    incomplete: Vec<Gap>,
 }
 
 #[derive(Debug, Deserialize, Serialize)]
@@ -69,6 +71,7 @@ struct TermCount {
 pub fn terms(args: &TermsArgs, connection: &ConnectionArgs) -> Outcome {
     let answer: Answer = connection.client()?.get("/v1/terms", &parameters(args))?;
     show(&answer, args.json, render)?;
+    tell_incomplete(&answer.incomplete);
     Ok(if answer.terms.is_empty() { Exit::Nothing } else { Exit::Ok })
 }
 

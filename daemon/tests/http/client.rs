@@ -27,7 +27,7 @@ impl Running {
         Running::start_in(tempfile::tempdir().unwrap(), adjust).await
     }
 
-    async fn start_in(directory: TempDir, adjust: impl FnOnce(&mut Config)) -> Running {
+    pub(crate) async fn start_in(directory: TempDir, adjust: impl FnOnce(&mut Config)) -> Running {
         let mut config = Config { listen: "127.0.0.1:0".parse().unwrap(), data_dir: directory.path().join("log"), ..Config::default() };
         adjust(&mut config);
         let server = Server::open(config).await.unwrap();

@@ -202,19 +202,19 @@ impl Index for HeadIndex {
         self.head.read().with_text(text, candidates)
     }
 
-    fn fetch(&self, documents: &[u32], budget: &Budget, events: &mut Vec<StoredEvent>) -> Result<()> {
+    fn fetch(&self, documents: &[u32], budget: &Budget, events: &mut Vec<Option<StoredEvent>>) -> Result<()> {
         budget.check()?;
         let state = self.head.read();
         for document in documents {
             let mut text = Vec::new();
             state.shreds.text(*document, &mut text);
-            events.push(StoredEvent {
+            events.push(Some(StoredEvent {
                 sequence: self.extent.first_sequence.plus(u64::from(*document)),
                 received_at: state.received_at(*document),
                 event_time: state.times.get(*document as usize).copied().unwrap_or_default(),
                 time_is_received: state.without_time.contains(*document),
                 text,
-            });
+            }));
         }
         Ok(())
     }

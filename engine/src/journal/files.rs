@@ -16,13 +16,26 @@ use crate::journal::name::JournalName;
 use crate::journal::outcome::{KeptFile, Replay};
 use crate::storage::{File, Storage};
 
+/// Where space is short, files get shorter down to this.
+const SMALLEST_BYTES: u64 = 64 << 10;
+
 /// How large files are and how many wait.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct JournalSettings {
-    /// The length to which a file is preallocated. It grows past it only for a group of frames that is larger by itself.
+    /// The length to which a file is preallocated, less where space is short. It grows past it only for a group of frames that is larger by itself.
     pub(crate) journal_bytes: u64,
     /// How many files that are not needed any more are kept for reuse.
     pub(crate) spare_max: usize,
+}
+
+/// A live file that was made a moment ago.
+#[derive(Debug)]
+pub(super) struct NewFile {
+    pub(super) id: u64,
+    pub(super) name: String,
+    pub(super) file: Arc<dyn File>,
+    /// The length to which it is preallocated.
+    pub(super) length: u64,
 }
 
 /// The files of a journal but for the one that is written.
@@ -78,7 +91,7 @@ impl JournalFiles {
     ///
     /// # Errors
     /// What the operating system says. The files are as before, unless [`JournalFiles::in_doubt`].
-    pub(super) fn create(&mut self, first_sequence: Sequence, now: Timestamp) -> Result<(u64, String, Arc<dyn File>)> {
+    pub(super) fn create(&mut self, first_sequence: Sequence, now: Timestamp) -> Result<NewFile> {
         let id = self.next_id;
         self.next_id += 1;
         let recycled = self.spares.pop();
@@ -99,7 +112,8 @@ impl JournalFiles {
             self.in_doubt = true;
             return Err(error.in_file(live));
         }
-        Ok((id, live, file))
+        let length = file.length().map_err(|e| Error::io("cannot make a journal file", e).in_file(&live))?;
+        Ok(NewFile { id, name: live, file, length })
     }
 
     /// A directory without space has refused cleanly; after any other error the name may be either.
@@ -110,13 +124,16 @@ impl JournalFiles {
     }
 
     fn make_ready(&self, name: &str, recycled: bool, header: &FileHeader) -> Result<Arc<dyn File>> {
-        let failed = |error| Error::io("cannot make a journal file", error);
+        let failed = |error| {
+            let what = if Error::is_full(&error) { "the disk is full: no space for a journal file" } else { "cannot make a journal file" };
+            Error::io(what, error)
+        };
         let file = if recycled { self.storage.open(name) } else { self.storage.create(name) }.map_err(failed)?;
         let length = self.settings.journal_bytes.max((FILE_HEADER_BYTES + FRAME_HEADER_BYTES) as u64);
         if file.length().map_err(failed)? > length {
             file.truncate(length).map_err(failed)?;
         }
-        file.allocate(length).map_err(failed)?;
+        reserve(&*file, length).map_err(failed)?;
         let mut bytes = header.encode();
         // No frame yet: the end of frames hides what a recycled file still holds.
         bytes.resize(FILE_HEADER_BYTES + FRAME_HEADER_BYTES, 0);
@@ -176,5 +193,21 @@ impl JournalFiles {
 
     fn sync_directory(&self) -> Result<()> {
         self.storage.sync_directory().map_err(|e| Error::io("cannot sync the directory of the journal", e))
+    }
+}
+
+/// Reserves space, less of it where there is not so much.
+fn reserve(file: &dyn File, length: u64) -> std::io::Result<()> {
+    let before = file.length()?;
+    let mut length = length;
+    loop {
+        match file.allocate(length) {
+            Err(error) if Error::is_full(&error) && length > SMALLEST_BYTES => {
+                // What was reserved of it is given back.
+                file.truncate(before)?;
+                length = (length / 8).max(SMALLEST_BYTES);
+            }
+            reserved => return reserved,
+        }
     }
 }

@@ -78,6 +78,8 @@ pub(crate) struct Damage {
     pub(crate) reason: Error,
     /// The events that are lost by it; `None` when there are none, or all of them are in segments.
     pub(crate) lost: Option<Range<Sequence>>,
+    /// Whether no byte is wrong, and frames are merely missing.
+    pub(crate) is_gap: bool,
 }
 
 /// A stretch of the last file whose durability is not proven.

@@ -102,7 +102,7 @@ impl Log<'_, '_> {
     /// Takes note of what the file's header says.
     fn enter(&mut self, file: &LiveFile) {
         if let Some(error) = &file.header_damage {
-            self.found.damage.push(Damage { file: file.name(), offset: 0, reason: error.duplicate(), lost: None });
+            self.found.damage.push(Damage { file: file.name(), offset: 0, reason: error.duplicate(), lost: None, is_gap: false });
         }
         let Some(first) = file.first_sequence else { return };
         let expected = self.expected();
@@ -120,8 +120,9 @@ impl Log<'_, '_> {
         if lost.is_none() && reason.is_none() {
             return;
         }
+        let is_gap = reason.is_none();
         let reason = reason.unwrap_or_else(|| Error::corrupt("frames are missing that had been durable")).in_file(file).at(offset);
-        self.found.damage.push(Damage { file: file.to_owned(), offset, reason, lost });
+        self.found.damage.push(Damage { file: file.to_owned(), offset, reason, lost, is_gap });
     }
 
     /// Gives a frame to the sink. A payload that is intact and still cannot be unfolded is damage, never a torn tail.

@@ -12,7 +12,7 @@ use crate::codec::write::Write as _;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{Sequence, Timestamp};
 use crate::journal::file_header::FILE_HEADER_BYTES;
-use crate::journal::files::{JournalFiles, JournalSettings};
+use crate::journal::files::{JournalFiles, JournalSettings, NewFile};
 use crate::journal::frame::{ALIGNMENT, FRAME_HEADER_BYTES, FrameHeader, frame_bytes};
 use crate::journal::outcome::{KeptFile, Replay};
 use crate::journal::payload::Payload;
@@ -41,7 +41,6 @@ pub(crate) struct GroupEntry<'a> {
 #[derive(Debug)]
 pub(crate) struct JournalWriter {
     files: JournalFiles,
-    settings: JournalSettings,
     current: Option<Current>,
     next_sequence: Sequence,
     gathered: Vec<u8>,
@@ -57,6 +56,8 @@ struct Current {
     first_sequence: Sequence,
     /// Where the next frame goes.
     position: u64,
+    /// The length to which it is preallocated.
+    length: u64,
     /// A group was refused in it: it is not written again, but for the mark of a close.
     spent: bool,
 }
@@ -70,7 +71,7 @@ impl JournalWriter {
     pub(crate) fn open(storage: Arc<dyn Storage>, settings: JournalSettings, replay: &Replay) -> Result<JournalWriter> {
         settle(&*storage, replay)?;
         let files = JournalFiles::open(storage, settings, replay)?;
-        Ok(JournalWriter { files, settings, current: None, next_sequence: replay.next_sequence, gathered: Vec::new(), poisoned: false })
+        Ok(JournalWriter { files, current: None, next_sequence: replay.next_sequence, gathered: Vec::new(), poisoned: false })
     }
 
     /// Writes a group of batches and makes it durable; returns its sequences, in the order of the entries.
@@ -156,7 +157,7 @@ impl JournalWriter {
 
     /// The bytes of all journal files, spare ones included.
     pub(crate) fn bytes(&self) -> u64 {
-        self.files.bytes() + self.current.as_ref().map_or(0, |current| current.bytes(self.settings))
+        self.files.bytes() + self.current.as_ref().map_or(0, Current::bytes)
     }
 
     /// Whether appends are refused for good.
@@ -175,25 +176,25 @@ impl JournalWriter {
     fn has_room(&self, bytes: u64) -> bool {
         self.current.as_ref().is_some_and(|current| {
             let end = current.position + bytes + END.len() as u64;
-            !current.spent && (current.is_empty() || end <= self.settings.journal_bytes)
+            !current.spent && (current.is_empty() || end <= current.length)
         })
     }
 
     fn begin_file(&mut self, now: Timestamp) -> Result<u64> {
         let created = self.files.create(self.next_sequence, now);
-        let (id, name, file) = match created {
+        let NewFile { id, name, file, length } = match created {
             Ok(created) => created,
             Err(error) if self.files.in_doubt() => return Err(self.poison(error)),
             Err(error) => return Err(error),
         };
         let position = FILE_HEADER_BYTES as u64;
-        let next = Current { id, name, file, first_sequence: self.next_sequence, position, spent: false };
+        let next = Current { id, name, file, first_sequence: self.next_sequence, position, length, spent: false };
         if let Some(finished) = self.current.replace(next) {
             self.files.finish(KeptFile {
                 id: finished.id,
                 first_sequence: finished.first_sequence,
                 end_sequence: self.next_sequence,
-                bytes: finished.bytes(self.settings),
+                bytes: finished.bytes(),
                 damaged: false,
             });
         }
@@ -202,10 +203,10 @@ impl JournalWriter {
 
     /// A write failed before its sync. Without space the group is refused and the file not written again.
     fn refuse(&mut self, error: std::io::Error) -> Error {
-        let full = Error::io("no space for the journal", error);
-        if full.kind() != ErrorKind::Full {
-            return self.poison(full);
+        if !Error::is_full(&error) {
+            return self.poison(Error::io("cannot write to the journal", error));
         }
+        let full = Error::io("the disk is full: no space for the journal", error);
         if let Some(current) = &mut self.current {
             current.spent = true;
             // Best effort: a process that starts now would else read the refused group. A later file cuts it off in any case.
@@ -230,8 +231,8 @@ impl Current {
         self.position == FILE_HEADER_BYTES as u64
     }
 
-    fn bytes(&self, settings: JournalSettings) -> u64 {
-        settings.journal_bytes.max(self.position + END.len() as u64)
+    fn bytes(&self) -> u64 {
+        self.length.max(self.position + END.len() as u64)
     }
 
     /// Writes the frames of a group and the end behind them, in as few writes as is sensible.

@@ -16,6 +16,7 @@ use crate::id::{Day, Sequence, Timestamp};
 use crate::journal::{GroupEntry, JournalWriter, Payload};
 use crate::lifecycle::duplicates::{in_head, mark_in_segments};
 use crate::lifecycle::parts::{DayHead, Parts};
+use crate::lifecycle::problems::Work;
 use crate::lifecycle::queue::{Receipt, Submission, Task};
 use crate::lifecycle::shared::{Counters, Shared};
 
@@ -43,7 +44,7 @@ impl Committer {
     /// Works until the queue is closed and empty, then marks the journal as closed.
     pub(crate) fn run(mut self) {
         while let Some(tasks) = self.shared.queue.take(GROUP_BATCHES_MAX, GROUP_BYTES_MAX, IDLE) {
-            let mut group = Vec::new();
+            let (mut group, idle) = (Vec::new(), tasks.is_empty());
             for task in tasks {
                 match task {
                     Task::Commit(submission) => group.push(*submission),
@@ -56,6 +57,12 @@ impl Committer {
                 }
             }
             self.commit(group);
+            // A server that says it is full gets no events by which it could find out that it is not any more.
+            for work in [Work::Append, Work::Rotate] {
+                if idle && self.shared.problems.is_full(work) {
+                    self.rotate(work);
+                }
+            }
             self.shared.journal_bytes.store(self.journal.bytes(), Ordering::Relaxed);
         }
         if let Err(error) = self.journal.close_clean(self.received_at.max(self.shared.clock.now())) {
@@ -70,8 +77,15 @@ impl Committer {
         }
         let prepared = self.drop_copies(&mut group);
         match prepared.and_then(|()| self.write(&group)) {
-            Ok(first) => self.acknowledge(group, first),
+            Ok(first) => {
+                self.shared.problems.works(Work::Append);
+                self.shared.problems.works(Work::Rotate);
+                self.acknowledge(group, first);
+            }
             Err(error) => {
+                if error.kind() == ErrorKind::Full {
+                    self.shared.problems.fails(Work::Append, &error);
+                }
                 if error.kind() == ErrorKind::Poisoned {
                     self.shared.queue.poison(&error);
                 }
@@ -103,6 +117,7 @@ impl Committer {
                 *keep = !copied;
                 found |= copied;
             }
+            self.shared.note_gaps(&budget.gaps());
             if !alone {
                 let kept = submission.batch.events.iter().zip(&submission.keep).enumerate().filter(|(_, (_, keep))| **keep);
                 kept.filter_map(|(e, (event, _))| Some((event.id_hash?, e))).for_each(|(h, e)| earlier.entry(h).or_default().push((at, e)));
@@ -206,15 +221,21 @@ impl Committer {
             self.shared.wait(signals, IDLE);
         }
         self.shared.change(|parts| parts.frozen.extend(parts.active.take()));
-        if let Err(error) = self.journal.rotate(self.received_at) {
-            // The next append says the same to its caller.
-            self.shared.problem(format!("the journal could not go on in a new file: {error:?}"));
-        }
+        self.rotate(Work::Rotate);
     }
 
     fn release(&mut self, below: Sequence) {
-        if let Err(error) = self.journal.release(below) {
-            self.shared.problem(format!("a journal file that is not needed any more could not be let go: {error:?}"));
+        match self.journal.release(below) {
+            Ok(()) => self.shared.problems.works(Work::Release),
+            Err(error) => self.shared.problems.fails(Work::Release, &error),
+        }
+    }
+
+    /// Goes on in a new journal file. Where that fails the next append says so to its caller.
+    fn rotate(&mut self, work: Work) {
+        match self.journal.rotate(self.received_at.max(self.shared.clock.now())) {
+            Ok(_) => self.shared.problems.works(work),
+            Err(error) => self.shared.problems.fails(work, &error),
         }
     }
 }

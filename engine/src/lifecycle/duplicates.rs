@@ -11,6 +11,7 @@ use crate::error::Result;
 use crate::event::batch::{Batch, Prepared};
 use crate::head::State;
 use crate::lifecycle::parts::{LiveSegment, Parts};
+use crate::segment::read::gaps::pass_over_all;
 
 /// For every event of a batch whether it is to be stored: not if the same stands earlier in the batch, or in one of the segments.
 pub(crate) fn mark(batch: &Batch, parts: &Parts, budget: &Budget) -> Result<Vec<bool>> {
@@ -28,7 +29,7 @@ pub(crate) fn mark(batch: &Batch, parts: &Parts, budget: &Budget) -> Result<Vec<
     Ok(keep)
 }
 
-/// Takes out the events that one of the segments has; returns whether there were any.
+/// Takes out the events that one of the segments has; returns whether there were any. Damage is noted in the budget.
 ///
 /// The candidates of a segment are fetched together: retries come in the order of the first try, so a block serves many of them.
 pub(crate) fn mark_in_segments(segments: &[LiveSegment], batch: &Batch, keep: &mut [bool], budget: &Budget) -> Result<bool> {
@@ -42,7 +43,15 @@ pub(crate) fn mark_in_segments(segments: &[LiveSegment], batch: &Batch, keep: &m
         };
         let asked = batch.events.iter().enumerate().filter(|(at, e)| keep.get(*at) == Some(&true) && covers(e));
         let hashes: Vec<(u64, usize)> = asked.filter_map(|(at, event)| Some((event.id_hash?, at))).collect();
-        for (at, text) in segment.with_id_hashes(&hashes, budget)? {
+        // What cannot be read is no copy: the event is stored again, which is better than lost.
+        let candidates = match segment.with_id_hashes(&hashes, budget) {
+            Ok(candidates) => candidates,
+            Err(error) => {
+                pass_over_all(segment, error, budget)?;
+                continue;
+            }
+        };
+        for (at, text) in candidates {
             let same = batch.events.get(at).is_some_and(|event| batch.text_of(event) == text);
             if let (Some(keep), true) = (keep.get_mut(at), same) {
                 *keep = false;

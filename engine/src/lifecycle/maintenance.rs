@@ -7,6 +7,7 @@ use crate::error::Result;
 use crate::id::{Day, Timestamp};
 use crate::lifecycle::catalog::CatalogEntry;
 use crate::lifecycle::flush::flush_one;
+use crate::lifecycle::problems::Work;
 use crate::lifecycle::queue::Task;
 use crate::lifecycle::retention::is_due;
 use crate::lifecycle::seal::seal;
@@ -23,10 +24,15 @@ pub(crate) fn run(shared: &Arc<Shared>, stop: &dyn Fn() -> bool) {
         let signals = shared.signals();
         match step(shared) {
             Ok(true) => {}
-            Ok(false) if stop() => return,
-            Ok(false) => shared.wait(signals, TICK),
+            Ok(false) => {
+                shared.problems.works(Work::Upkeep);
+                if stop() {
+                    return;
+                }
+                shared.wait(signals, TICK);
+            }
             Err(error) => {
-                shared.problem(format!("background work failed and is tried again: {error:?}"));
+                shared.problems.fails(Work::Upkeep, &error);
                 if stop() {
                     return;
                 }

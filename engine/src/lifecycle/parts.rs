@@ -7,6 +7,7 @@ use crate::id::{Day, Sequence};
 use crate::index::Index;
 use crate::lifecycle::catalog::CatalogEntry;
 use crate::segment::Segment;
+use crate::status::Gap;
 
 /// A head with the day on which its events were received.
 #[derive(Debug, Clone)]
@@ -23,6 +24,20 @@ pub(crate) struct LiveSegment {
     pub(crate) segment: Option<Arc<Segment>>,
     /// The number of the change that brought it in.
     pub(crate) change: u64,
+}
+
+impl LiveSegment {
+    /// What answers lack without it, when it cannot be read.
+    pub(crate) fn gap(&self) -> Option<Gap> {
+        let entry = &self.entry;
+        self.segment.is_none().then(|| Gap {
+            part: entry.file_name(),
+            first_sequence: entry.first_sequence,
+            last_sequence: Sequence(entry.end_sequence().0.saturating_sub(1)),
+            events: u64::from(entry.documents),
+            reason: "the segment could not be opened".to_owned(),
+        })
+    }
 }
 
 /// The log at one moment.
@@ -57,7 +72,7 @@ impl Parts {
             let index = HeadIndex::new(head.head.clone());
             let extent = index.extent();
             if extent.documents > 0 {
-                upper = Sequence((extent.first_sequence.0 + u64::from(extent.documents)).saturating_sub(1));
+                upper = upper.max(Sequence((extent.first_sequence.0 + u64::from(extent.documents)).saturating_sub(1)));
                 indexes.push(Arc::new(index));
             }
         }

@@ -1,23 +1,27 @@
 //! Recovery: from what is on disk to a log that can be used.
 //!
-//! The catalog says which segments there are; every other segment file is a leftover and removed. The journal is replayed from the
-//! first sequence that is in no segment. Damage is never passed over in silence: a segment that cannot be opened stays in the catalog
+//! The catalog says which segments there are; what becomes of every other segment file, `strays` decides. The journal is replayed from
+//! the first sequence that is in no segment. Damage is never passed over in silence: a segment that cannot be opened stays in the catalog
 //! and is reported, and so is every stretch of the journal that cannot be read.
 
+use std::ops::Range;
 use std::sync::Arc;
 
+use crate::budget::Budget;
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::extract::Extractor;
 use crate::head::Head;
 use crate::id::{SegmentId, Sequence, Timestamp};
 use crate::journal::{JournalSettings, JournalWriter, Replay, ReplayedFrame, replay};
-use crate::lifecycle::catalog::{CATALOG, Catalog};
+use crate::lifecycle::catalog::{CATALOG, Catalog, CatalogEntry, segment_name};
 use crate::lifecycle::flush::{PARTIAL, add, open_segment, write_head};
 use crate::lifecycle::parts::{DayHead, LiveSegment, Parts};
 use crate::lifecycle::shared::{Beginning, Shared};
+use crate::lifecycle::strays::{self, Fate, Stray, is_aside, not_in_segments, set_aside};
 use crate::options::Options;
 use crate::segment::cache::Caches;
+use crate::status::Gap;
 use crate::storage::Storage;
 
 /// How much decoded dictionary is kept in memory, for all segments together.
@@ -33,33 +37,34 @@ pub(crate) fn recover(storage: Arc<dyn Storage>, options: Options, clock: Arc<dy
     let extractor = Extractor::new(options.schema.clone());
     let read_only = options.read_only;
     let catalog = load_catalog(&*storage, read_only, clock.now())?;
-    if !read_only {
-        remove_leftovers(&*storage, &catalog)?;
-    }
     let mut recovery = Recovery {
         from: catalog.flushed_to,
         catalog,
         parts: Parts { segments: Vec::new(), frozen: Vec::new(), active: None, change: 0 },
         problems: Vec::new(),
-        quarantined: 0,
+        notes: Vec::new(),
+        lost: Vec::new(),
         caches: Arc::new(Caches::new(CACHE_BYTES)),
         storage: storage.clone(),
         extractor: &extractor,
         options: &options,
     };
     recovery.open_segments();
+    recovery.settle_strays(&Budget::unlimited(clock.clone()))?;
     let from = recovery.from;
-    let replayed = replay(&*storage, from, &mut |frame| recovery.take(&frame))?;
+    let mut replayed = replay(&*storage, from, &mut |frame| recovery.take(&frame))?;
     recovery.report(&replayed);
+    recovery.go_on_after(&mut replayed)?;
     let writer = if read_only { None } else { Some(open_writer(storage.clone(), &options, &replayed)?) };
-    let Recovery { catalog, parts, problems, quarantined, caches, .. } = recovery;
-    let recovery_note = replayed.torn_tail.as_ref().map(|torn| {
+    let Recovery { catalog, parts, problems, mut notes, lost, caches, .. } = recovery;
+    let quarantined = problems.len() as u64;
+    notes.extend(replayed.torn_tail.as_ref().map(|torn| {
         format!(
             "{} ends at byte {} in a batch that was never acknowledged, from sequence {} on: {:?}",
             torn.file, torn.offset, torn.sequence, torn.reason
         )
-    });
-    let beginning = Beginning { options, storage, clock, caches, parts, catalog, problems, recovery_note, quarantined };
+    }));
+    let beginning = Beginning { options, storage, clock, caches, parts, catalog, problems, notes, lost, quarantined };
     Ok((Shared::new(extractor, beginning), writer))
 }
 
@@ -74,7 +79,8 @@ fn load_catalog(storage: &dyn Storage, read_only: bool, now: Timestamp) -> Resul
     }
     let names = list(storage)?;
     if let Some(orphan) = names.iter().find(|name| segment_id(name).is_some()) {
-        let message = "the catalog is missing although there are segments; put it back from a copy of the directory";
+        let message =
+            "the catalog is missing although there are segments; put back the newest copy of it: later segments are taken in again";
         return Err(Error::corrupt(message).in_file(CATALOG).expected("a catalog", format_args!("only files such as {orphan}")));
     }
     if read_only && names.is_empty() {
@@ -99,23 +105,13 @@ fn segment_id(name: &str) -> Option<SegmentId> {
     u64::from_str_radix(digits, 16).ok().filter(|_| is_ours).map(SegmentId)
 }
 
-/// Removes segment files that the catalog does not name: unfinished, or expired.
-fn remove_leftovers(storage: &dyn Storage, catalog: &Catalog) -> Result<()> {
-    for name in list(storage)? {
-        let Some(id) = segment_id(&name) else { continue };
-        if name.ends_with(PARTIAL) || !catalog.segments.iter().any(|e| e.id == id) {
-            storage.remove(&name).map_err(|e| Error::io("cannot remove a leftover", e).in_file(&name))?;
-        }
-    }
-    Ok(())
-}
-
 struct Recovery<'a> {
     from: Sequence,
     catalog: Catalog,
     parts: Parts,
     problems: Vec<String>,
-    quarantined: u64,
+    notes: Vec<String>,
+    lost: Vec<Gap>,
     caches: Arc<Caches>,
     storage: Arc<dyn Storage>,
     extractor: &'a Extractor,
@@ -128,12 +124,9 @@ impl Recovery<'_> {
             match open_segment(&*self.storage, &entry, &self.caches) {
                 Ok(segment) => add(&mut self.parts, entry, Arc::new(segment)),
                 Err(error) => {
-                    self.problem(format!(
-                        "{} cannot be read, {} events from sequence {} on are missing from answers: {error:?}",
-                        entry.file_name(),
-                        entry.documents,
-                        entry.first_sequence
-                    ));
+                    let last = entry.end_sequence().0.saturating_sub(1);
+                    let (name, events, first) = (entry.file_name(), entry.documents, entry.first_sequence);
+                    self.problem(format!("{name}: {events} events of the sequences {first} to {last} cannot be read: {error:?}"));
                     self.parts.segments.push(LiveSegment { entry, segment: None, change: self.parts.change });
                 }
             }
@@ -141,15 +134,109 @@ impl Recovery<'_> {
     }
 
     fn problem(&mut self, problem: String) {
-        self.quarantined += 1;
         self.problems.push(problem);
     }
 
-    /// Takes a batch of the journal into the head.
+    /// Decides about every segment file that the catalog does not name.
+    fn settle_strays(&mut self, budget: &Budget) -> Result<()> {
+        let storage = self.storage.clone();
+        let mut names = Vec::new();
+        for name in list(&*storage)? {
+            if is_aside(&name) {
+                self.notes.push(format!("{name} was set aside by an earlier start; nothing reads it"));
+            }
+            let Some(id) = segment_id(&name) else { continue };
+            if !name.ends_with(PARTIAL) {
+                names.extend((!self.catalog.segments.iter().any(|e| e.id == id)).then_some((name, id)));
+            } else if !self.options.read_only {
+                storage.remove(&name).map_err(|e| Error::io("cannot remove a leftover", e).in_file(&name))?;
+            }
+        }
+        let mut strays = strays::open(&*storage, names, &self.caches);
+        strays::compare_with_journal(&*storage, &self.catalog, &mut strays, budget)?;
+        let before = self.catalog.clone();
+        for stray in strays {
+            // Against the catalog as it was: what was taken in a moment ago does not make the next one older.
+            match strays::decide(&stray, &self.parts.segments, &before, self.options.retention, budget) {
+                Fate::Remove => self.remove(&stray.name)?,
+                Fate::Adopt(instead_of) => self.adopt(stray, &instead_of),
+                Fate::SetAside(reason) => self.set_aside(stray, reason)?,
+            }
+        }
+        if self.catalog != before && !self.options.read_only {
+            self.catalog.store(&*storage)?;
+        }
+        self.from = self.catalog.flushed_to;
+        Ok(())
+    }
+
+    fn remove(&self, name: &str) -> Result<()> {
+        if self.options.read_only {
+            return Ok(());
+        }
+        self.storage.remove(name).map_err(|e| Error::io("cannot remove a leftover", e).in_file(name))
+    }
+
+    fn adopt(&mut self, stray: Stray, instead_of: &[SegmentId]) {
+        let Ok((entry, segment)) = stray.opened else { return };
+        let kept = |id: SegmentId| !instead_of.contains(&id);
+        self.parts.segments.retain(|live| kept(live.entry.id));
+        self.catalog.segments.retain(|e| kept(e.id));
+        // What was said about the segments that it stands for is not so any more.
+        self.problems.retain(|p| !instead_of.iter().any(|id| p.starts_with(&segment_name(*id))));
+        self.catalog.segments.push(entry);
+        self.catalog.segments.sort_by_key(|e| e.first_sequence);
+        self.catalog.next_segment = self.catalog.next_segment.max(SegmentId(entry.id.0.saturating_add(1)));
+        self.catalog.flushed_to = strays::end_of_flushed(&self.catalog);
+        add(&mut self.parts, entry, segment);
+        let (name, last) = (stray.name, entry.end_sequence().0.saturating_sub(1));
+        let (events, first) = (entry.documents, entry.first_sequence);
+        self.notes.push(format!("{name} is not named by the catalog and was taken in: {events} events, sequences {first} to {last}"));
+    }
+
+    fn set_aside(&mut self, stray: Stray, reason: &str) -> Result<()> {
+        let name = stray.name;
+        let what = match &stray.opened {
+            Ok((e, _)) => format!("{} events, sequences {} to {}", e.documents, e.first_sequence, e.end_sequence().0.saturating_sub(1)),
+            Err(error) => format!("{error:?}"),
+        };
+        let fate = if self.options.read_only { "left out".to_owned() } else { format!("kept as {}", set_aside(&*self.storage, &name)?) };
+        self.problem(format!("{name} is not named by the catalog and is {fate}, because {reason}: {what}"));
+        Ok(())
+    }
+
+    /// Sees to it that new events get sequences behind all that is known, in a head of their own where the last one ends before.
+    fn go_on_after(&mut self, replayed: &mut Replay) -> Result<()> {
+        let known = self.catalog.segments.iter().map(CatalogEntry::end_sequence).max().unwrap_or(replayed.next_sequence);
+        if known > replayed.next_sequence {
+            for lost in not_in_segments(&self.catalog, replayed.next_sequence..known) {
+                self.problem(format!("{} are in no file of the directory", stretch(&lost)));
+                self.lose("no file", &lost, "they are in no file of the directory");
+            }
+            replayed.next_sequence = known;
+        }
+        let end = |active: &DayHead| active.head.first_sequence.plus(u64::from(active.head.read().documents()));
+        if self.parts.active.as_ref().is_some_and(|active| end(active) != replayed.next_sequence) {
+            self.freeze()?;
+        }
+        Ok(())
+    }
+
+    /// Takes what is in no segment of a batch of the journal into the head.
     fn take(&mut self, frame: &ReplayedFrame<'_>) -> Result<()> {
-        let skip = self.from.0.saturating_sub(frame.first_sequence.0);
-        let first = frame.first_sequence.plus(skip);
-        let mut events = frame.events.iter().skip(skip as usize).map(|range| frame.text.get(range.clone()).unwrap_or_default());
+        let end = frame.first_sequence.plus(frame.events.len() as u64);
+        let wanted = frame.first_sequence.max(self.from)..end;
+        for piece in not_in_segments(&self.catalog, wanted) {
+            self.take_some(frame, piece)?;
+        }
+        Ok(())
+    }
+
+    fn take_some(&mut self, frame: &ReplayedFrame<'_>, sequences: Range<Sequence>) -> Result<()> {
+        let place = |sequence: Sequence| usize::try_from(sequence.0.saturating_sub(frame.first_sequence.0)).unwrap_or(usize::MAX);
+        let first = sequences.start;
+        let ranges = frame.events.get(place(first)..place(sequences.end)).unwrap_or_default();
+        let mut events = ranges.iter().map(|range| frame.text.get(range.clone()).unwrap_or_default());
         let (batch, rejections) = self.extractor.prepare(&mut events)?;
         if let Some(rejection) = rejections.first() {
             // It was valid when it was taken in, and its checksum is right: only another build's rules can refuse it.
@@ -197,20 +284,44 @@ impl Recovery<'_> {
         let entry = write_head(&*self.storage, &head, id)?;
         let segment = open_segment(&*self.storage, &entry, &self.caches)?;
         self.catalog.segments.push(entry);
-        self.catalog.flushed_to = entry.end_sequence();
+        self.catalog.segments.sort_by_key(|e| e.first_sequence);
+        self.catalog.flushed_to = self.catalog.flushed_to.max(entry.end_sequence());
+        self.catalog.flushed_to = strays::end_of_flushed(&self.catalog);
         self.catalog.store(&*self.storage)?;
         add(&mut self.parts, entry, Arc::new(segment));
         Ok(())
     }
 
+    /// Remembers that these events are missing from answers.
+    fn lose(&mut self, part: &str, range: &Range<Sequence>, reason: &str) {
+        self.lost.push(Gap {
+            part: part.to_owned(),
+            first_sequence: range.start,
+            last_sequence: Sequence(range.end.0.saturating_sub(1)),
+            events: range.end.0.saturating_sub(range.start.0),
+            reason: reason.to_owned(),
+        });
+    }
+
     /// Reports what the journal could not give back.
     fn report(&mut self, replayed: &Replay) {
         for damage in &replayed.damage {
-            let lost = match &damage.lost {
-                Some(range) => format!("the events from sequence {} to {} are lost", range.start, range.end.0.saturating_sub(1)),
-                None => "no event is lost".to_owned(),
+            let lost = damage.lost.clone().map(|range| not_in_segments(&self.catalog, range)).unwrap_or_default();
+            // A gap whose events are in segments that were taken in.
+            if lost.is_empty() && damage.is_gap {
+                continue;
+            }
+            let reason = format!("{:?}", damage.reason);
+            lost.iter().for_each(|range| self.lose(&damage.file, range, &reason));
+            let lost = match lost.iter().map(stretch).collect::<Vec<_>>().join(", ") {
+                none if none.is_empty() => "no event is lost".to_owned(),
+                stretches => format!("{stretches} are lost"),
             };
-            self.problem(format!("{} is damaged at byte {}: {lost}: {:?}", damage.file, damage.offset, damage.reason));
+            self.problem(format!("{} is damaged at byte {}: {lost}: {reason}", damage.file, damage.offset));
         }
     }
+}
+
+fn stretch(sequences: &Range<Sequence>) -> String {
+    format!("the events from sequence {} to {}", sequences.start, sequences.end.0.saturating_sub(1))
 }

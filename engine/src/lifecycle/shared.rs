@@ -7,13 +7,16 @@ use std::time::Duration;
 use crate::clock::Clock;
 use crate::event::extract::Extractor;
 use crate::id::Sequence;
+use crate::index::TimeRange;
 use crate::lifecycle::catalog::Catalog;
 use crate::lifecycle::parts::Parts;
+use crate::lifecycle::problems::Problems;
 use crate::lifecycle::queue::Queue;
 use crate::lifecycle::retention::TrustedClock;
 use crate::lifecycle::spare::SpareHead;
 use crate::options::Options;
 use crate::segment::cache::Caches;
+use crate::status::Gap;
 use crate::storage::Storage;
 
 /// Called with the last visible sequence.
@@ -33,8 +36,9 @@ pub(crate) struct Shared {
     pub(crate) trusted: TrustedClock,
     pub(crate) queue: Queue,
     pub(crate) counters: Counters,
-    pub(crate) problems: Mutex<Vec<String>>,
-    pub(crate) recovery_note: Option<String>,
+    pub(crate) problems: Problems,
+    /// What is known to be missing: stretches of the journal that could not be read.
+    pub(crate) lost: Vec<Gap>,
     pub(crate) notify: RwLock<Option<Notify>>,
     /// The bytes of the journal files, as the writer last saw them.
     pub(crate) journal_bytes: AtomicU64,
@@ -76,7 +80,8 @@ pub(crate) struct Beginning {
     pub(crate) parts: Parts,
     pub(crate) catalog: Catalog,
     pub(crate) problems: Vec<String>,
-    pub(crate) recovery_note: Option<String>,
+    pub(crate) notes: Vec<String>,
+    pub(crate) lost: Vec<Gap>,
     pub(crate) quarantined: u64,
 }
 
@@ -98,8 +103,8 @@ impl Shared {
             trusted,
             queue,
             counters,
-            problems: Mutex::new(beginning.problems),
-            recovery_note: beginning.recovery_note,
+            problems: Problems::new(beginning.problems, beginning.notes),
+            lost: beginning.lost,
             notify: RwLock::new(None),
             journal_bytes: AtomicU64::new(0),
             wake: Signal::default(),
@@ -124,10 +129,21 @@ impl Shared {
 
     /// Notes something that an operator should know. Told once.
     pub(crate) fn problem(&self, problem: String) {
-        let mut problems = self.problems.lock().unwrap_or_else(PoisonError::into_inner);
-        if problems.len() < 100 && !problems.contains(&problem) {
-            problems.push(problem);
-        }
+        self.problems.report(problem);
+    }
+
+    /// Notes the damage that some work came upon.
+    pub(crate) fn note_gaps(&self, gaps: &[Gap]) {
+        gaps.iter().for_each(|gap| self.problem(gap.to_string()));
+    }
+
+    /// What is known to be missing from a state of the log, with the event times that it can have had.
+    pub(crate) fn missing(&self, parts: &Parts) -> Vec<(TimeRange, Gap)> {
+        let unreadable = parts.segments.iter().filter_map(|live| {
+            let range = TimeRange { from: live.entry.time_min, to: live.entry.time_max.shift(1) };
+            Some((range, live.gap()?))
+        });
+        unreadable.chain(self.lost.iter().map(|gap| (TimeRange::ALL, gap.clone()))).collect()
     }
 
     /// Wakes everyone in [`Shared::wait`].

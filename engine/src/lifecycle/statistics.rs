@@ -1,6 +1,5 @@
 //! What the log holds and has done, put together for the outside.
 
-use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 
 use crate::error::{ErrorKind, Result};
@@ -23,6 +22,7 @@ pub(crate) fn segments(shared: &Shared) -> Vec<SegmentInfo> {
         event_bytes: live.entry.event_bytes,
         file_bytes: live.entry.file_bytes,
         sealed: live.entry.sealed,
+        readable: live.segment.is_some(),
         crc32: live.entry.crc32,
     };
     shared.parts().segments.iter().map(info).collect()
@@ -39,7 +39,13 @@ pub(crate) fn dimensions(shared: &Shared) -> Result<Vec<DimensionInfo>> {
             if let Some((in_segment, entry)) = segment.dimension(&dimension.name) {
                 distinct_terms += match entry.kind {
                     DimensionKind::Keyword => u64::from(entry.terms.end.saturating_sub(entry.terms.start)),
-                    DimensionKind::Unique => u64::from(segment.unique_index(in_segment)?.len()),
+                    DimensionKind::Unique => segment.unique_index(in_segment).map_or_else(
+                        |error| {
+                            shared.problem(format!("the terms of `{}` are not counted: {error:?}", dimension.name));
+                            0
+                        },
+                        |index| u64::from(index.len()),
+                    ),
                 };
             }
         }
@@ -90,7 +96,8 @@ pub(crate) fn stats(shared: &Shared) -> Stats {
         stats.event_bytes += state.event_bytes;
         if documents > 0 {
             stats.first_sequence.get_or_insert(head.head.first_sequence);
-            stats.last_sequence = Some(Sequence(head.head.first_sequence.plus(documents).0.saturating_sub(1)));
+            let last = Sequence(head.head.first_sequence.plus(documents).0.saturating_sub(1));
+            stats.last_sequence = stats.last_sequence.max(Some(last));
         }
     }
     stats.events += stats.head_events;
@@ -99,7 +106,7 @@ pub(crate) fn stats(shared: &Shared) -> Stats {
 
 /// Whether the log takes writes, and what an operator should look at.
 pub(crate) fn health(shared: &Shared) -> Health {
-    let mut problems = shared.problems.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let (mut problems, disk_full) = shared.problems.list();
     let writable = match shared.queue.check() {
         Ok(()) => true,
         Err(error) if shared.options.read_only => {
@@ -116,5 +123,5 @@ pub(crate) fn health(shared: &Shared) -> Health {
         let hours = lag.as_secs() / 3_600;
         problems.push(format!("the clock is {hours} hours ahead of what retention trusts; nothing is dropped before it has caught up"));
     }
-    Health { writable, problems }
+    Health { writable, disk_full, problems }
 }

@@ -16,7 +16,7 @@ use crate::limits::HISTOGRAM_BUCKETS_MAX;
 use crate::query::context::Context;
 use crate::query::part::{Asked, Selected, for_each_selected};
 use crate::query::question::Question;
-use crate::query::request::{Bucket, HistogramRequest, Selection, TermCount};
+use crate::query::request::{Bucket, Histogram, HistogramRequest, Selection, TermCount};
 use crate::query::sequences;
 use crate::query::terms::{check_limit, most_frequent, ranked_dimension};
 use crate::query::times::{read_interval, show_interval};
@@ -32,7 +32,7 @@ const COUNT_OVERHEAD: u64 = 48;
 /// # Errors
 /// [`crate::ErrorKind::Invalid`] for a bad filter, time range, interval or dimension, and for more than [`HISTOGRAM_BUCKETS_MAX`] buckets;
 /// and what the parts and the budget give.
-pub fn histogram(context: &Context<'_>, selection: &Selection, request: &HistogramRequest) -> Result<Vec<Bucket>> {
+pub fn histogram(context: &Context<'_>, selection: &Selection, request: &HistogramRequest) -> Result<Histogram> {
     let dimension = match request.dimension.as_deref() {
         Some(name) => {
             check_limit(request.limit)?;
@@ -44,7 +44,7 @@ pub fn histogram(context: &Context<'_>, selection: &Selection, request: &Histogr
     let grid = Grid::over(&question.range, read_interval(&request.interval)?)?;
     let mut tally = Tally { grid, range: question.range, counts: vec![0; grid.buckets], terms: BucketTerms::new(context.budget) };
     for_each_selected(context, &question, |asked, selected| tally.add(asked, selected, dimension))?;
-    Ok(tally.into_buckets(request.limit))
+    Ok(Histogram { buckets: tally.into_buckets(request.limit), incomplete: context.budget.gaps() })
 }
 
 /// The buckets of a histogram.

@@ -11,6 +11,7 @@ mod evaluate;
 mod explain;
 mod fetch;
 mod filter;
+mod gaps;
 mod histogram;
 mod lookup;
 mod page;
@@ -38,8 +39,8 @@ pub use histogram::histogram;
 pub use lookup::{event_at, events_by_id};
 pub use page::search;
 pub use request::{
-    Bucket, Explanation, Facet, HistogramRequest, Order, Page, PageRequest, PartExplanation, Selection, TailPage, TermCount, Terms,
-    TermsRequest,
+    Bucket, Count, Explanation, Facet, Histogram, HistogramRequest, Order, Page, PageRequest, PartExplanation, Selection, TailPage,
+    TermCount, Terms, TermsRequest,
 };
 pub use tail::tail;
 pub use terms::terms;

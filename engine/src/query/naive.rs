@@ -171,16 +171,16 @@ impl Index for NaiveIndex {
         Ok(self.among(candidates, |e| text.is_in(e.text.as_bytes())))
     }
 
-    fn fetch(&self, documents: &[u32], _: &Budget, events: &mut Vec<StoredEvent>) -> Result<()> {
+    fn fetch(&self, documents: &[u32], _: &Budget, events: &mut Vec<Option<StoredEvent>>) -> Result<()> {
         events.extend(documents.iter().map(|d| {
             let event = &self.events[*d as usize];
-            StoredEvent {
+            Some(StoredEvent {
                 sequence: event.key.sequence,
                 received_at: event.received_at,
                 event_time: event.key.time,
                 time_is_received: false,
                 text: event.text.clone().into_bytes(),
-            }
+            })
         }));
         Ok(())
     }

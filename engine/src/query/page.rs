@@ -18,6 +18,7 @@ use crate::query::context::Context;
 use crate::query::cursor::{Cursor, query_hash};
 use crate::query::explain::Trace;
 use crate::query::fetch::fetch;
+use crate::query::gaps::{note_known, pass_over};
 use crate::query::part::{Asked, Prepared, prepare};
 use crate::query::question::{Question, read_range};
 use crate::query::request::{Explanation, Order, Page, PageRequest, PartExplanation, Selection};
@@ -28,7 +29,7 @@ use crate::query::top::{Hit, Top};
 const WINDOW_DOCUMENTS: u32 = 4_096;
 const WINDOW_GROWTH: u32 = 4;
 
-/// A page of the selected events.
+/// A page of the selected events. Events that cannot be read are left out of it, so that it may have fewer than its limit.
 ///
 /// # Errors
 /// [`crate::ErrorKind::Invalid`] for a bad filter, time range, limit or cursor, and what the parts and the budget give.
@@ -44,6 +45,7 @@ pub fn search(context: &Context<'_>, selection: &Selection, request: &PageReques
     };
     let question = Question::within(context, &selection.q, cursor.range, cursor.now, cursor.upper)?;
     let after = last.map(|last| last.last);
+    note_known(context, &question.range, &question.sequences);
     let mut search =
         Search { context, question: &question, order: request.order, after, top: Top::new(request.order, after, request.limit + 1) };
     let parts = search.run()?;
@@ -61,7 +63,7 @@ pub fn search(context: &Context<'_>, selection: &Selection, request: &PageReques
         blocks_decoded: context.budget.blocks_decoded(),
         elapsed: context.clock.elapsed().saturating_sub(started),
     });
-    Ok(Page { events, next_cursor, explanation })
+    Ok(Page { events, next_cursor, explanation, incomplete: context.budget.gaps() })
 }
 
 fn first_cursor(context: &Context<'_>, selection: &Selection, order: Order) -> Result<Cursor> {
@@ -93,7 +95,10 @@ impl Search<'_> {
             let started = self.context.clock.elapsed();
             let mut explanation =
                 PartExplanation { part: extent.part.to_string(), documents: extent.documents, ..PartExplanation::default() };
-            self.ask(number, &extent, &mut explanation)?;
+            if let Err(error) = self.ask(number, &extent, &mut explanation) {
+                pass_over(&extent, error, self.context.budget)?;
+                explanation.skipped = Some("it is damaged");
+            }
             explanation.elapsed = self.context.clock.elapsed().saturating_sub(started);
             explanations.push(explanation);
         }

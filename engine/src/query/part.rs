@@ -10,6 +10,7 @@ use crate::index::{Extent, Index, TimeRange};
 use crate::query::context::Context;
 use crate::query::evaluate::evaluate;
 use crate::query::explain::Trace;
+use crate::query::gaps::{note_known, pass_over};
 use crate::query::plan::Node;
 use crate::query::question::Question;
 use crate::query::sequences;
@@ -135,19 +136,27 @@ impl Selected {
     }
 }
 
-/// Calls `visit` for every part that has selected documents.
+/// Calls `visit` for every part that has selected documents. A part that turns out to be damaged is passed over and noted; what was
+/// counted of it before stays.
 pub(super) fn for_each_selected<'q>(
     context: &'q Context<'_>,
     question: &'q Question,
     mut visit: impl FnMut(&Asked<'q>, Selected) -> Result<()>,
 ) -> Result<()> {
-    for part in context.parts {
-        context.budget.check()?;
-        if let Prepared::Asked(asked) = prepare(&**part, question, &question.range)? {
+    note_known(context, &question.range, &question.sequences);
+    let mut look = |part: &'q dyn Index| {
+        if let Prepared::Asked(asked) = prepare(part, question, &question.range)? {
             let selected = asked.selected(question, context.budget)?;
             if selected.len() > 0 {
                 visit(&asked, selected)?;
             }
+        }
+        Ok(())
+    };
+    for part in context.parts {
+        context.budget.check()?;
+        if let Err(error) = look(&**part) {
+            pass_over(&part.extent(), error, context.budget)?;
         }
     }
     Ok(())

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::id::{Sequence, Timestamp};
 use crate::index::StoredEvent;
+use crate::status::Gap;
 
 /// Which events a question is about, in the words of a client.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -54,6 +55,26 @@ pub struct Page {
     pub next_cursor: Option<String>,
     /// How the answer was found, when asked for.
     pub explanation: Option<Explanation>,
+    /// What could not be read.
+    pub incomplete: Vec<Gap>,
+}
+
+/// How many events are selected.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Count {
+    /// The number.
+    pub count: u64,
+    /// What could not be read.
+    pub incomplete: Vec<Gap>,
+}
+
+/// Counts over time.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Histogram {
+    /// The buckets in order of time, empty ones included.
+    pub buckets: Vec<Bucket>,
+    /// What could not be read.
+    pub incomplete: Vec<Gap>,
 }
 
 /// How an answer was found.
@@ -128,6 +149,8 @@ pub struct Terms {
     pub other: u64,
     /// How many distinct terms there are.
     pub distinct: u64,
+    /// What could not be read.
+    pub incomplete: Vec<Gap>,
 }
 
 /// A question for counts over time.
@@ -159,4 +182,6 @@ pub struct TailPage {
     pub events: Vec<StoredEvent>,
     /// Every event up to this sequence was looked at: where to go on.
     pub position: Sequence,
+    /// What could not be read on the way.
+    pub incomplete: Vec<Gap>,
 }

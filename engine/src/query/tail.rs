@@ -14,6 +14,7 @@ use crate::query::context::Context;
 use crate::query::evaluate::evaluate;
 use crate::query::explain::Trace;
 use crate::query::fetch::fetch_some;
+use crate::query::gaps::{note_known, pass_over};
 use crate::query::plan::Node;
 use crate::query::question::Question;
 use crate::query::request::TailPage;
@@ -36,19 +37,33 @@ pub fn tail(context: &Context<'_>, q: &str, after: Sequence, events_max: usize, 
         return Err(Error::invalid("the number of events is out of range").expected(format!("1 to {PAGE_EVENTS_MAX}"), events_max));
     }
     let question = Question::within(context, q, TimeRange::ALL, context.now, context.upper)?;
-    let mut tail =
-        Tail { context, question: &question, events_max, scan_left: scan_max.max(1), page: TailPage { events: vec![], position: after } };
+    let mut tail = Tail {
+        context,
+        question: &question,
+        events_max,
+        scan_left: scan_max.max(1),
+        page: TailPage { position: after, ..TailPage::default() },
+    };
     let mut parts: Vec<&dyn Index> = context.parts.iter().map(|part| &**part).collect();
     parts.sort_by_key(|part| part.extent().first_sequence);
     let visible = after.0.saturating_add(1)..context.upper.0.saturating_add(1);
     for part in parts {
         let stretch = sequences::overlap(&part.extent(), &visible);
-        if !stretch.is_empty() && !tail.walk(part, stretch)? {
-            return Ok(tail.page);
+        if stretch.is_empty() {
+            continue;
+        }
+        let end = Sequence(stretch.end - 1);
+        match tail.walk(part, stretch) {
+            Ok(true) => {}
+            Ok(false) => return Ok(tail.finish(after)),
+            Err(error) => {
+                pass_over(&part.extent(), error, context.budget)?;
+                tail.page.position = end;
+            }
         }
     }
     tail.page.position = after.max(context.upper);
-    Ok(tail.page)
+    Ok(tail.finish(after))
 }
 
 struct Tail<'a> {
@@ -60,6 +75,13 @@ struct Tail<'a> {
 }
 
 impl Tail<'_> {
+    /// The page, with what it lacks of what it passed.
+    fn finish(mut self, after: Sequence) -> TailPage {
+        note_known(self.context, &TimeRange::ALL, &(after.0.saturating_add(1)..self.page.position.0.saturating_add(1)));
+        self.page.incomplete = self.context.budget.gaps();
+        self.page
+    }
+
     /// Walks the sequences of one part; false when the page ends within it.
     fn walk(&mut self, part: &dyn Index, stretch: Range<u64>) -> Result<bool> {
         let extent = part.extent();
@@ -120,11 +142,11 @@ impl Tail<'_> {
         let mut documents: Vec<u32> = step.iter().map(|(_, document)| *document).collect();
         documents.sort_unstable();
         let mut events = fetch_some(self.context, part, &documents)?;
-        events.sort_by_key(|event| event.sequence);
-        if let Some(last) = events.last() {
-            self.page.position = last.sequence;
+        events.sort_by_key(|event| event.as_ref().map(|event| event.sequence));
+        if let Some((last, _)) = step.last() {
+            self.page.position = *last;
         }
-        self.page.events.append(&mut events);
+        self.page.events.extend(events.into_iter().flatten());
         Ok(())
     }
 }

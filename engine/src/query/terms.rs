@@ -45,7 +45,7 @@ pub fn terms(context: &Context<'_>, selection: &Selection, request: &TermsReques
             Err(path) => counts.add_values(asked, selected, path, &request.prefix),
         }
     })?;
-    Ok(counts.into_terms(total, request.limit))
+    Ok(Terms { incomplete: context.budget.gaps(), ..counts.into_terms(total, request.limit) })
 }
 
 /// A dimension whose terms can be ranked.
@@ -126,7 +126,7 @@ impl Counts<'_> {
         let sum: u64 = self.counts.values().sum();
         let terms = most_frequent(self.counts.into_iter().map(|(term, count)| TermCount { term, count }).collect(), limit);
         let named: u64 = terms.iter().map(|t| t.count).sum();
-        Terms { total, terms, other: sum - named, distinct }
+        Terms { total, terms, other: sum - named, distinct, incomplete: Vec::new() }
     }
 }
 

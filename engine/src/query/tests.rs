@@ -29,7 +29,7 @@ fn last(log: &NaiveLog) -> Sequence {
 
 fn with<T>(log: &NaiveLog, upper: Sequence, ask: impl FnOnce(&Context<'_>) -> T) -> T {
     let budget = Budget::unlimited(CLOCK.clone());
-    ask(&Context { parts: &log.parts, dimensions: &log.dimensions, now: NOW, upper, budget: &budget, clock: &**CLOCK })
+    ask(&Context { parts: &log.parts, missing: &[], dimensions: &log.dimensions, now: NOW, upper, budget: &budget, clock: &**CLOCK })
 }
 
 fn field() -> impl Strategy<Value = Field> {
@@ -211,7 +211,7 @@ proptest! {
         let ascending: Vec<u64> = keys.iter().map(|k| k.sequence.0).collect();
         let descending: Vec<u64> = ascending.iter().rev().copied().collect();
         with(&LOG, Sequence(upper), |context| {
-            prop_assert_eq!(count(context, &selection).unwrap(), keys.len() as u64, "{}", &selection.q);
+            prop_assert_eq!(count(context, &selection).unwrap().count, keys.len() as u64, "{}", &selection.q);
             prop_assert_eq!(all_pages(context, &selection, Order::Ascending, limit), ascending, "{}", &selection.q);
             prop_assert_eq!(all_pages(context, &selection, Order::Descending, limit), descending, "{}", &selection.q);
             Ok(())
@@ -239,7 +239,7 @@ proptest! {
                 prop_assert_eq!(named, wanted.into_iter().take(limit).collect::<Vec<_>>());
             }
             let request = HistogramRequest { interval: "7h".into(), dimension: Some("source_ip".into()), limit };
-            let buckets = histogram(context, &selection, &request).unwrap();
+            let buckets = histogram(context, &selection, &request).unwrap().buckets;
             prop_assert_eq!(buckets.iter().map(|b| b.count).sum::<u64>(), chosen.len() as u64);
             for bucket in &buckets {
                 prop_assert_eq!(bucket.start.0 % (7 * HOUR), 0);
@@ -341,15 +341,23 @@ fn bad_requests_say_what_is_wrong() {
 #[test]
 fn single_events_are_found_and_memory_is_charged() {
     with(&LOG, Sequence(100), |context| {
-        let pair: Vec<u64> = events_by_id(context, "id-30").unwrap().iter().map(|e| e.sequence.0).collect();
+        let pair: Vec<u64> = events_by_id(context, "id-30").unwrap().events.iter().map(|e| e.sequence.0).collect();
         assert_eq!(pair, [60, 61]);
-        assert_eq!(events_by_id(context, "id-50").unwrap().len(), 1);
-        assert!(events_by_id(context, "id-0").unwrap().is_empty());
+        assert_eq!(events_by_id(context, "id-50").unwrap().events.len(), 1);
+        assert!(events_by_id(context, "id-0").unwrap().events.is_empty());
         assert_eq!(event_at(context, Sequence(77)).unwrap().unwrap().sequence, Sequence(77));
         assert!(event_at(context, Sequence(101)).unwrap().is_none() && event_at(context, Sequence(1)).unwrap().is_none());
     });
     let small = Budget::new(CLOCK.clone(), std::time::Duration::MAX, 5_000, Cancel::default());
-    let context = Context { parts: &LOG.parts, dimensions: &LOG.dimensions, now: NOW, upper: last(&LOG), budget: &small, clock: &**CLOCK };
+    let context = Context {
+        parts: &LOG.parts,
+        missing: &[],
+        dimensions: &LOG.dimensions,
+        now: NOW,
+        upper: last(&LOG),
+        budget: &small,
+        clock: &**CLOCK,
+    };
     let error = search(&context, &Selection::default(), &PageRequest { limit: 100, ..PageRequest::default() }).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Limit);
 }

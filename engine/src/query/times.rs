@@ -1,6 +1,7 @@
 //! Moments and intervals as clients write them.
 //!
-//! A moment is RFC 3339, epoch milliseconds, or relative to the present: `now`, `now-15m`, `now+1h`. A relative moment stays
+//! A moment is RFC 3339, epoch milliseconds (below 10^11, which is March 1973, seconds: no log of events is that old, and many clients
+//! have seconds), or relative to the present: `now`, `now-15m`, `now+1h`. A relative moment stays
 //! relative until it is resolved, so that a stored filter keeps its meaning. Units are `ms s m h d w`; a day is 24 hours.
 
 use std::fmt;

@@ -9,9 +9,16 @@ use trail_engine::{AuditLog, ErrorKind, Options};
 use crate::support::clock::{Hands, START};
 use crate::support::log::{all_events, append, everything, open, options, pause};
 use crate::support::memory::Memory;
+use crate::support::random::Random;
 
 fn event(i: usize) -> String {
     format!(r#"{{"eventVersion":1,"eventId":"id-{i}","padding":"{}"}}"#, "p".repeat(i % 50))
+}
+
+/// Text that does not compress.
+fn noise(seed: usize) -> String {
+    let mut random = Random::new(seed as u64);
+    (0..1_000).map(|_| format!("{:016x}", random.next())).collect()
 }
 
 #[test]
@@ -28,7 +35,7 @@ fn after_a_failed_sync_nothing_is_acknowledged_and_nothing_acknowledged_is_lost(
             assert_eq!(result.as_ref().unwrap_err().kind(), ErrorKind::Poisoned);
         }
         assert!(!log.health().writable && !log.health().problems.is_empty());
-        assert_eq!(log.count(&everything(), &Cancel::default()).unwrap(), good as u64 + 1, "reads go on");
+        assert_eq!(log.count(&everything(), &Cancel::default()).unwrap().count, good as u64 + 1, "reads go on");
         assert_eq!(log.flush().unwrap_err().kind(), ErrorKind::Poisoned);
         let files = memory.files();
         assert_eq!(log.close().unwrap_err().kind(), ErrorKind::Poisoned);
@@ -73,6 +80,36 @@ fn a_full_disk_is_said_and_writing_goes_on_once_there_is_room() {
 }
 
 #[test]
+fn little_space_is_used_to_its_end_and_a_full_disk_is_a_state_that_ends_by_itself() {
+    let (memory, clock) = (Memory::default(), Hands::at(START));
+    let options = Options { journal_bytes: 8 << 20, ..options() };
+    let log = open(&memory, options, &clock).unwrap();
+    let used = |memory: &Memory| memory.files().values().map(|f| f.len() as u64).sum::<u64>();
+    memory.limit(Some(used(&memory) + (300 << 10)));
+    append(&log, &[event(0)]).unwrap();
+    assert!(!log.health().disk_full && log.health().problems.is_empty(), "a journal file shorter than usual: {:?}", log.health());
+    let long = |i: usize| format!(r#"{{"eventVersion":1,"eventId":"long-{i}","x":"{}"}}"#, noise(i));
+    let (mut stored, mut next) = (1, 1);
+    let full = loop {
+        match append(&log, &[long(next)]) {
+            Ok(_) => stored += 1,
+            Err(error) => break error,
+        }
+        next += 1;
+    };
+    assert!(full.kind() == ErrorKind::Full && full.message().starts_with("the disk is full"), "{full:?}");
+    assert!(stored > 5, "only {stored} events found room in 300 KiB");
+    let health = log.health();
+    assert!(health.disk_full && health.problems.len() == 1 && health.problems[0].starts_with("the disk is full"), "{health:?}");
+    assert_eq!(all_events(&log).unwrap().len(), stored, "reads go on");
+    memory.limit(None);
+    crate::support::log::eventually("nobody writes, and it is noticed", || !log.health().disk_full);
+    assert_eq!(log.health().problems, Vec::<String>::new());
+    append(&log, &[long(next)]).unwrap();
+    assert_eq!(all_events(&open(&Memory::of(memory.files()), self::options(), &clock).unwrap()).unwrap().len(), stored + 1);
+}
+
+#[test]
 fn a_flush_that_finds_no_room_is_tried_again() {
     let (memory, clock) = (Memory::default(), Hands::at(START));
     let options = Options { head_bytes_max: 32 << 10, ..options() };
@@ -83,8 +120,12 @@ fn a_flush_that_finds_no_room_is_tried_again() {
     pause(1_000);
     assert_eq!(all_events(&log).unwrap().len(), 400);
     assert_eq!(log.segments().len(), 0);
+    let problems = log.health().problems;
+    assert!(log.health().disk_full && problems.iter().all(|p| p.starts_with("the disk is full")), "{problems:?}");
     memory.limit(None);
     crate::support::log::eventually("the flush went well", || !log.segments().is_empty());
+    crate::support::log::eventually("what is over is listed no more", || log.health().problems.is_empty());
+    assert!(!log.health().disk_full);
     assert_eq!(all_events(&log).unwrap().len(), 400);
     let killed = open(&Memory::of(memory.files()), crate::support::log::options(), &clock).unwrap();
     assert_eq!(all_events(&killed).unwrap().len(), 400);

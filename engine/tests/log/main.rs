@@ -5,10 +5,12 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod concurrent;
+mod damaged;
 mod faults;
 mod golden;
 mod lifecycle;
 mod oracle;
 mod roundtrip;
+mod strays;
 mod support;
 mod unique;

@@ -145,7 +145,7 @@ fn same_events(case: &Case, known: &[Known]) {
         let text = String::from_utf8_lossy(&event.text);
         assert_eq!(facts, (event.received_at, event.event_time, event.time_is_received), "{:?} {text}", case.place);
         if let Some(id) = &event.id {
-            let found = case.log.events_by_id(id, &Cancel::default()).unwrap();
+            let found = case.log.events_by_id(id, &Cancel::default()).unwrap().events;
             let right: Vec<u64> = known.iter().filter(|e| e.id.as_ref() == Some(id)).map(|e| e.sequence).collect();
             assert_eq!(sequences(&found), right, "{:?} {id}", case.place);
         }
@@ -183,7 +183,7 @@ fn sequences(events: &[StoredEvent]) -> Vec<u64> {
 fn ask(asked: &Asked<'_>, round: u64, random: &mut Random, seed: u64) {
     let log = &asked.case.log;
     let shown = format!("seed {seed} {:?} q: {} from {} to {}", asked.case.place, asked.selection.q, asked.from, asked.to);
-    let counted = log.count(asked.selection, &Cancel::default()).unwrap();
+    let counted = log.count(asked.selection, &Cancel::default()).unwrap().count;
     assert!(counted == asked.right.len() as u64, "count {counted}, right {} {shown}; {}", asked.right.len(), blame(asked, asked.filter));
     let order = if round.is_multiple_of(2) { Order::Descending } else { Order::Ascending };
     let mut right: Vec<u64> = asked.right.iter().map(|e| e.sequence).collect();
@@ -257,7 +257,7 @@ fn ask_terms(cases: &[Case; 4], selection: &Selection, right: &[&Known], filters
         let right = answers::histogram(&inside, from, to, hours * 3_600_000_000_000, Some(&dimension), limit);
         let request = HistogramRequest { interval: format!("{hours}h"), dimension: Some(dimension.clone()), limit };
         for case in cases {
-            let found = case.log.histogram(&selection, &request, &Cancel::default()).unwrap();
+            let found = case.log.histogram(&selection, &request, &Cancel::default()).unwrap().buckets;
             // A filter on event times that holds for the whole query narrows the range, and with it the empty buckets at the ends.
             let asked_for = |b: &&Bucket| b.count > 0 || found.iter().any(|f| f.start == b.start);
             let right: Vec<Bucket> = right.iter().filter(asked_for).cloned().collect();

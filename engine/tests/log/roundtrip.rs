@@ -206,7 +206,7 @@ fn retries_of_whole_and_shredded_events_with_one_id() {
         assert_eq!(receipt.accepted, if round == 0 { 2 } else { 0 });
         log.flush().unwrap();
     }
-    let found = log.events_by_id("same", &Cancel::default()).unwrap();
+    let found = log.events_by_id("same", &Cancel::default()).unwrap().events;
     assert_eq!(found.iter().map(|e| e.text.len()).collect::<Vec<_>>(), [whole.len(), other.len()]);
 }
 

@@ -20,7 +20,7 @@ fn only_terms_count() {
     ];
     append(&log, &events).unwrap();
     for place in ["head", "segment"] {
-        let count = |q: &str| log.count(&Selection { q: q.into(), ..everything() }, &Cancel::default()).unwrap();
+        let count = |q: &str| log.count(&Selection { q: q.into(), ..everything() }, &Cancel::default()).unwrap().count;
         let found = ["event_id:*", "-event_id:*", "event_id:r-*", "event_id:~FIRST*", "event_id:/.*another.*/", "request_id:*"].map(count);
         assert_eq!(found, [2, 4, 0, 2, 0, 1], "{place}");
         log.flush().unwrap();

@@ -9,6 +9,7 @@ use trail_engine::event::DimensionKind;
 use trail_engine::query::{Bucket, Facet, HistogramRequest, TermCount, TermsRequest};
 
 use crate::api::context::Context;
+use crate::api::native::incomplete::with_gaps;
 use crate::api::native::page::json_response;
 use crate::api::native::parameters::{COUNT, HISTOGRAM, TERMS};
 use crate::api::native::search::selection;
@@ -19,8 +20,8 @@ use crate::api::refusal::Refusal;
 pub(super) async fn count(State(context): State<Arc<Context>>, RawQuery(query): RawQuery) -> Result<Response, Refusal> {
     let params = Params::of_query(query.as_deref(), COUNT)?;
     let selection = selection(&params);
-    let count = context.backend.ask(move |log, cancel| log.count(&selection, cancel)).await?;
-    Ok(json_response(json!({ "count": count })))
+    let found = context.backend.ask(move |log, cancel| log.count(&selection, cancel)).await?;
+    Ok(json_response(with_gaps(json!({ "count": found.count }), &found.incomplete)))
 }
 
 /// `GET /v1/terms`
@@ -35,7 +36,7 @@ pub(super) async fn terms(State(context): State<Arc<Context>>, RawQuery(query): 
     let request = TermsRequest { facet, limit: params.number("limit", 10), prefix: params.owned("prefix").unwrap_or_default() };
     let found = context.backend.ask(move |log, cancel| log.terms(&selection, &request, cancel)).await?;
     let body = json!({ "total": found.total, "terms": named(&found.terms), "other": found.other, "distinct": found.distinct });
-    Ok(json_response(body))
+    Ok(json_response(with_gaps(body, &found.incomplete)))
 }
 
 /// `GET /v1/histogram`
@@ -45,9 +46,9 @@ pub(super) async fn histogram(State(context): State<Arc<Context>>, RawQuery(quer
     let dimension = params.owned("dimension");
     let with_terms = dimension.is_some();
     let request = HistogramRequest { interval: params.owned("interval").unwrap_or_default(), dimension, limit: params.number("limit", 5) };
-    let buckets = context.backend.ask(move |log, cancel| log.histogram(&selection, &request, cancel)).await?;
-    let buckets: Vec<Value> = buckets.iter().map(|b| bucket(b, with_terms)).collect();
-    Ok(json_response(json!({ "buckets": buckets })))
+    let found = context.backend.ask(move |log, cancel| log.histogram(&selection, &request, cancel)).await?;
+    let buckets: Vec<Value> = found.buckets.iter().map(|b| bucket(b, with_terms)).collect();
+    Ok(json_response(with_gaps(json!({ "buckets": buckets }), &found.incomplete)))
 }
 
 /// `GET /v1/dimensions`

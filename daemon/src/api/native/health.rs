@@ -8,6 +8,7 @@ use axum::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::Response;
 use serde_json::{Value, json};
+use trail_engine::Health;
 use trail_engine::id::Sequence;
 
 use crate::api::context::Context;
@@ -27,20 +28,26 @@ pub(super) async fn alive() -> Response {
 /// `GET /readyz`
 pub(super) async fn ready(State(context): State<Arc<Context>>) -> Result<Response, Refusal> {
     let health = context.backend.health();
-    let read_only = context.config.engine.read_only;
-    let stopping = *context.stopping.borrow();
-    if (health.writable || read_only) && !stopping {
+    let Some(reasons) = not_ready(&health, context.config.engine.read_only, *context.stopping.borrow()) else {
         return Ok(json_response(json!({ "ready": true, "writable": health.writable, "problems": health.problems })));
+    };
+    let refusal = Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "not_ready", reasons.join("; "));
+    Err(refusal.with("ready", Value::Bool(false)).with("reasons", json!(reasons)))
+}
+
+/// Why no requests should be sent here, if they should not.
+fn not_ready(health: &Health, read_only: bool, stopping: bool) -> Option<Vec<String>> {
+    if (health.writable && !health.disk_full || read_only) && !stopping {
+        return None;
     }
-    let mut reasons = health.problems;
+    let mut reasons = health.problems.clone();
     if stopping {
         reasons.insert(0, "the server is stopping".into());
     }
     if reasons.is_empty() {
         reasons.push("the log takes no events".into());
     }
-    let refusal = Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "not_ready", reasons.join("; "));
-    Err(refusal.with("ready", Value::Bool(false)).with("reasons", json!(reasons)))
+    Some(reasons)
 }
 
 /// `GET /v1/stats`
@@ -85,4 +92,21 @@ pub(super) async fn welcome() -> Response {
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
     response.headers_mut().insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ready_is_who_takes_events_or_is_not_meant_to() {
+        let well = Health { writable: true, ..Health::default() };
+        let full = Health { disk_full: true, problems: vec!["the disk is full".into()], ..well.clone() };
+        let poisoned = Health { problems: vec!["no writes are taken".into()], ..Health::default() };
+        assert_eq!(not_ready(&well, false, false), None);
+        assert_eq!(not_ready(&well, false, true).unwrap(), ["the server is stopping"]);
+        assert_eq!(not_ready(&full, false, false).unwrap(), ["the disk is full"]);
+        assert_eq!(not_ready(&poisoned, false, false).unwrap(), ["no writes are taken"]);
+        assert_eq!(not_ready(&poisoned, true, false), None);
+    }
 }

@@ -2,6 +2,7 @@
 
 mod aggregate;
 mod health;
+mod incomplete;
 mod ingest;
 mod outcome;
 mod page;

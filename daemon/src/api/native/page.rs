@@ -21,6 +21,8 @@ use serde_json::{Value, json};
 use trail_engine::index::StoredEvent;
 use trail_engine::query::{Explanation, Page};
 
+use crate::api::native::incomplete;
+
 const NEXT_CURSOR: HeaderName = HeaderName::from_static("x-next-cursor");
 pub(super) const NDJSON: HeaderValue = HeaderValue::from_static("application/x-ndjson");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -87,15 +89,17 @@ pub(super) fn write_line(out: &mut Vec<u8>, event: &StoredEvent) {
 /// 200 with a page.
 pub(super) fn page_response(page: Page, style: Style) -> Response {
     let cursor = page.next_cursor.as_deref().and_then(|c| HeaderValue::from_str(c).ok());
-    let mut body = PageBody { style, end: Vec::new(), started: false, ended: false, trailers: None, events: page.events.into_iter() };
+    let gaps = incomplete::header(&page.incomplete);
+    let mut body = PageBody { style, end: Vec::new(), started: false, ended: false, trailers: None, events: Vec::new().into_iter() };
     let mut headers = HeaderMap::new();
     match style {
         Style::Json => {
             headers.insert(CONTENT_TYPE, JSON);
-            body.end = json_end(page.next_cursor.as_deref(), page.explanation.as_ref());
+            body.end = json_end(&page);
         }
         Style::Lines => {
             headers.insert(CONTENT_TYPE, NDJSON);
+            headers.extend(gaps.map(|gaps| (incomplete::HEADER, gaps)));
             if let Some(cursor) = cursor {
                 // Trailers reach only clients that say `TE: trailers`; the cursor is known already, so everybody gets it.
                 headers.insert(NEXT_CURSOR, cursor.clone());
@@ -104,6 +108,7 @@ pub(super) fn page_response(page: Page, style: Style) -> Response {
             }
         }
     }
+    body.events = page.events.into_iter();
     let bytes: usize = body.events.as_slice().iter().map(|e| e.text.len()).sum();
     let whole = bytes < PIECE_BYTES && body.trailers.is_none();
     let mut response = Response::new(if whole { Body::from(body.whole()) } else { Body::new(body) });
@@ -111,12 +116,15 @@ pub(super) fn page_response(page: Page, style: Style) -> Response {
     response
 }
 
-fn json_end(cursor: Option<&str>, explanation: Option<&Explanation>) -> Vec<u8> {
+fn json_end(page: &Page) -> Vec<u8> {
     let mut end = vec![b']'];
-    if let Some(cursor) = cursor {
+    if !page.incomplete.is_empty() {
+        end.extend_from_slice(format!(",\"incomplete\":{}", incomplete::list(&page.incomplete)).as_bytes());
+    }
+    if let Some(cursor) = &page.next_cursor {
         end.extend_from_slice(format!(",\"next_cursor\":{}", json!(cursor)).as_bytes());
     }
-    if let Some(explanation) = explanation {
+    if let Some(explanation) = &page.explanation {
         end.extend_from_slice(format!(",\"explanation\":{}", explain(explanation)).as_bytes());
     }
     end.push(b'}');
@@ -211,7 +219,7 @@ mod tests {
     }
 
     fn page(events: Vec<StoredEvent>) -> Page {
-        Page { events, next_cursor: Some("c\"1".into()), explanation: None }
+        Page { events, next_cursor: Some("c\"1".into()), ..Page::default() }
     }
 
     async fn body(response: Response) -> (String, Option<HeaderMap>) {

@@ -8,10 +8,11 @@ use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use trail_engine::id::Sequence;
-use trail_engine::query::{Order, Page, PageRequest, Selection};
+use trail_engine::query::{Order, PageRequest, Selection};
 
 use crate::api::body::{Limits, read};
 use crate::api::context::Context;
+use crate::api::native::incomplete;
 use crate::api::native::page::{Style, json_bytes, page_response, write_stored};
 use crate::api::native::parameters::SEARCH;
 use crate::api::params::{Params, PathText, invalid, path_text};
@@ -61,11 +62,15 @@ pub(super) fn selection(params: &Params) -> Selection {
 /// `GET /v1/events/{event_id}`
 pub(super) async fn by_id(State(context): State<Arc<Context>>, path: PathText, headers: HeaderMap) -> Result<Response, Refusal> {
     let event_id = path_text(path, "event_id")?;
-    let events = context.backend.ask(move |log, cancel| log.events_by_id(&event_id, cancel)).await?;
-    if events.is_empty() {
+    let page = context.backend.ask(move |log, cancel| log.events_by_id(&event_id, cancel)).await?;
+    if page.events.is_empty() && page.incomplete.is_empty() {
         return Err(Refusal::not_found("there is no event with this id"));
     }
-    Ok(page_response(Page { events, ..Page::default() }, Style::of(&headers)))
+    if page.events.is_empty() {
+        let refusal = Refusal::not_found("no event with this id was found, but a part of the log cannot be read");
+        return Err(refusal.with("incomplete", incomplete::list(&page.incomplete)));
+    }
+    Ok(page_response(page, Style::of(&headers)))
 }
 
 /// `GET /v1/sequences/{sequence}`

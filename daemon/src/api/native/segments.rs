@@ -37,8 +37,16 @@ fn describe(info: &SegmentInfo) -> Value {
         "first_sequence": info.first_sequence.0, "last_sequence": info.last_sequence.0,
         "time_min": info.time_min.to_string(), "time_max": info.time_max.to_string(),
         "events": info.events, "event_bytes": info.event_bytes, "file_bytes": info.file_bytes,
-        "state": if info.sealed { "sealed" } else { "open" }, "crc32": format!("{:08x}", info.crc32),
+        "state": state(info), "crc32": format!("{:08x}", info.crc32),
     })
+}
+
+fn state(info: &SegmentInfo) -> &'static str {
+    match (info.readable, info.sealed) {
+        (false, _) => "unreadable",
+        (true, true) => "sealed",
+        (true, false) => "open",
+    }
 }
 
 /// `GET /v1/segments/{segment_id}`

@@ -2,7 +2,7 @@
 //!
 //! A task asks the engine for the events after its position, sends them, and sleeps until the engine has published more. A comment
 //! line `# SEQUENCE` every 15 seconds keeps the connection alive and says up to where the log was looked at: a client that comes
-//! back with `after=SEQUENCE` misses nothing. Limits: `tails_max` clients; a client that reads slowly makes its own task wait.
+//! back with `after=SEQUENCE` misses nothing. A comment `# incomplete: ...` names what could not be read. Limits: `tails_max` clients; a client that reads slowly makes its own task wait.
 
 use std::io;
 use std::sync::Arc;
@@ -20,6 +20,7 @@ use trail_engine::id::Sequence;
 use trail_engine::query::TailPage;
 
 use crate::api::context::Context;
+use crate::api::native::incomplete;
 use crate::api::native::page::{NDJSON, write_line};
 use crate::api::native::parameters::TAIL;
 use crate::api::params::Params;
@@ -61,8 +62,16 @@ async fn run(context: Arc<Context>, q: Arc<str>, first: TailPage, sender: Sender
 async fn pages(context: &Context, q: &Arc<str>, mut page: TailPage, sender: &Sender) {
     let mut published = context.backend.published();
     let mut beat = Instant::now();
+    let mut told = Vec::new();
     loop {
         let position = page.position;
+        if page.incomplete.iter().any(|gap| !told.contains(gap)) {
+            let comment = Bytes::from(format!("# incomplete: {}\n", incomplete::line(&page.incomplete)));
+            if sender.send(Ok(comment)).await.is_err() {
+                return;
+            }
+            told = std::mem::take(&mut page.incomplete);
+        }
         if !page.events.is_empty() || beat <= Instant::now() {
             beat = Instant::now() + HEARTBEAT;
             if sender.send(Ok(lines(&page))).await.is_err() {
@@ -79,7 +88,7 @@ async fn pages(context: &Context, q: &Arc<str>, mut page: TailPage, sender: &Sen
             Ok(next) => next,
             Err(e) if e.kind() == ErrorKind::Busy => {
                 sleep(BUSY_PAUSE).await;
-                TailPage { events: Vec::new(), position }
+                TailPage { position, ..TailPage::default() }
             }
             Err(e) => {
                 tracing::warn!(error = ?e, "a followed log stops");

@@ -3,16 +3,18 @@
 use std::path::Path;
 use std::time::Duration;
 
-use trail_engine::AuditLog;
 use trail_engine::error::ErrorKind;
 use trail_engine::options::Options;
+use trail_engine::{AuditLog, Notice};
 
 use super::batch::Batch;
 use super::pipeline::Target;
 use super::report::{Rejected, Stored};
 use crate::cli::exit::Failure;
 use crate::cli::interrupt::pause;
+use crate::cli::output::tell;
 use crate::cli::progress::Progress;
+use crate::cli::text::printable;
 
 /// How long to wait when the log cannot keep up; its flusher is at work.
 const WAIT: Duration = Duration::from_millis(50);
@@ -29,7 +31,12 @@ impl DirectoryTarget {
     /// # Errors
     /// As [`AuditLog::open`].
     pub fn open(directory: &Path, options: Options) -> Result<DirectoryTarget, Failure> {
-        Ok(DirectoryTarget { log: AuditLog::open(directory, options)? })
+        let log = AuditLog::open(directory, options)?;
+        log.on_notice(Box::new(|notice| match notice {
+            Notice::Problem(text) | Notice::Note(text) => tell(format_args!("traild: {}", printable(text))),
+            Notice::Over(_) => {}
+        }));
+        Ok(DirectoryTarget { log })
     }
 }
 

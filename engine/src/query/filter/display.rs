@@ -5,7 +5,7 @@ use std::ops::Bound;
 
 use crate::event::path::{Path, Step};
 use crate::query::filter::tree::{Comparison, Field, Filter, Test};
-use crate::query::filter::value::read_network;
+use crate::query::filter::value::looks_like_network;
 
 impl fmt::Display for Filter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -74,7 +74,7 @@ impl fmt::Display for Test {
         match self {
             Test::Exists => f.write_str("*"),
             // Unescaped, it would be a network.
-            Test::Exact { value, ignore_case: false } if read_network(value).is_some() => write!(f, "\"{}\"", value.replace('/', "\\/")),
+            Test::Exact { value, ignore_case: false } if looks_like_network(value) => write!(f, "\"{}\"", value.replace('/', "\\/")),
             Test::Exact { value, ignore_case } => write!(f, "{}{}", tilde(ignore_case), value_text(std::slice::from_ref(value))),
             Test::Wildcard { pieces, ignore_case } => write!(f, "{}{}", tilde(ignore_case), value_text(pieces)),
             Test::Regex { pattern, ignore_case } => write!(f, "{}/{}/", tilde(ignore_case), pattern_text(pattern)),

@@ -34,6 +34,11 @@ pub(in crate::query) fn dimension_named<'d>(name: &str, dimensions: &'d [Dimensi
     if let Some(dimension) = dimensions.iter().find(|d| d.name == name) {
         return Ok(dimension);
     }
+    if BUILT_IN.iter().any(|(known, _)| *known == name) {
+        return Err(Error::invalid(format!(
+            "`{name}` has no terms: nearly every event has one of its own; counts over time are a histogram"
+        )));
+    }
     let shown: String = name.chars().take(SUGGEST_BYTES_MAX).collect();
     Err(Error::invalid(match closest(name, dimensions) {
         Some(close) => format!("unknown dimension `{shown}`; did you mean `{close}`?"),
@@ -96,6 +101,14 @@ mod tests {
         }
         assert!(!read_field("vpcId", 0, &dimensions()).unwrap_err().message().contains("did you mean"));
         assert!(read_field(&"x".repeat(70), 0, &dimensions()).is_err());
+    }
+
+    #[test]
+    fn what_is_built_in_is_known_and_has_no_terms() {
+        for name in ["event_time", "received_at", "sequence"] {
+            let error = dimension_named(name, &dimensions()).unwrap_err();
+            assert!(error.message().starts_with(&format!("`{name}` has no terms")), "{error}");
+        }
     }
 
     #[test]

@@ -28,6 +28,8 @@ fn every_form_has_one_canonical_spelling() {
         (r"user:a\*b\:c", r#"user:"a\*b:c""#),
         (r"user:CORP\alice", r#"user:"CORP\\alice""#),
         ("source_ip:10.0.0.0/8", "source_ip:10.0.0.0/8"),
+        ("source_ip:10.0.0.1/text", "source_ip:\"10.0.0.1/text\""),
+        (r"source_ip:10.0.0.1\/99", r#"source_ip:"10.0.0.1\/99""#),
         (r"source_ip:10.0.0.0\/8", r#"source_ip:"10.0.0.0\/8""#),
         ("source_ip:2001:db8::/32", "source_ip:2001:db8::/32"),
         ("event_name:/^(Create|Delete).*User$/", "event_name:/^(Create|Delete).*User$/"),
@@ -61,6 +63,9 @@ fn every_form_has_one_canonical_spelling() {
 #[test]
 fn errors_point_at_their_byte() {
     let cases = [
+        ("user:a source_ip:10.0.0.0/99", 17, "a network is an address"),
+        ("source_ip:10.0.0.1/", 10, "a network is an address"),
+        ("source_ip:::1/129", 10, "a network is an address"),
         ("user:alice usr:x", 11, "unknown dimension `usr`; did you mean `user`?"),
         ("(user:a", 0, "this parenthesis is not closed"),
         ("user:a)", 6, "this parenthesis was never opened"),

@@ -59,14 +59,22 @@ fn scalar_test(scalar: Scalar, field: &Field, ignore_case: bool) -> Result<Test>
         return Ok(Test::Wildcard { pieces: scalar.pieces.into_iter().enumerate().filter_map(keep).collect(), ignore_case });
     }
     let value = scalar.text();
-    match read_network(&value) {
-        Some((network, bits)) if !scalar.escaped && !ignore_case => Ok(Test::Network { network, bits }),
-        _ => Ok(Test::Exact { value, ignore_case }),
+    if scalar.escaped || ignore_case || !looks_like_network(&value) {
+        return Ok(Test::Exact { value, ignore_case });
     }
+    let message = "a network is an address, `/` and the number of its bits, 0 to 32 or 128; write `\\/` for the text itself";
+    let (network, bits) = read_network(&value).ok_or_else(|| Error::invalid(message).at(scalar.at))?;
+    Ok(Test::Network { network, bits })
+}
+
+/// Whether it is an address, a slash, and then nothing but digits: it cannot be meant as a text.
+pub(super) fn looks_like_network(text: &str) -> bool {
+    let is_meant = |(address, bits): (&str, &str)| address.parse::<IpAddr>().is_ok() && bits.bytes().all(|b| b.is_ascii_digit());
+    text.split_once('/').is_some_and(is_meant)
 }
 
 /// Reads `address/bits`.
-pub(super) fn read_network(text: &str) -> Option<(IpAddr, u8)> {
+fn read_network(text: &str) -> Option<(IpAddr, u8)> {
     let (address, bits) = text.split_once('/')?;
     let network: IpAddr = address.parse().ok()?;
     let bits: u8 = bits.parse().ok().filter(|_| bits.bytes().all(|b| b.is_ascii_digit()))?;

@@ -132,10 +132,11 @@ pub(crate) struct Mixed<'a> {
 }
 
 impl<'a> Chunk<'a> {
-    /// Reads a chunk. The plain part follows the raw part where a unit keeps them together.
-    pub(crate) fn read(encoding: Encoding, raw: &'a [u8], plain: &'a [u8]) -> Result<Chunk<'a>> {
+    /// Reads a chunk of at most `values_max` values: as many as the block's documents can have in the column. The plain part follows the
+    /// raw part where a unit keeps them together.
+    pub(crate) fn read(encoding: Encoding, raw: &'a [u8], plain: &'a [u8], values_max: usize) -> Result<Chunk<'a>> {
         let mut reader = Reader::new(raw);
-        let count = reader.length(BLOCK_DOCUMENTS * EVENT_LEAVES_MAX)?;
+        let count = reader.length(values_max.min(BLOCK_DOCUMENTS * EVENT_LEAVES_MAX))?;
         match encoding {
             Encoding::Constant => Err(Error::corrupt("a constant column has a chunk")),
             Encoding::Codes => {
@@ -320,6 +321,12 @@ mod tests {
         ]
     }
 
+    #[test]
+    fn an_unknown_kind_is_named() {
+        let error = Chunk::read(Encoding::Strings, &[2, MIXED, 0, 9], &[], 2).unwrap_err();
+        assert!(error.to_string().ends_with("expected 0 to 2, found 9"), "{error}");
+    }
+
     proptest! {
         #[test]
         fn strings_come_back(values in prop::collection::vec(any_text(), 0..40), together: bool) {
@@ -328,7 +335,7 @@ mod tests {
             if together {
                 raw.append(&mut plain);
             }
-            let chunk = Chunk::read(Encoding::Strings, &raw, &plain).unwrap();
+            let chunk = Chunk::read(Encoding::Strings, &raw, &plain, usize::MAX).unwrap();
             for (i, value) in values.iter().enumerate() {
                 prop_assert_eq!(&value_at(&chunk, i), value);
             }
@@ -338,22 +345,34 @@ mod tests {
         fn numbers_and_codes_come_back(numbers: Vec<i64>, codes: Vec<u32>) {
             let mut raw = Vec::new();
             encode_numbers(&numbers, &mut raw);
-            let chunk = Chunk::read(Encoding::Integers, &raw, &[]).unwrap();
+            let chunk = Chunk::read(Encoding::Integers, &raw, &[], usize::MAX).unwrap();
             for (i, number) in numbers.iter().enumerate() {
                 prop_assert_eq!(value_at(&chunk, i), number.to_string().into_bytes());
             }
             raw.clear();
             encode_codes(&codes, &mut raw);
-            let chunk = Chunk::read(Encoding::Codes, &raw, &[]).unwrap();
+            let chunk = Chunk::read(Encoding::Codes, &raw, &[], usize::MAX).unwrap();
             for (i, code) in codes.iter().enumerate() {
                 prop_assert_eq!(chunk.code(i), Some(*code));
             }
         }
 
         #[test]
+        fn a_count_is_bounded_by_what_the_documents_can_have(most in 0usize..5_000, more in 1usize..1_000) {
+            // Without planes a count costs nothing: three bytes would ask for as much memory as they like.
+            for (count, is_read) in [(most, true), (most + more, false)] {
+                let mut raw = Vec::new();
+                raw.put_varint(count as u64);
+                raw.put_signed_varint(7);
+                raw.put_u8(0);
+                prop_assert_eq!(Chunk::read(Encoding::Integers, &raw, &[], most).is_ok(), is_read);
+            }
+        }
+
+        #[test]
         fn any_bytes_are_read_or_refused(raw: Vec<u8>, plain: Vec<u8>, encoding in 0u8..7) {
             if let Ok(encoding) = Encoding::from_byte(encoding)
-                && let Ok(chunk) = Chunk::read(encoding, &raw, &plain)
+                && let Ok(chunk) = Chunk::read(encoding, &raw, &plain, BLOCK_DOCUMENTS)
             {
                 value_at(&chunk, chunk.len().saturating_sub(1));
                 chunk.code(chunk.len());

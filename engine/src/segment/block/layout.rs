@@ -41,13 +41,16 @@ pub(crate) struct Layout {
     pub(crate) shapes: Vec<ShapeEntry>,
     /// For every unit its columns; unit 0 has none.
     pub(crate) units: Vec<Vec<u32>>,
+    /// For every column how many values one document can have in it.
+    most: Vec<u32>,
 }
 
 impl Layout {
     /// Works out which columns are in which unit.
     fn with_units(columns: Vec<ColumnEntry>, shapes: Vec<ShapeEntry>) -> Layout {
         let units = columns.iter().map(|c| c.unit as usize + 1).max().unwrap_or(1);
-        let mut layout = Layout { columns, shapes, units: vec![Vec::new(); units] };
+        let mut layout = Layout { columns, shapes, units: vec![Vec::new(); units], most: Vec::new() };
+        layout.most = layout.count_most();
         for (number, column) in (0u32..).zip(&layout.columns) {
             if column.encoding != Encoding::Constant
                 && let Some(unit) = layout.units.get_mut(column.unit as usize)
@@ -56,6 +59,25 @@ impl Layout {
             }
         }
         layout
+    }
+
+    fn count_most(&self) -> Vec<u32> {
+        let mut most = vec![0u32; self.columns.len()];
+        for shape in &self.shapes {
+            let mut slots = shape.columns.to_vec();
+            slots.sort_unstable();
+            for same in slots.chunk_by(|a, b| a == b) {
+                if let Some(most) = same.first().and_then(|column| most.get_mut(*column as usize)) {
+                    *most = (*most).max(same.len() as u32);
+                }
+            }
+        }
+        most
+    }
+
+    /// How many values one document can have in a column.
+    pub(crate) fn most_in_one(&self, column: u32) -> usize {
+        self.most.get(column as usize).map_or(0, |most| *most as usize)
     }
 
     pub(crate) fn column(&self, column: u32) -> Result<&ColumnEntry> {

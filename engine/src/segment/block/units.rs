@@ -33,7 +33,14 @@ pub(crate) struct BlockWriter {
 
 impl BlockWriter {
     /// Appends the next unit of the current block.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Invalid`] for a unit longer than [`CHUNK_BYTES_MAX`], or a block of 4 GiB.
     pub(crate) fn unit(&mut self, raw: &[u8], plain: &[u8]) -> Result<()> {
+        if raw.len() > CHUNK_BYTES_MAX {
+            let length = raw.len();
+            return Err(Error::invalid("a unit of a block is too long").expected(format_args!("at most {CHUNK_BYTES_MAX}"), length));
+        }
         if !raw.is_empty() || !plain.is_empty() {
             self.block.put_varint(raw.len() as u64);
             let mut packed = Vec::new();

@@ -248,7 +248,7 @@ mod tests {
         let part = file.part(Component::Timestamps, 0).unwrap();
         for _ in 0..2 {
             let error = part.bytes().unwrap_err();
-            assert!(error.to_string().starts_with("checksum differs in timestamps of segment-7 at byte 64: expected crc32 "), "{error}");
+            assert!(error.to_string().starts_with("segment-7: checksum differs in timestamps at byte 64: expected crc32 "), "{error}");
         }
         assert!(file.part(Component::Meta, 0).unwrap().bytes().is_ok());
         assert!(file.verify().is_err());

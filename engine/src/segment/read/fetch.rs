@@ -4,6 +4,8 @@
 //! shapes. The place of a value in its chunk is the number of values that the documents before have in the same column, which follows
 //! from their shapes.
 
+use std::ops::Range;
+
 use crate::budget::Budget;
 use crate::error::{Error, Result};
 use crate::event::shape::assemble;
@@ -11,13 +13,35 @@ use crate::limits::BLOCK_DOCUMENTS;
 use crate::segment::block::chunk::{Chunk, Encoding};
 use crate::segment::block::layout::Layout;
 use crate::segment::dictionary::reader::TermCursor;
+use crate::segment::read::gaps::pass_over;
 use crate::segment::read::opened::Segment;
 use crate::segment::read::opened_block::{OpenedBlock, Reuse};
 
 /// Appends the texts of documents to `texts`, in the order given.
 pub(crate) fn fetch_texts(segment: &Segment, documents: &[u32], budget: &Budget, texts: &mut Vec<Vec<u8>>) -> Result<()> {
+    let mut found = Vec::with_capacity(documents.len());
+    fetch_blocks(segment, documents, budget, &mut found, &mut |_, error| Err(error))?;
+    texts.extend(found.into_iter().map(Option::unwrap_or_default));
+    Ok(())
+}
+
+/// Appends the texts of documents to `texts`, in the order given: `None` for those of damaged blocks, which are noted in the budget.
+pub(crate) fn fetch_readable(segment: &Segment, documents: &[u32], budget: &Budget, texts: &mut Vec<Option<Vec<u8>>>) -> Result<()> {
+    fetch_blocks(segment, documents, budget, texts, &mut |documents, error| pass_over(segment, documents, error, budget))
+}
+
+/// What is done about a block that cannot be read: its documents, and why.
+type OnDamage<'a> = dyn FnMut(Range<u32>, Error) -> Result<()> + 'a;
+
+fn fetch_blocks(
+    segment: &Segment,
+    documents: &[u32],
+    budget: &Budget,
+    texts: &mut Vec<Option<Vec<u8>>>,
+    on_damage: &mut OnDamage<'_>,
+) -> Result<()> {
     let first = texts.len();
-    texts.resize_with(first + documents.len(), Vec::new);
+    texts.resize_with(first + documents.len(), || None);
     let mut wanted: Vec<(u32, usize)> = documents.iter().copied().zip(first..).collect();
     wanted.sort_unstable();
     let directory = segment.block_directory()?;
@@ -25,13 +49,18 @@ pub(crate) fn fetch_texts(segment: &Segment, documents: &[u32], budget: &Budget,
     for wanted in wanted.chunk_by(|a, b| block_of(a.0) == block_of(b.0)) {
         budget.block()?;
         let Some((document, _)) = wanted.first() else { continue };
-        let mut block = OpenedBlock::open(segment, &directory, block_of(*document), Reuse::Likely)?;
-        fetch_block(segment, &mut block, wanted, texts).map_err(|e| segment.locate(e))?;
+        let number = block_of(*document);
+        let opened = OpenedBlock::open(segment, &directory, number, Reuse::Likely);
+        if let Err(error) = opened.and_then(|mut block| fetch_block(segment, &mut block, wanted, texts)) {
+            // Half a block is not handed out.
+            wanted.iter().filter_map(|(_, at)| texts.get_mut(*at).map(Option::take)).for_each(drop);
+            on_damage(directory.documents(number), segment.locate(error))?;
+        }
     }
     Ok(())
 }
 
-fn fetch_block(segment: &Segment, block: &mut OpenedBlock<'_>, wanted: &[(u32, usize)], texts: &mut [Vec<u8>]) -> Result<()> {
+fn fetch_block(segment: &Segment, block: &mut OpenedBlock<'_>, wanted: &[(u32, usize)], texts: &mut [Option<Vec<u8>>]) -> Result<()> {
     let layout = segment.layout()?;
     let start = block.documents().start;
     let shapes = block.shapes()?;
@@ -72,7 +101,7 @@ fn fetch_block(segment: &Segment, block: &mut OpenedBlock<'_>, wanted: &[(u32, u
             next = document + 1;
         }
         if let Some(slot) = texts.get_mut(at) {
-            slot.clone_from(&text);
+            *slot = Some(text.clone());
         }
     }
     Ok(())

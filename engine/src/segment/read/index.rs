@@ -15,7 +15,7 @@ use crate::limits::BLOCK_DOCUMENTS;
 use crate::matcher::{Lookup, Matcher, TextMatcher};
 use crate::segment::meta::DimensionEntry;
 use crate::segment::postings::lists::PostingsReader;
-use crate::segment::read::fetch::fetch_texts;
+use crate::segment::read::fetch::fetch_readable;
 use crate::segment::read::opened::Segment;
 use crate::segment::read::{search, values};
 use crate::shred::whole::{hashes_of_matching, holds_value};
@@ -69,8 +69,9 @@ impl Segment {
         self.unique_index(ordinal)?.candidates(hash64(value.as_bytes()), &mut candidates)?;
         candidates.retain(|document| within.contains(document));
         let mut texts = Vec::new();
-        fetch_texts(self, &candidates, budget, &mut texts)?;
-        Ok(candidates.iter().zip(&texts).filter(|(_, text)| holds_value(text, value)).map(|(document, _)| *document).collect())
+        fetch_readable(self, &candidates, budget, &mut texts)?;
+        let holds = |text: &Option<Vec<u8>>| text.as_ref().is_some_and(|text| holds_value(text, value));
+        Ok(candidates.iter().zip(&texts).filter(|(_, text)| holds(text)).map(|(document, _)| *document).collect())
     }
 
     /// The documents with a term of a unique dimension that matches, where that is no look-up.
@@ -94,8 +95,9 @@ impl Segment {
         let (mut found, mut texts, mut holders) = (RoaringBitmap::new(), Vec::new(), Vec::new());
         for documents in at_paths.iter().collect::<Vec<u32>>().chunks(BLOCK_DOCUMENTS) {
             texts.clear();
-            fetch_texts(self, documents, budget, &mut texts)?;
+            fetch_readable(self, documents, budget, &mut texts)?;
             for (document, text) in documents.iter().zip(&texts) {
+                let Some(text) = text else { continue };
                 holders.clear();
                 for hash in hashes_of_matching(text, &dimension.paths, matcher) {
                     index.candidates(hash, &mut holders)?;
@@ -108,7 +110,7 @@ impl Segment {
         Ok(found)
     }
 
-    /// For each (hash, tag) the texts of the documents whose event id may have the hash.
+    /// For each (hash, tag) the texts of the documents whose event id may have the hash, as far as they can be read.
     pub(crate) fn with_id_hashes(&self, hashes: &[(u64, usize)], budget: &Budget) -> Result<Vec<(usize, Vec<u8>)>> {
         let Some((ordinal, _)) = self.dimension(crate::event::schema::EVENT_ID).filter(|(_, d)| d.kind == DimensionKind::Unique) else {
             return Ok(Vec::new());
@@ -119,8 +121,8 @@ impl Segment {
             tags.resize(documents.len(), *tag);
         }
         let mut texts = Vec::new();
-        fetch_texts(self, &documents, budget, &mut texts)?;
-        Ok(tags.into_iter().zip(texts).collect())
+        fetch_readable(self, &documents, budget, &mut texts)?;
+        Ok(tags.into_iter().zip(texts).filter_map(|(tag, text)| Some((tag, text?))).collect())
     }
 }
 
@@ -228,19 +230,19 @@ impl Index for Segment {
         search::with_text(self, text, candidates, budget)
     }
 
-    fn fetch(&self, documents: &[u32], budget: &Budget, events: &mut Vec<StoredEvent>) -> Result<()> {
+    fn fetch(&self, documents: &[u32], budget: &Budget, events: &mut Vec<Option<StoredEvent>>) -> Result<()> {
         let (times, sequences, received) = (self.timestamps()?, self.sequences()?, self.received()?);
         let mut texts = Vec::new();
-        fetch_texts(self, documents, budget, &mut texts)?;
+        fetch_readable(self, documents, budget, &mut texts)?;
         events.extend(documents.iter().zip(texts).map(|(document, text)| {
             let offset = sequences.get(*document);
-            StoredEvent {
+            Some(StoredEvent {
                 sequence: self.meta().first_sequence.plus(u64::from(offset)),
                 received_at: Timestamp::from_millis(received.at(offset)).unwrap_or_default(),
                 event_time: Timestamp(times.get(*document)),
                 time_is_received: self.meta().without_time.contains(*document),
-                text,
-            }
+                text: text?,
+            })
         }));
         Ok(())
     }

@@ -1,9 +1,10 @@
 //! An open segment, and how it answers as an [`crate::index::Index`].
 //!
 //! [`opened`] holds the components; [`index`] is the face to queries, which goes down to [`search`] for values within columns,
-//! [`fetch`] for whole events and [`values`] for single ones; [`verify`] reads every byte again.
+//! [`fetch`] for whole events, [`gaps`] for what damage takes from them and [`values`] for single ones; [`verify`] reads every byte again.
 
 pub(crate) mod fetch;
+pub(crate) mod gaps;
 mod index;
 pub(crate) mod opened;
 pub(crate) mod opened_block;

@@ -87,6 +87,7 @@ impl<'a> OpenedBlock<'a> {
             Some((_, place)) if !alone => find_shared(raw, place)?,
             _ => (!raw.is_empty()).then_some(raw.as_slice()),
         };
-        chunk.map(|chunk| Chunk::read(entry.encoding, chunk, if alone { plain } else { &[] })).transpose()
+        let values_max = self.documents().len().saturating_mul(self.layout.most_in_one(column));
+        chunk.map(|chunk| Chunk::read(entry.encoding, chunk, if alone { plain } else { &[] }, values_max)).transpose()
     }
 }

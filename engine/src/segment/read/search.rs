@@ -13,7 +13,8 @@ use crate::limits::BLOCK_DOCUMENTS;
 use crate::matcher::{Lookup, Matcher, TextMatcher};
 use crate::segment::block::chunk::{Chunk, Encoding};
 use crate::segment::block::layout::{ColumnEntry, Layout};
-use crate::segment::read::fetch::fetch_texts;
+use crate::segment::read::fetch::fetch_readable;
+use crate::segment::read::gaps::pass_over;
 use crate::segment::read::opened::Segment;
 use crate::segment::read::opened_block::{OpenedBlock, Reuse};
 use crate::shred::select::{CodeSet, ValueTest, column_is_at};
@@ -69,8 +70,9 @@ fn spanning(segment: &Segment, text: &TextMatcher, rest: &RoaringBitmap, found: 
     let mut texts = Vec::new();
     for documents in documents.chunks(BLOCK_DOCUMENTS) {
         texts.clear();
-        fetch_texts(segment, documents, budget, &mut texts)?;
-        found.extend(documents.iter().zip(&texts).filter(|(_, event)| text.is_in(event)).map(|(document, _)| *document));
+        fetch_readable(segment, documents, budget, &mut texts)?;
+        let holds = |event: &Option<Vec<u8>>| event.as_ref().is_some_and(|event| text.is_in(event));
+        found.extend(documents.iter().zip(&texts).filter(|(_, event)| holds(event)).map(|(document, _)| *document));
     }
     Ok(())
 }
@@ -139,8 +141,12 @@ impl<'a> Search<'a> {
             let documents = directory.documents(number);
             if candidates.range_cardinality(documents) > 0 {
                 budget.block()?;
-                let mut block = OpenedBlock::open(self.segment, &directory, number, reuse)?;
-                self.block(&mut block, candidates, &mut run).map_err(|e| self.segment.locate(e))?;
+                let found = run.found.len();
+                let opened = OpenedBlock::open(self.segment, &directory, number, reuse);
+                if let Err(error) = opened.and_then(|mut block| self.block(&mut block, candidates, &mut run)) {
+                    run.found.truncate(found);
+                    pass_over(self.segment, directory.documents(number), error, budget)?;
+                }
             }
         }
         self.finish(run, whole_passes)
@@ -248,8 +254,9 @@ impl<'a> Search<'a> {
         let mut texts = Vec::new();
         for documents in run.wholes.chunks(BLOCK_DOCUMENTS) {
             texts.clear();
-            fetch_texts(self.segment, documents, run.budget, &mut texts)?;
-            run.found.extend(documents.iter().zip(&texts).filter(|(_, text)| whole_passes(text)).map(|(document, _)| *document));
+            fetch_readable(self.segment, documents, run.budget, &mut texts)?;
+            let passes = |text: &Option<Vec<u8>>| text.as_ref().is_some_and(|text| whole_passes(text));
+            run.found.extend(documents.iter().zip(&texts).filter(|(_, text)| passes(text)).map(|(document, _)| *document));
         }
         Ok(run.found.into_iter().collect())
     }

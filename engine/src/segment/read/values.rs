@@ -12,7 +12,8 @@ use crate::event::unescape::unescape;
 use crate::index::ValueVisitor;
 use crate::segment::block::chunk::Chunk;
 use crate::segment::block::layout::Layout;
-use crate::segment::read::fetch::fetch_texts;
+use crate::segment::read::fetch::fetch_readable;
+use crate::segment::read::gaps::pass_over;
 use crate::segment::read::opened::Segment;
 use crate::segment::read::opened_block::{OpenedBlock, Reuse};
 use crate::shred::select::column_is_at;
@@ -48,9 +49,13 @@ pub(crate) fn count(
         for number in 0..directory.blocks() {
             if candidates.range_cardinality(directory.documents(number)) > 0 {
                 budget.block()?;
-                let mut block = OpenedBlock::open(segment, &directory, number, Reuse::Likely)?;
-                block.unfold(columns.iter().copied()).map_err(|e| segment.locate(e))?;
-                counts.block(&block, &columns, &shapes, candidates).map_err(|e| segment.locate(e))?;
+                let counted = OpenedBlock::open(segment, &directory, number, Reuse::Likely).and_then(|mut block| {
+                    block.unfold(columns.iter().copied())?;
+                    counts.block(&block, &columns, &shapes, candidates)
+                });
+                if let Err(error) = counted {
+                    pass_over(segment, directory.documents(number), error, budget)?;
+                }
             }
         }
     }
@@ -142,8 +147,8 @@ impl Counts<'_> {
     /// Counts the values of events that are kept whole.
     fn wholes(&mut self, documents: &[u32]) -> Result<()> {
         let mut texts = Vec::new();
-        fetch_texts(self.segment, documents, self.budget, &mut texts)?;
-        for text in &texts {
+        fetch_readable(self.segment, documents, self.budget, &mut texts)?;
+        for text in texts.iter().flatten() {
             let mut values: Vec<Vec<u8>> = Vec::new();
             whole::for_each_value(text, self.path, false, &mut |value| match value {
                 whole::Value::Literal("null") => {}

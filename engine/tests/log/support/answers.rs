@@ -20,7 +20,7 @@ fn answer(total: usize, counts: BTreeMap<String, u64>, limit: usize) -> Terms {
     let mut terms = ranked(counts);
     let other = terms.iter().skip(limit).map(|t| t.count).sum();
     terms.truncate(limit);
-    Terms { total: total as u64, terms, other, distinct }
+    Terms { total: total as u64, terms, other, distinct, incomplete: Vec::new() }
 }
 
 /// Terms of a dimension.

@@ -1,0 +1,80 @@
+//! `traild verify`: reads a data directory from end to end, and says what is wrong with it.
+//!
+//! Nothing is written. The server must not run on the directory meanwhile: it would change under the reader, which then finds damage
+//! that is none.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use clap::{Args, ValueHint};
+use trail_engine::budget::Cancel;
+use trail_engine::error::ErrorKind;
+use trail_engine::options::Options;
+use trail_engine::{AuditLog, Notice};
+
+use super::exit::{Exit, Failure, Outcome};
+use super::output::{Output, tell};
+use super::text::{printable, thousands};
+
+/// Examples for the help text.
+pub const EXAMPLES: &str = "Examples:
+  traild verify --data-dir /var/lib/traild                  with the server stopped
+  traild verify --data-dir /mnt/copy > damage.txt           a copy, at any time
+
+One line on standard output for everything that is wrong, the file first. Exit code 0: nothing is; 1: something is; 2: it could not be
+looked at.";
+
+/// Reads every byte of a data directory and says what is damaged.
+#[derive(Debug, Clone, Args)]
+pub struct VerifyArgs {
+    /// The data directory.
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    data_dir: PathBuf,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// When the directory cannot be looked at.
+pub fn verify(args: &VerifyArgs) -> Outcome {
+    let mut output = Output::new();
+    let options = Options { read_only: true, ..Options::default() };
+    let log = match AuditLog::open(&args.data_dir, options) {
+        Ok(log) => log,
+        Err(error) if error.kind() == ErrorKind::Corrupt => {
+            output.line(&printable(&format!("{error}; nothing else was read")))?;
+            output.flush()?;
+            return Ok(Exit::Nothing);
+        }
+        Err(error) => return Err(Failure::usage(Failure::from(error).message)),
+    };
+    let (mut found, notes) = heard(&log);
+    notes.iter().for_each(|note| tell(printable(note)));
+    // Of a segment that could not even be opened it was said already why.
+    let closed: Vec<String> = log.segments().iter().filter(|s| !s.readable).map(|s| format!("segment-{}", s.id)).collect();
+    let errors = log.verify(&Cancel::default()).map_err(|e| Failure::usage(e.to_string()))?;
+    let is_new = |path: Option<&str>| path.is_none_or(|path| !closed.iter().any(|closed| closed == path));
+    found.extend(errors.iter().filter(|e| is_new(e.path())).map(ToString::to_string));
+    found.iter().try_for_each(|line| output.line(&printable(line)))?;
+    output.flush()?;
+    let stats = log.stats();
+    let (segments, events) = (thousands(stats.segments), thousands(stats.events));
+    tell(format!("{segments} segments and the journal read, {events} events; {} problems", thousands(found.len() as u64)));
+    Ok(if found.is_empty() { Exit::Ok } else { Exit::Nothing })
+}
+
+/// What opening found: problems, and what needs nobody.
+fn heard(log: &AuditLog) -> (Vec<String>, Vec<String>) {
+    let heard = Arc::new(Mutex::new((Vec::new(), Vec::new())));
+    let ear = heard.clone();
+    log.on_notice(Box::new(move |notice| {
+        let mut heard = ear.lock().unwrap_or_else(PoisonError::into_inner);
+        match notice {
+            Notice::Problem(text) => heard.0.push(text.to_owned()),
+            Notice::Note(text) => heard.1.push(text.to_owned()),
+            Notice::Over(_) => {}
+        }
+    }));
+    let heard = heard.lock().unwrap_or_else(PoisonError::into_inner);
+    heard.clone()
+}
