@@ -111,6 +111,9 @@ impl AuditLog {
     /// [`ErrorKind::Busy`] (wait and try again), [`ErrorKind::Poisoned`], [`ErrorKind::Closed`], [`ErrorKind::Corrupt`] when a segment
     /// cannot be asked for copies; then `done` is not called.
     pub fn submit(&self, batch: Batch, done: OnDone) -> Result<()> {
+        if self.shared.options.read_only {
+            return Err(Error::new(ErrorKind::Closed, "the log is open for reading only"));
+        }
         self.shared.queue.check()?;
         let parts = self.shared.parts();
         let keep = mark(&batch, &parts, &Budget::unlimited(self.shared.clock.clone()))?;

@@ -21,6 +21,7 @@ use super::source::{Content, Input, Stream, open};
 use crate::cli::exit::Failure;
 use crate::cli::interrupt::interrupted;
 use crate::cli::progress::Progress;
+use crate::cli::text::printable;
 
 /// Batches on their way at once.
 const SENDERS: usize = 2;
@@ -149,9 +150,12 @@ impl Reader<'_> {
     fn read(&mut self, input: &Input) {
         let (code, place, message) = match open(input, &self.shared.progress) {
             Ok(Content::Empty) => return,
+            Ok(Content::Prose(_)) if input.found => {
+                return self.shared.progress.say(&printable(&format!("passed over: {}: it has no JSON", input.name)));
+            }
             Ok(Content::Foreign(what)) => ("not_json", Place::START, format!("the file is passed over: {what}")),
             Err(e) => ("unreadable", Place::START, format!("cannot read the file: {e}")),
-            Ok(Content::Text(stream)) => match self.read_text(stream, input) {
+            Ok(Content::Text(stream) | Content::Prose(stream)) => match self.read_text(stream, input) {
                 Ok(()) => return,
                 Err((place, e)) => ("unreadable", place, format!("cannot read on: {e}")),
             },
