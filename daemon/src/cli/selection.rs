@@ -38,15 +38,9 @@ impl SelectionArgs {
     #[must_use]
     pub fn parameters(&self) -> Vec<(&'static str, String)> {
         let range = [("from", &self.from), ("to", &self.to)];
-        let range = range.into_iter().filter_map(|(name, value)| Some((name, moment(value.as_deref()?))));
+        let range = range.into_iter().filter_map(|(name, value)| Some((name, value.clone()?)));
         std::iter::once(("q", self.q())).chain(range).collect()
     }
-}
-
-/// A time as the server reads it: a day alone becomes its first moment.
-fn moment(text: &str) -> String {
-    let is_day = text.len() == 10 && text.bytes().enumerate().all(|(i, b)| if matches!(i, 4 | 7) { b == b'-' } else { b.is_ascii_digit() });
-    if is_day { format!("{text}T00:00:00Z") } else { text.to_owned() }
 }
 
 /// The text of a query that came as words.
@@ -99,17 +93,4 @@ fn takes_query(command: &Command) -> bool {
 /// Whether a word is a negated term: no option of ours is a single dash with more than one letter.
 fn is_negation(text: &str) -> bool {
     text.strip_prefix('-').is_some_and(|rest| !rest.starts_with('-') && rest.chars().nth(1).is_some())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_day_is_its_first_moment() {
-        assert_eq!(moment("2026-11-01"), "2026-11-01T00:00:00Z");
-        for same in ["now-30d", "1795334400", "1795334400000", "2026-11-01T08:00:00Z", "2026/11/01", ""] {
-            assert_eq!(moment(same), same);
-        }
-    }
 }
