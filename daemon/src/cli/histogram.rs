@@ -76,7 +76,7 @@ pub fn histogram(args: &HistogramArgs, connection: &ConnectionArgs) -> Outcome {
 }
 
 fn render(buckets: &[Bucket], cells: usize) -> Vec<String> {
-    let mut table = Table::new([("start", Align::Left), ("count", Align::Right)]);
+    let mut table = Table::new([("start", Align::Whole), ("count", Align::Right)]);
     buckets.iter().for_each(|bucket| table.row([bucket.start.clone(), thousands(bucket.count)]));
     let lines = table.lines(&table.widths(cells), false);
     let largest = buckets.iter().map(|bucket| bucket.count).max().unwrap_or(0);
