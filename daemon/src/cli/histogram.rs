@@ -72,7 +72,7 @@ pub fn histogram(args: &HistogramArgs, connection: &ConnectionArgs) -> Outcome {
     query.extend(args.limit.map(|limit| ("limit", limit.to_string())));
     let answer: Answer = connection.client()?.get("/v1/histogram", &query)?;
     show(&answer, args.json, |answer, cells| render(&answer.buckets, cells))?;
-    Ok(if answer.buckets.iter().all(|bucket| bucket.count == 0) { Exit::Nothing } else { Exit::Ok })
+    Ok(if answer.buckets.iter().all(|bucket| bucket.count == 0) { args.selection.nothing() } else { Exit::Ok })
 }
 
 fn render(buckets: &[Bucket], cells: usize) -> Vec<String> {

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
 
 use super::output::tell;
 use super::text::{bytes, counted, printable, thousands};
@@ -24,7 +24,7 @@ impl Progress {
     #[must_use]
     pub fn new(total: Option<u64>) -> Progress {
         let (bar, template) = match total {
-            Some(total) => (ProgressBar::new(total), "{bar:28} {percent:>3}%  {msg}  {eta} left  {prefix}"),
+            Some(total) => (ProgressBar::new(total), "{bar:20} {percent:>3}%  {msg}  {prefix}"),
             None => (ProgressBar::new_spinner(), "{spinner} {msg}  {elapsed}  {prefix}"),
         };
         // The templates are fixed; should one not parse, the default bar is shown.
@@ -47,7 +47,8 @@ impl Progress {
         let read = self.bytes.load(Ordering::Relaxed);
         let seconds = self.bar.elapsed().as_secs_f64().max(0.001);
         let rate = events as f64 / seconds;
-        self.bar.set_message(format!("{}  {}/s  {}", counted(events, "event"), thousands(rate as u64), bytes(read)));
+        let left = self.bar.length().map(|_| format!("  {:#} left", HumanDuration(self.bar.eta()))).unwrap_or_default();
+        self.bar.set_message(format!("{}  {}/s  {}{left}", counted(events, "event"), thousands(rate as u64), bytes(read)));
     }
 
     /// What is being done, or waited for.

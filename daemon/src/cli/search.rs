@@ -95,10 +95,7 @@ pub fn search(args: &SearchArgs, connection: &ConnectionArgs) -> Outcome {
     if more && args.limit.is_none() {
         tell("there are more; --limit N shows them");
     }
-    if found == 0 && table && args.selection.from.is_none() {
-        tell("nothing found in the last 30 days; --from reaches further back");
-    }
-    Ok(if found == 0 { Exit::Nothing } else { Exit::Ok })
+    Ok(if found == 0 { args.selection.nothing() } else { Exit::Ok })
 }
 
 /// Asks for page after page; how many events came, and whether there are more.

@@ -82,8 +82,10 @@ impl Table {
     /// The lines of the table, with its heading when wanted.
     #[must_use]
     pub fn lines(&self, widths: &[usize], heading: bool) -> Vec<String> {
-        // A JSON path keeps its case: another case is another path.
-        let title = |name: &str| if name.contains(['.', '"']) { name.to_owned() } else { name.to_uppercase() };
+        // A JSON path keeps its case: another case is another path. No dimension has capitals.
+        let title = |name: &str| {
+            if name.contains(['.', '"']) || name.chars().any(char::is_uppercase) { name.to_owned() } else { name.to_uppercase() }
+        };
         let names: Vec<String> = self.heading.iter().map(|(name, _)| title(name)).collect();
         let head = heading.then_some(&names);
         head.into_iter().chain(&self.rows).map(|row| self.line(row, widths)).collect()

@@ -45,7 +45,7 @@ pub struct TailArgs {
     #[arg(long, value_name = "SEQUENCE")]
     after: Option<u64>,
 
-    /// The columns of the table, as in `search`.
+    /// The columns, as in `search`; what is followed comes without `sequence` and `received_at`.
     #[arg(long, value_name = "A,B.C", value_delimiter = ',')]
     fields: Vec<String>,
 

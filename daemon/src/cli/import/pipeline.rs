@@ -213,7 +213,7 @@ fn check(bytes: &[u8]) -> Result<(), (&'static str, String)> {
     }
     let mut values = serde_json::Deserializer::from_slice(bytes).into_iter::<IgnoredAny>();
     if let Some(Err(e)) = values.next() {
-        return Err(("invalid_json", format!("{e} of the event")));
+        return Err(("invalid_json", where_it_breaks(&e)));
     }
     match bytes.first() {
         Some(b'{') if values.byte_offset() < bytes.len() => {
@@ -222,6 +222,16 @@ fn check(bytes: &[u8]) -> Result<(), (&'static str, String)> {
         Some(b'{') => Ok(()),
         _ => Err(("not_an_object", "an event must be a JSON object".into())),
     }
+}
+
+/// What a parser says, with its place: most events are one line, where the column says it all.
+fn where_it_breaks(error: &serde_json::Error) -> String {
+    let (line, column) = (error.line(), error.column());
+    let text = error.to_string();
+    let what = text.strip_suffix(&format!(" at line {line} column {column}")).unwrap_or(&text);
+    let what = what.replacen("EOF while parsing", "it ends inside of", 1);
+    let place = if line > 1 { format!("line {line}, column {column}") } else { format!("column {column}") };
+    format!("{what} at {place} of the event")
 }
 
 #[cfg(test)]

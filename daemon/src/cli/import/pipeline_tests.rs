@@ -182,3 +182,11 @@ fn prose_in_a_folder_is_passed_over_but_read_when_named() {
     assert_eq!(report.finish(&progress), Ok(Exit::Rejected));
     assert!(report.summary(std::time::Duration::ZERO).contains("2 rejected"));
 }
+
+#[test]
+fn a_reason_is_in_words_with_its_place() {
+    let reason = |text: &str| check(text.as_bytes()).unwrap_err().1;
+    assert_eq!(reason("{\"a\":"), "it ends inside of a value at column 5 of the event");
+    assert_eq!(reason("{\"a\":}"), "expected value at column 6 of the event");
+    assert_eq!(reason("{\n\"a\": }"), "expected value at line 2, column 6 of the event");
+}
