@@ -47,7 +47,8 @@ impl Progress {
         let read = self.bytes.load(Ordering::Relaxed);
         let seconds = self.bar.elapsed().as_secs_f64().max(0.001);
         let rate = events as f64 / seconds;
-        let left = self.bar.length().map(|_| format!("  {:#} left", HumanDuration(self.bar.eta()))).unwrap_or_default();
+        let left = self.bar.length().and_then(|total| time_left(self.bar.elapsed(), read, total));
+        let left = left.map(|left| format!("  {:#} left", HumanDuration(left))).unwrap_or_default();
         self.bar.set_message(format!("{}  {}/s  {}{left}", counted(events, "event"), thousands(rate as u64), bytes(read)));
     }
 
@@ -66,5 +67,28 @@ impl Progress {
         let elapsed = self.bar.elapsed();
         self.bar.finish_and_clear();
         elapsed
+    }
+}
+
+/// How long the rest takes at the pace so far; a pace is known after a second.
+fn time_left(elapsed: Duration, read: u64, total: u64) -> Option<Duration> {
+    if elapsed < Duration::from_secs(1) || read == 0 {
+        return None;
+    }
+    let rest = total.saturating_sub(read) as f64 / read as f64;
+    Duration::try_from_secs_f64(elapsed.as_secs_f64() * rest).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_time_left_follows_the_pace_once_there_is_one() {
+        let seconds = Duration::from_secs;
+        assert_eq!(time_left(Duration::from_millis(900), 10, 100), None);
+        assert_eq!(time_left(seconds(5), 0, 100), None);
+        assert_eq!(time_left(seconds(5), 25, 100), Some(seconds(15)));
+        assert_eq!(time_left(seconds(5), 120, 100), Some(seconds(0)));
     }
 }
