@@ -1,7 +1,8 @@
 //! "Did you mean": the known word that is nearest to a mistyped one.
 //!
 //! Problem: a wrong name in a configuration or a request should be answered with the right one. Mechanism: Levenshtein
-//! distance over characters, in two rows. Limits: words longer than 64 characters have no neighbour.
+//! distance over characters, in two rows; case and underscores count for nothing where that is nearer (`eventName` is
+//! `event_name`). Limits: words longer than 64 characters have no neighbour.
 
 const WORD_CHARS_MAX: usize = 64;
 
@@ -13,13 +14,22 @@ pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
         return None;
     }
     let bound = (length / 3).max(2);
-    known.into_iter().map(|candidate| (distance(word, candidate), candidate)).filter(|(d, _)| *d <= bound).min().map(|(_, c)| c)
+    known
+        .into_iter()
+        .map(|candidate| (distance(word, candidate).min(distance(&bare(word), &bare(candidate))), candidate))
+        .filter(|(d, _)| *d <= bound)
+        .min()
+        .map(|(_, c)| c)
 }
 
 /// ``; did you mean `x`?`` or nothing, to be put at the end of a message.
 #[must_use]
 pub fn hint<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     nearest(word, known).map(|n| format!("; did you mean `{n}`?")).unwrap_or_default()
+}
+
+fn bare(word: &str) -> String {
+    word.chars().filter(|c| !matches!(c, '_' | '-')).flat_map(char::to_lowercase).collect()
 }
 
 fn distance(a: &str, b: &str) -> usize {
@@ -48,6 +58,7 @@ mod tests {
         assert_eq!(nearest("lisen", known), Some("listen"));
         assert_eq!(nearest("retentoin", known), Some("retention"));
         assert_eq!(nearest("colour", known), None);
+        assert_eq!(nearest("DataDir", known), Some("data_dir"));
         assert_eq!(hint("datadir", known), "; did you mean `data_dir`?");
         assert_eq!(hint(&"x".repeat(1_000), known), "");
     }

@@ -110,6 +110,9 @@ impl AuditLog {
     /// # Errors
     /// [`ErrorKind::Busy`] (wait and try again), [`ErrorKind::Poisoned`], [`ErrorKind::Closed`]; then `done` is not called.
     pub fn submit(&self, batch: Batch, done: OnDone) -> Result<()> {
+        if self.shared.options.read_only {
+            return Err(Error::new(ErrorKind::Closed, "the log is open for reading only"));
+        }
         self.shared.queue.check()?;
         let parts = self.shared.parts();
         let budget = Budget::unlimited(self.shared.clock.clone());

@@ -175,6 +175,16 @@ fn questions_have_answers_and_exit_codes() {
     let (code, out, _) = ask(&server, &["search", "event_name:StopLogging", "--table", "--fields", "event_time,event_name"], &EVER);
     assert!(code == 0 && out.lines().next().is_some_and(|line| line.contains("EVENT_NAME")), "{code}: {out}");
     assert_eq!(ask(&server, &["search", "user:nobody-at-all"], &EVER), (1, String::new(), String::new()));
+    let (code, _, errors) = ask(&server, &["count", "user=nobody-at-all"], &EVER);
+    assert!(code == 1 && errors.contains("is written user:nobody-at-all"), "{code}: {errors}");
+    let (code, out, errors) = ask(&server, &["search", "--fields", "usr"], &EVER);
+    assert!(code == 2 && out.is_empty() && errors.contains("did you mean `user`"), "{code}: {errors}");
+    let (code, _, errors) = ask(&server, &["search", "--limit", "1", "--fields", "user,requestParameters.buketName"], &EVER);
+    assert!(code == 0 && errors.ends_with("no value in any of these events: requestParameters.buketName\n"), "{code}: {errors}");
+    let days = ["count", "event_time:[2026-11-15 TO 2026-11-22}"];
+    assert_eq!(ask(&server, &days, &EVER), ask(&server, &["count"], &["--from", "2026-11-15", "--to", "2026-11-22"]));
+    let (code, out, _) = ask(&server, &["terms", "requestParameters.bucketName", "--limit", "1"], &EVER);
+    assert!(code == 0 && out.contains("distinct in"), "{code}: {out}");
     let (code, _, errors) = ask(&server, &["search", "usr:alice"], &EVER);
     assert!(code == 4 && errors.contains("did you mean `user`"), "{code}: {errors}");
 

@@ -40,5 +40,5 @@ pub fn count(args: &CountArgs, connection: &ConnectionArgs) -> Outcome {
     let answer: Answer = connection.client()?.get("/v1/count", &args.selection.parameters())?;
     show(&answer, args.json, |answer, _| vec![answer.count.to_string()])?;
     tell_incomplete(&answer.incomplete);
-    Ok(if answer.count == 0 { Exit::Nothing } else { Exit::Ok })
+    Ok(if answer.count == 0 { args.selection.nothing() } else { Exit::Ok })
 }

@@ -7,6 +7,8 @@ use serde_json::Value;
 use trail_engine::event::{DimensionSchema, EventKind, Path, Pick, Source, Step, Take};
 
 use super::exit::Failure;
+use super::table::Align;
+use crate::nearest::nearest;
 
 /// Columns when none are asked for.
 pub const DEFAULT: [&str; 6] = ["event_time", "user", "event_name", "source_ip", "resource_name", "error_code"];
@@ -17,9 +19,9 @@ const TERMS_MAX: usize = 100;
 /// One event of a page, as far as columns need it.
 #[derive(Debug, Clone, Copy)]
 pub struct Row<'a> {
-    /// Its position.
+    /// Its position; 0 when the server did not say.
     pub sequence: u64,
-    /// When the server received it.
+    /// When the server received it; empty when the server did not say.
     pub received_at: &'a str,
     /// Its event time, as the server reads it; empty when the server did not say.
     pub event_time: &'a str,
@@ -44,10 +46,11 @@ pub struct Fields {
 }
 
 impl Fields {
-    /// Reads names: `sequence`, `received_at`, `event_time`, a dimension of the schema, or a JSON path.
+    /// Reads names: `sequence`, `received_at`, `event_time`, a dimension of the schema, or a JSON path. A plain name that is no
+    /// dimension is a key at the top of the event.
     ///
     /// # Errors
-    /// When a name is neither.
+    /// When a name is neither, or a plain one that a dimension's was probably meant by.
     pub fn parse<S: AsRef<str>>(names: &[S], schema: DimensionSchema) -> Result<Fields, Failure> {
         let mut fields = Vec::new();
         for name in names.iter().map(|name| name.as_ref().trim()) {
@@ -56,16 +59,23 @@ impl Fields {
                 "received_at" => Field::ReceivedAt,
                 "event_time" => Field::EventTime,
                 name if schema.ordinal(name).is_some() => Field::Dimension(name.to_owned()),
-                name => Field::Path(Path::parse(name).map_err(|e| Failure::usage(format!("field `{name}`: {e}")))?),
+                name => {
+                    refuse_typo(name, &schema)?;
+                    Field::Path(Path::parse(name).map_err(|e| Failure::usage(format!("field `{name}`: {e}")))?)
+                }
             };
             fields.push((name.to_owned(), field));
         }
         Ok(Fields { schema, fields })
     }
 
-    /// The names, in order.
-    pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.fields.iter().map(|(name, _)| name.as_str())
+    /// Names and how their columns stand, in order.
+    pub fn columns(&self) -> impl Iterator<Item = (&str, Align)> {
+        self.fields.iter().map(|(name, field)| match field {
+            Field::Sequence => (name.as_str(), Align::Right),
+            Field::ReceivedAt | Field::EventTime => (name.as_str(), Align::Whole),
+            Field::Dimension(_) | Field::Path(_) => (name.as_str(), Align::Left),
+        })
     }
 
     /// The cells of an event; several terms of one are joined by a comma.
@@ -88,14 +98,38 @@ impl Fields {
     fn evaluate(&self, row: Row<'_>) -> Vec<Vec<Value>> {
         let kind = kind_of(&self.schema, row.event);
         let read = |field: &Field| match field {
+            // A stream has events without their envelope: nothing is better than a made-up number.
+            Field::Sequence if row.sequence == 0 => vec![],
+            Field::ReceivedAt if row.received_at.is_empty() => vec![],
             Field::Sequence => vec![row.sequence.into()],
             Field::ReceivedAt => vec![row.received_at.into()],
             Field::EventTime if !row.event_time.is_empty() => vec![row.event_time.into()],
-            Field::EventTime => vec![kind.and_then(|kind| event_time(kind, row.event)).unwrap_or_else(|| row.received_at.into())],
+            Field::EventTime => {
+                let received = (!row.received_at.is_empty()).then(|| row.received_at.into());
+                kind.and_then(|kind| event_time(kind, row.event)).or(received).into_iter().collect()
+            }
             Field::Dimension(name) => kind.map(|kind| dimension(kind, name, row.event)).unwrap_or_default(),
             Field::Path(path) => found(row.event, path).into_iter().take(TERMS_MAX).cloned().collect(),
         };
         self.fields.iter().map(|(_, field)| read(field)).collect()
+    }
+}
+
+/// As in a query: `usr` is a mistake and no key that happens to be missing. A key of that name is still found in quotes.
+fn refuse_typo(name: &str, schema: &DimensionSchema) -> Result<(), Failure> {
+    if name.is_empty() {
+        return Err(Failure::usage("a field has no name: write --fields event_time,user"));
+    }
+    let known = schema.dimensions.iter().map(|d| d.name.as_str()).chain(["event_time", "received_at", "sequence"]);
+    // A real key may be a dimension's name and something more, such as `awsRegion`: a slip changes no more than a letter or two.
+    let letters = |text: &str| text.chars().filter(|c| *c != '_').count();
+    let slip = |meant: &&str| letters(name).abs_diff(letters(meant)) <= 1;
+    match nearest(name, known).filter(slip).filter(|_| !name.contains(['.', '"', '[', '*'])) {
+        Some(meant) => {
+            let quoted = format!("'\"{name}\"'");
+            Err(Failure::usage(format!("unknown field `{name}`; did you mean `{meant}`? The key `{name}` of an event is written {quoted}")))
+        }
+        None => Ok(()),
     }
 }
 

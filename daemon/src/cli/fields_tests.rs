@@ -87,3 +87,15 @@ fn the_default_columns_can_be_read() {
     let unmapped: Vec<&String> = fields.fields.iter().filter(|(_, field)| matches!(field, Field::Path(_))).map(|(name, _)| name).collect();
     assert!(unmapped.is_empty(), "no dimensions: {unmapped:?}");
 }
+
+#[test]
+fn a_mistyped_dimension_is_no_column() {
+    for (name, meant) in [("usr", "`user`"), ("eventTime", "`event_time`"), ("recieved_at", "`received_at`"), ("Read_Only", "`read_only`")]
+    {
+        let failure = Fields::parse(&[name], schema()).unwrap_err();
+        assert_eq!(failure.exit, crate::cli::exit::Exit::Usage);
+        assert!(failure.message.contains(&format!("unknown field `{name}`; did you mean {meant}?")), "{}", failure.message);
+    }
+    assert!(Fields::parse(&["user", ""], schema()).is_err());
+    assert_eq!(cells(&["\"usr\"", "awsRegion", "user.name"], &json!({"usr": "u", "awsRegion": "r"})), ["u", "r", ""]);
+}

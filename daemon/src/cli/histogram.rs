@@ -75,11 +75,11 @@ pub fn histogram(args: &HistogramArgs, connection: &ConnectionArgs) -> Outcome {
     let answer: Answer = connection.client()?.get("/v1/histogram", &query)?;
     show(&answer, args.json, |answer, cells| render(&answer.buckets, cells))?;
     tell_incomplete(&answer.incomplete);
-    Ok(if answer.buckets.iter().all(|bucket| bucket.count == 0) { Exit::Nothing } else { Exit::Ok })
+    Ok(if answer.buckets.iter().all(|bucket| bucket.count == 0) { args.selection.nothing() } else { Exit::Ok })
 }
 
 fn render(buckets: &[Bucket], cells: usize) -> Vec<String> {
-    let mut table = Table::new([("start", Align::Left), ("count", Align::Right)]);
+    let mut table = Table::new([("start", Align::Whole), ("count", Align::Right)]);
     buckets.iter().for_each(|bucket| table.row([bucket.start.clone(), thousands(bucket.count)]));
     let lines = table.lines(&table.widths(cells), false);
     let largest = buckets.iter().map(|bucket| bucket.count).max().unwrap_or(0);

@@ -8,6 +8,7 @@ pub mod client;
 pub mod completions;
 pub mod connection;
 pub mod count;
+mod events;
 pub mod exit;
 pub mod fields;
 pub mod histogram;

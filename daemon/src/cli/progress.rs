@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
 
 use super::output::tell;
 use super::text::{bytes, counted, printable, thousands};
@@ -24,7 +24,7 @@ impl Progress {
     #[must_use]
     pub fn new(total: Option<u64>) -> Progress {
         let (bar, template) = match total {
-            Some(total) => (ProgressBar::new(total), "{bar:28} {percent:>3}%  {msg}  {eta} left  {prefix}"),
+            Some(total) => (ProgressBar::new(total), "{bar:20} {percent:>3}%  {msg}  {prefix}"),
             None => (ProgressBar::new_spinner(), "{spinner} {msg}  {elapsed}  {prefix}"),
         };
         // The templates are fixed; should one not parse, the default bar is shown.
@@ -47,7 +47,9 @@ impl Progress {
         let read = self.bytes.load(Ordering::Relaxed);
         let seconds = self.bar.elapsed().as_secs_f64().max(0.001);
         let rate = events as f64 / seconds;
-        self.bar.set_message(format!("{}  {}/s  {}", counted(events, "event"), thousands(rate as u64), bytes(read)));
+        let left = self.bar.length().and_then(|total| time_left(self.bar.elapsed(), read, total));
+        let left = left.map(|left| format!("  {:#} left", HumanDuration(left))).unwrap_or_default();
+        self.bar.set_message(format!("{}  {}/s  {}{left}", counted(events, "event"), thousands(rate as u64), bytes(read)));
     }
 
     /// What is being done, or waited for.
@@ -65,5 +67,28 @@ impl Progress {
         let elapsed = self.bar.elapsed();
         self.bar.finish_and_clear();
         elapsed
+    }
+}
+
+/// How long the rest takes at the pace so far; a pace is known after a second.
+fn time_left(elapsed: Duration, read: u64, total: u64) -> Option<Duration> {
+    if elapsed < Duration::from_secs(1) || read == 0 {
+        return None;
+    }
+    let rest = total.saturating_sub(read) as f64 / read as f64;
+    Duration::try_from_secs_f64(elapsed.as_secs_f64() * rest).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_time_left_follows_the_pace_once_there_is_one() {
+        let seconds = Duration::from_secs;
+        assert_eq!(time_left(Duration::from_millis(900), 10, 100), None);
+        assert_eq!(time_left(seconds(5), 0, 100), None);
+        assert_eq!(time_left(seconds(5), 25, 100), Some(seconds(15)));
+        assert_eq!(time_left(seconds(5), 120, 100), Some(seconds(0)));
     }
 }

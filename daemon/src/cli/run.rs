@@ -22,7 +22,7 @@ const EXAMPLES: &str = "Examples:
 
 /// The command line of `traild`.
 #[derive(Debug, Parser)]
-#[command(name = "traild", version, about = ABOUT, after_help = after(EXAMPLES), max_term_width = 110)]
+#[command(name = "traild", version, about = ABOUT, after_help = after(EXAMPLES), arg_required_else_help = true, max_term_width = 110)]
 pub struct Cli {
     #[command(subcommand)]
     command: Command,

@@ -111,6 +111,10 @@ fn options_stay_options() {
     assert_eq!(read(&["traild", "search", "--limt", "5"]).unwrap_err().kind(), clap::error::ErrorKind::UnknownArgument);
     assert!(read(&["traild", "search", "--limit", "0"]).is_err());
     assert!(read(&["traild", "import"]).is_err());
+    let told = read(&["traild", "import", "--config", "t.toml", "events"]).unwrap_err();
+    assert_eq!(told.kind(), clap::error::ErrorKind::MissingRequiredArgument);
+    assert!(told.to_string().contains("--data-dir"), "{told}");
+    assert!(read(&["traild", "import", "--config", "t.toml", "--data-dir", "d", "events"]).is_ok());
     assert!(read(&["traild", "segments", "-xyz"]).is_err());
     assert!(read(&["traild"]).is_err());
 }

@@ -3,16 +3,13 @@
 use clap::{Args, ValueEnum};
 use serde::Deserialize;
 use serde_json::Value;
-use serde_json::value::RawValue;
 
 use super::client::Client;
 use super::connection::ConnectionArgs;
+use super::events::{EventWriter, Found};
 use super::exit::{Exit, Failure, Outcome};
-use super::fields::{DEFAULT, Fields, Row};
-use super::output::{Format, Gap, Output, cells, tell, tell_incomplete};
+use super::output::{Format, Gap, Output, tell, tell_incomplete};
 use super::selection::SelectionArgs;
-use super::table::{Align, Table};
-use crate::dialect::default_schema;
 
 /// How many events a person is shown when no number is given.
 const TERMINAL_LIMIT: u64 = 50;
@@ -27,7 +24,8 @@ pub const EXAMPLES: &str = "Examples:
   traild search source_ip:10.0.0.0/8 --fields event_time,user,requestParameters.bucketName
   traild search read_only:false --order asc > changes.ndjson         all of them, one event a line, byte for byte
 
-On a terminal the answer is a table of the newest 50 events; in a pipe it is every event as NDJSON, verbatim.";
+On a terminal the answer is a table of the newest 50 events: without --fields its empty columns are left out, and the last ones when
+there is no room. In a pipe it is every event as NDJSON, verbatim but for line breaks between tokens, which become blanks.";
 
 /// Finds events.
 #[derive(Debug, Clone, Args)]
@@ -79,17 +77,6 @@ struct Page {
     incomplete: Vec<Gap>,
 }
 
-/// An event with its envelope.
-#[derive(Debug, Deserialize)]
-pub(super) struct Found {
-    pub(super) sequence: u64,
-    #[serde(default)]
-    pub(super) received_at: String,
-    #[serde(default)]
-    pub(super) event_time: String,
-    pub(super) event: Box<RawValue>,
-}
-
 /// Runs the command.
 ///
 /// # Errors
@@ -104,13 +91,13 @@ pub fn search(args: &SearchArgs, connection: &ConnectionArgs) -> Outcome {
         writer.write(events, &mut output)?;
         output.flush()
     })?;
+    for name in writer.never_filled().filter(|_| found > 0) {
+        tell(super::text::printable(&format!("no value in any of these events: {name}")));
+    }
     if more && args.limit.is_none() {
         tell("there are more; --limit N shows them");
     }
-    if found == 0 && table && args.selection.from.is_none() {
-        tell("nothing found in the last 30 days; --from reaches further back");
-    }
-    Ok(if found == 0 { Exit::Nothing } else { Exit::Ok })
+    Ok(if found == 0 { args.selection.nothing() } else { Exit::Ok })
 }
 
 /// Asks for page after page; how many events came, and whether there are more.
@@ -145,51 +132,6 @@ fn page_through(
     }
 }
 
-/// Writes events in one of the formats; also for `tail`.
-#[derive(Debug)]
-pub(super) struct EventWriter {
-    fields: Option<Fields>,
-    format: Format,
-    /// The widths of the columns, from the first page on.
-    widths: Option<Vec<usize>>,
-}
-
-impl EventWriter {
-    /// A writer; without names it has the default columns, or writes whole events.
-    pub(super) fn new(names: &[String], format: Format) -> Result<EventWriter, Failure> {
-        let fields = match (names.is_empty(), format) {
-            (true, Format::Json) => None,
-            (true, Format::Table) => Some(Fields::parse(&DEFAULT, default_schema()?)?),
-            (false, _) => Some(Fields::parse(names, default_schema()?)?),
-        };
-        Ok(EventWriter { fields, format, widths: None })
-    }
-
-    /// Writes a page.
-    pub(super) fn write(&mut self, events: &[Found], output: &mut Output) -> Result<(), Failure> {
-        let Some(fields) = &self.fields else {
-            return events.iter().try_for_each(|found| output.json_line(found.event.get()));
-        };
-        if self.format == Format::Json {
-            return events.iter().try_for_each(|found| output.json_line(&with_row(found, |row| fields.object(row)).to_string()));
-        }
-        let mut table = Table::new(fields.names().map(|name| (name, Align::Left)));
-        events.iter().for_each(|found| table.row(with_row(found, |row| fields.cells(row))));
-        let heading = self.widths.is_none() && !events.is_empty();
-        let widths = self.widths.get_or_insert_with(|| table.widths(cells())).clone();
-        if events.is_empty() {
-            self.widths = None;
-        }
-        table.lines(&widths, heading).iter().try_for_each(|line| output.line(line))
-    }
-}
-
-/// Reads an event for its columns. One that is too deep for the reader has only its envelope.
-fn with_row<T>(found: &Found, read: impl FnOnce(Row<'_>) -> T) -> T {
-    let event: Value = serde_json::from_str(found.event.get()).unwrap_or(Value::Null);
-    read(Row { sequence: found.sequence, received_at: &found.received_at, event_time: &found.event_time, event: &event })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -200,13 +142,5 @@ mod tests {
         let page: Page = serde_json::from_str(json).unwrap();
         assert_eq!(page.events[0].event.get(), r#"{ "a" : 1.50,"b":"\u0041" }"#);
         assert_eq!((page.events[0].sequence, page.next_cursor), (7, None));
-    }
-
-    #[test]
-    fn an_event_too_deep_to_read_still_has_a_row() {
-        let deep = format!("{}1{}", "[".repeat(200), "]".repeat(200));
-        let found = Found { sequence: 3, received_at: "t".into(), event_time: String::new(), event: RawValue::from_string(deep).unwrap() };
-        let fields = Fields::parse(&["sequence", "a.b"], default_schema().unwrap()).unwrap();
-        assert_eq!(with_row(&found, |row| fields.cells(row)), ["3", ""]);
     }
 }

@@ -45,9 +45,16 @@ pub fn segments(args: &SegmentsArgs, connection: &ConnectionArgs) -> Outcome {
 }
 
 fn render(segments: &[Value], cells: usize) -> Vec<String> {
-    use Align::{Left, Right};
-    let heading =
-        [("segment", Left), ("day", Left), ("sequences", Left), ("events", Right), ("size", Right), ("per event", Right), ("state", Left)];
+    use Align::{Left, Right, Whole};
+    let heading = [
+        ("segment", Whole),
+        ("day", Whole),
+        ("sequences", Whole),
+        ("events", Right),
+        ("size", Right),
+        ("per event", Right),
+        ("state", Left),
+    ];
     let mut table = Table::new(heading);
     for segment in segments {
         let text = |name: &str| segment.get(name).and_then(Value::as_str).unwrap_or("?").to_owned();

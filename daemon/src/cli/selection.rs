@@ -5,8 +5,14 @@
 //! takes the mark off.
 
 use std::ffi::OsString;
+use std::io::IsTerminal;
 
 use clap::{Args, Command};
+
+use super::exit::Exit;
+use super::output::tell;
+use super::text::printable;
+use crate::dialect::default_schema;
 
 /// Stands before a word that must not be read as an option. A private-use character: no shell and no query has it.
 const MARK: char = '\u{f8ff}';
@@ -38,15 +44,29 @@ impl SelectionArgs {
     #[must_use]
     pub fn parameters(&self) -> Vec<(&'static str, String)> {
         let range = [("from", &self.from), ("to", &self.to)];
-        let range = range.into_iter().filter_map(|(name, value)| Some((name, moment(value.as_deref()?))));
+        let range = range.into_iter().filter_map(|(name, value)| Some((name, value.clone()?)));
         std::iter::once(("q", self.q())).chain(range).collect()
     }
 }
 
-/// A time as the server reads it: a day alone becomes its first moment.
-fn moment(text: &str) -> String {
-    let is_day = text.len() == 10 && text.bytes().enumerate().all(|(i, b)| if matches!(i, 4 | 7) { b == b'-' } else { b.is_ascii_digit() });
-    if is_day { format!("{text}T00:00:00Z") } else { text.to_owned() }
+impl SelectionArgs {
+    /// How a command ends that found nothing; a person is told what may be the reason.
+    #[must_use]
+    pub fn nothing(&self) -> Exit {
+        if let Some(word) = self.query.iter().find(|word| is_equation(word)) {
+            let meant = word.replacen('=', ":", 1);
+            tell(printable(&format!("`{word}` was searched for as a text; the value of a field is written {meant}")));
+        } else if self.from.is_none() && std::io::stdout().is_terminal() {
+            tell("nothing found in the last 30 days; --from reaches further back");
+        }
+        Exit::Nothing
+    }
+}
+
+/// Whether a word is `user=alice`, which in other languages means what `user:alice` means here.
+fn is_equation(word: &str) -> bool {
+    let name = word.trim_start_matches([MARK, '-']).split_once('=').map(|(name, _)| name);
+    name.is_some_and(|name| default_schema().is_ok_and(|schema| schema.ordinal(name).is_some()))
 }
 
 /// The text of a query that came as words.
@@ -106,10 +126,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_day_is_its_first_moment() {
-        assert_eq!(moment("2026-11-01"), "2026-11-01T00:00:00Z");
-        for same in ["now-30d", "1795334400", "1795334400000", "2026-11-01T08:00:00Z", "2026/11/01", ""] {
-            assert_eq!(moment(same), same);
+    fn an_equation_with_a_dimension_is_told_from_a_text() {
+        for word in ["user=alice", "-user=alice", "error_code="] {
+            assert!(is_equation(word), "{word}");
+        }
+        for word in ["a=b", "user:a=b", "user", "=", "\"user\"=x"] {
+            assert!(!is_equation(word), "{word}");
         }
     }
 }

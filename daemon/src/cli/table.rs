@@ -1,7 +1,8 @@
 //! [`Table`]: columns that fit the terminal.
 //!
 //! Cells may hold anything; they are made harmless here, so that no caller can forget it. When a table is too wide the widest
-//! columns give way first, down to a width at which a reader still sees something.
+//! columns of text give way first, down to a width at which a reader still sees something. Numbers and times are never cut: half of
+//! one is a lie. So a table of many columns may be wider than the terminal.
 
 use super::text::{fit, printable, width};
 
@@ -14,9 +15,11 @@ const GAP: usize = 2;
 /// Where the text of a column stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Align {
-    /// Text.
+    /// Text; cut when there is no room.
     Left,
-    /// Numbers.
+    /// Text that says nothing when cut, such as a time.
+    Whole,
+    /// Numbers; never cut.
     Right,
 }
 
@@ -38,25 +41,51 @@ impl Table {
         self.rows.push(cells.into_iter().map(|cell| printable(cell.as_ref())).take(self.heading.len()).collect());
     }
 
-    /// The widths that suit the rows there are, in at most `cells` cells.
+    /// The widths that suit the rows there are, in `cells` cells if that can be.
     #[must_use]
     pub fn widths(&self, cells: usize) -> Vec<usize> {
+        let mut widths = self.natural_widths();
+        let room = cells.saturating_sub(GAP * widths.len().saturating_sub(1));
+        let whole: usize = widths.iter().zip(&self.heading).filter(|(_, (_, align))| *align != Align::Left).map(|(width, _)| width).sum();
+        let mut text: Vec<&mut usize> =
+            widths.iter_mut().zip(&self.heading).filter(|(_, (_, align))| *align == Align::Left).map(|(width, _)| width).collect();
+        shrink(&mut text, room.saturating_sub(whole));
+        widths
+    }
+
+    /// The widths at which nothing is cut.
+    #[must_use]
+    pub fn natural_widths(&self) -> Vec<usize> {
         let mut widths: Vec<usize> = self.heading.iter().map(|(name, _)| width(name)).collect();
         for row in &self.rows {
             for (column, cell) in widths.iter_mut().zip(row) {
                 *column = (*column).max(width(cell));
             }
         }
-        let room = cells.saturating_sub(GAP * widths.len().saturating_sub(1));
-        shrink(&mut widths, room);
         widths
+    }
+
+    /// Whether a column has a cell that is not empty.
+    #[must_use]
+    pub fn has_content(&self, column: usize) -> bool {
+        self.rows.iter().any(|row| row.get(column).is_some_and(|cell| !cell.is_empty()))
+    }
+
+    /// The table with these columns only.
+    #[must_use]
+    pub fn select(&self, columns: &[usize]) -> Table {
+        let pick = |row: &Vec<String>| columns.iter().map(|&i| row.get(i).cloned().unwrap_or_default()).collect();
+        let heading = columns.iter().filter_map(|&i| self.heading.get(i).cloned()).collect();
+        Table { heading, rows: self.rows.iter().map(pick).collect() }
     }
 
     /// The lines of the table, with its heading when wanted.
     #[must_use]
     pub fn lines(&self, widths: &[usize], heading: bool) -> Vec<String> {
-        // A JSON path keeps its case: another case is another path.
-        let title = |name: &str| if name.contains(['.', '"']) { name.to_owned() } else { name.to_uppercase() };
+        // A JSON path keeps its case: another case is another path. No dimension has capitals.
+        let title = |name: &str| {
+            if name.contains(['.', '"']) || name.chars().any(char::is_uppercase) { name.to_owned() } else { name.to_uppercase() }
+        };
         let names: Vec<String> = self.heading.iter().map(|(name, _)| title(name)).collect();
         let head = heading.then_some(&names);
         head.into_iter().chain(&self.rows).map(|row| self.line(row, widths)).collect()
@@ -70,13 +99,14 @@ impl Table {
     fn line(&self, row: &[String], widths: &[usize]) -> String {
         let mut line = String::new();
         for (i, ((_, align), &cells)) in self.heading.iter().zip(widths).enumerate() {
-            let text = fit(row.get(i).map_or("", String::as_str), cells);
+            let cell = row.get(i).map_or("", String::as_str);
+            let text = if *align == Align::Left { fit(cell, cells) } else { cell.to_owned() };
             let padding = " ".repeat(cells.saturating_sub(width(&text)));
             if i > 0 {
                 line.push_str(&" ".repeat(GAP));
             }
             match align {
-                Align::Left => line.extend([text.as_str(), &padding]),
+                Align::Left | Align::Whole => line.extend([text.as_str(), &padding]),
                 Align::Right => line.extend([padding.as_str(), &text]),
             }
         }
@@ -86,14 +116,17 @@ impl Table {
 }
 
 /// Takes cells from the widest columns until all of them fit, or are as narrow as they may be.
-fn shrink(widths: &mut [usize], room: usize) {
-    while widths.iter().sum::<usize>() > room {
-        let over = widths.iter().sum::<usize>() - room;
-        let Some(&widest) = widths.iter().max().filter(|&&widest| widest > CELLS_MIN) else { return };
-        let next = widths.iter().copied().filter(|&w| w < widest).max().unwrap_or(0).max(CELLS_MIN);
-        let count = widths.iter().filter(|&&w| w == widest).count();
+fn shrink(widths: &mut [&mut usize], room: usize) {
+    loop {
+        let over = widths.iter().map(|w| **w).sum::<usize>().saturating_sub(room);
+        let widest = widths.iter().map(|w| **w).max().unwrap_or(0);
+        if over == 0 || widest <= CELLS_MIN {
+            return;
+        }
+        let next = widths.iter().map(|w| **w).filter(|&w| w < widest).max().unwrap_or(0).max(CELLS_MIN);
+        let count = widths.iter().filter(|w| ***w == widest).count();
         let step = (widest - next).min(over.div_ceil(count)).max(1);
-        widths.iter_mut().filter(|w| **w == widest).for_each(|w| *w -= step);
+        widths.iter_mut().filter(|w| ***w == widest).for_each(|w| **w -= step);
     }
 }
 
@@ -131,10 +164,30 @@ mod tests {
     #[test]
     fn the_widest_give_way_first() {
         let mut widths = [10, 50, 100];
-        shrink(&mut widths, 60);
+        shrink(&mut widths.iter_mut().collect::<Vec<_>>(), 60);
         assert_eq!(widths, [10, 25, 25]);
-        shrink(&mut widths, 3);
+        shrink(&mut widths.iter_mut().collect::<Vec<_>>(), 3);
         assert_eq!(widths, [8, 8, 8]);
+    }
+
+    #[test]
+    fn times_and_numbers_are_never_cut() {
+        let mut table = Table::new([("event_time", Align::Whole), ("user", Align::Left), ("count", Align::Right)]);
+        table.row(["2023-07-10T12:34:45.123Z", "a-user-with-a-long-name", "1,234,567,890,123"]);
+        for cells in [1, 40, 60, 80, 200] {
+            let line = table.lines(&table.widths(cells), true).remove(1);
+            assert!(line.starts_with("2023-07-10T12:34:45.123Z  a-user-") && line.ends_with("1,234,567,890,123"), "{cells}: {line}");
+            assert!(width(&line) <= cells.max(24 + CELLS_MIN + 17 + 2 * GAP), "{cells}: {line}");
+        }
+    }
+
+    #[test]
+    fn columns_can_be_left_out() {
+        let mut table = Table::new([("user", Align::Left), ("error", Align::Left), ("count", Align::Right)]);
+        table.row(["alice", "", "1"]);
+        assert_eq!([0, 1, 2, 3].map(|column| table.has_content(column)), [true, false, true, false]);
+        let few = table.select(&[0, 2]);
+        assert_eq!(few.lines(&few.widths(80), true), ["USER   COUNT", "alice      1"]);
     }
 
     #[test]

@@ -11,10 +11,10 @@ use serde_json::value::RawValue;
 
 use super::client::Client;
 use super::connection::ConnectionArgs;
+use super::events::{EventWriter, Found};
 use super::exit::{Exit, Failure, Outcome};
 use super::interrupt::{listen, pause};
 use super::output::{Format, Output};
-use super::search::{EventWriter, Found};
 use super::selection::join;
 
 /// The wait before a broken connection is made again.
@@ -45,7 +45,7 @@ pub struct TailArgs {
     #[arg(long, value_name = "SEQUENCE")]
     after: Option<u64>,
 
-    /// The columns of the table, as in `search`.
+    /// The columns, as in `search`; what is followed comes without `sequence` and `received_at`.
     #[arg(long, value_name = "A,B.C", value_delimiter = ',')]
     fields: Vec<String>,
 
@@ -78,9 +78,14 @@ pub fn tail(args: &TailArgs, connection: &ConnectionArgs) -> Outcome {
     let client = connection.client()?;
     let mut output = Output::new();
     let format = if output.terminal && !args.json { Format::Table } else { Format::Json };
-    let mut writer = EventWriter::new(&args.fields, format)?;
+    let mut writer = EventWriter::streaming(&args.fields, format)?;
     // Every line is written whole and at once, so that ending here cuts nothing in two.
     listen(|| std::process::exit(Exit::Interrupted as i32))?;
+    if format == Format::Table {
+        // Before the first event comes: who waits sees that it works.
+        writer.heading(&mut output)?;
+        output.flush()?;
+    }
     let mut position = Position { after: args.after, since: 0 };
     let mut failures = 0;
     loop {

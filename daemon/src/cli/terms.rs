@@ -24,7 +24,7 @@ const USAGE: &str = "traild terms [OPTIONS] <DIMENSION> [QUERY]...\n       trail
 #[derive(Debug, Clone, Args)]
 #[command(override_usage = USAGE)]
 pub struct TermsArgs {
-    /// The dimension, such as `user`. With --path this is the first word of the query.
+    /// The dimension, such as `user`, or a JSON path with a dot. With --path this is the first word of the query.
     #[arg(value_name = "DIMENSION", required_unless_present = "path")]
     dimension: Option<String>,
 
@@ -72,7 +72,7 @@ pub fn terms(args: &TermsArgs, connection: &ConnectionArgs) -> Outcome {
     let answer: Answer = connection.client()?.get("/v1/terms", &parameters(args))?;
     show(&answer, args.json, render)?;
     tell_incomplete(&answer.incomplete);
-    Ok(if answer.terms.is_empty() { Exit::Nothing } else { Exit::Ok })
+    Ok(if answer.terms.is_empty() { args.selection.nothing() } else { Exit::Ok })
 }
 
 fn parameters(args: &TermsArgs) -> Vec<(&'static str, String)> {
@@ -83,11 +83,17 @@ fn parameters(args: &TermsArgs) -> Vec<(&'static str, String)> {
             parameters.retain(|(name, _)| *name != "q");
             parameters.extend([("path", path.clone()), ("q", join(&words))]);
         }
+        (None, Some(path)) if is_path(path) => parameters.push(("path", path.clone())),
         (None, dimension) => parameters.extend(dimension.clone().map(|dimension| ("dimension", dimension))),
     }
     parameters.push(("limit", args.limit.to_string()));
     parameters.extend(args.prefix.clone().map(|prefix| ("prefix", prefix)));
     parameters
+}
+
+/// Whether a first word is a path and no dimension, nor a query in the wrong place.
+fn is_path(word: &str) -> bool {
+    word.contains(['.', '"', '[']) && !word.contains([':', ' '])
 }
 
 fn render(answer: &Answer, cells: usize) -> Vec<String> {
@@ -128,6 +134,8 @@ mod tests {
         };
         assert_eq!(q(&["p", "user", "a:b", "c"]), [("q", "a:b c".to_owned()), ("dimension", "user".to_owned())]);
         assert_eq!(q(&["p", "--path", "x.y", "a:b", "c"]), [("path", "x.y".to_owned()), ("q", "a:b c".to_owned())]);
+        assert_eq!(q(&["p", "x.y", "a:b"]), [("q", "a:b".to_owned()), ("path", "x.y".to_owned())]);
+        assert_eq!(q(&["p", "user:a.b"]), [("q", String::new()), ("dimension", "user:a.b".to_owned())]);
         assert!(Probe::try_parse_from(["p"]).is_err());
     }
 }

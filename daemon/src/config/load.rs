@@ -3,13 +3,11 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use toml::Spanned;
-use toml::de::{DeTable, DeValue};
 use trail_engine::error::Error;
 use trail_engine::options::Options;
 
+use crate::config::file::read_file;
 use crate::config::settings::{Config, SETTINGS, Setting};
-use crate::config::tables::{DIMENSION_FIELDS, Fields, KEY_FIELDS, read_dimension, read_key};
 use crate::dialect::{default_schema, extend};
 use crate::nearest::hint;
 
@@ -64,10 +62,12 @@ impl Config {
         }
         let name = file.map(|path| path.display().to_string()).unwrap_or_default();
         let mut config = Config::default();
-        read_file(&mut config, &name, &text, &mut problems);
+        problems.extend(read_file(&mut config, &name, &text));
         read_environment(&mut config, environment, &mut problems);
         read_overrides(&mut config, overrides, &mut problems);
-        problems.extend(config.problems());
+        // Who wrote keys that cannot be read is told so, and need not be told to make one.
+        let told = !problems.is_empty() && text.contains("[[keys]]");
+        problems.extend(config.problems().into_iter().filter(|problem| !(told && problem == NO_KEYS)));
         if problems.is_empty() { Ok(config) } else { Err(ConfigError { problems }) }
     }
 
@@ -113,109 +113,30 @@ impl Config {
             "`header_timeout`, `body_timeout`, `idle_timeout` and `write_timeout` must not be zero",
         );
         check(self.idle_timeout.as_secs() >= 20, "`idle_timeout` must be at least 20s: a followed log is silent for up to 15s");
-        for (i, key) in self.keys.iter().enumerate() {
-            check(!self.keys.iter().take(i).any(|k| k.id == key.id), &format!("key `{}` is there twice", key.id));
+        for (name, bytes, least) in self.least_sizes() {
+            check(bytes >= least, &format!("`{name}` must be at least {}KiB", least >> 10));
         }
         if let Err(e) = self.engine_options().and_then(|options| options.check()) {
             problems.push(e.to_string());
         }
         problems
     }
+
+    /// Sizes under which the log would do little but open and close files: name, value and the least, in bytes.
+    fn least_sizes(&self) -> [(&'static str, u64, u64); 5] {
+        const SMALL: u64 = 64 << 10;
+        [
+            ("head_bytes_max", self.engine.head_bytes_max, SMALL),
+            ("journal_bytes", self.engine.journal_bytes, SMALL),
+            ("pending_bytes_max", self.engine.pending_bytes_max, SMALL),
+            ("segment_bytes_max", self.engine.segment_bytes_max, 1 << 20),
+            ("query_memory", self.engine.query_memory_bytes_max, 1 << 20),
+        ]
+    }
 }
 
 const NO_KEYS: &str = "without `[[keys]]` only a loopback address can be listened on: anybody who reaches the port could read and write \
                        the trail; make a key with `traild key create`, or set `listen` to 127.0.0.1:8700";
-
-fn read_file(config: &mut Config, name: &str, text: &str, problems: &mut Vec<String>) {
-    let place = |span: std::ops::Range<usize>| format!("{name}:{}", text.get(..span.start).unwrap_or(text).matches('\n').count() + 1);
-    let (root, errors) = DeTable::parse_recoverable(text);
-    if let Some(error) = errors.first() {
-        problems.push(format!("{}: {}", place(error.span().unwrap_or(0..0)), error.message()));
-        return;
-    }
-    for (key, value) in root.get_ref() {
-        let at = place(key.span());
-        let result = match (key.get_ref().as_ref(), value.get_ref()) {
-            ("keys", DeValue::Array(entries)) => each(entries, KEY_FIELDS, problems, &place, |f| read_key(f).map(|k| config.keys.push(k))),
-            ("dimensions", DeValue::Array(entries)) => {
-                each(entries, DIMENSION_FIELDS, problems, &place, |f| read_dimension(f).map(|d| config.dimensions.push(d)))
-            }
-            ("keys" | "dimensions", _) => Err(format!("`{0}` is a list of tables: write [[{0}]]", key.get_ref())),
-            (name, value) => match Setting::named(name) {
-                None => {
-                    let known = SETTINGS.iter().map(|s| s.name).chain(["keys", "dimensions"]);
-                    Err(format!("unknown setting `{name}`{}", hint(name, known)))
-                }
-                Some(setting) => match scalar(value) {
-                    Some(text) => apply(config, setting, &text),
-                    None => Err(format!("`{name}` must be a text, a number or true or false")),
-                },
-            },
-        };
-        if let Err(problem) = result {
-            problems.push(format!("{at}: {problem}"));
-        }
-    }
-}
-
-fn each(
-    entries: &[Spanned<DeValue<'_>>],
-    names: (&[&str], &[&str]),
-    problems: &mut Vec<String>,
-    place: &dyn Fn(std::ops::Range<usize>) -> String,
-    mut read: impl FnMut(&Fields) -> Result<(), String>,
-) -> Result<(), String> {
-    for entry in entries {
-        let DeValue::Table(table) = entry.get_ref() else {
-            problems.push(format!("{}: expected a table", place(entry.span())));
-            continue;
-        };
-        match fields(table, names) {
-            Ok(fields) => {
-                if let Err(problem) = read(&fields) {
-                    problems.push(format!("{}: {problem}", place(entry.span())));
-                }
-            }
-            Err((span, problem)) => problems.push(format!("{}: {problem}", place(span))),
-        }
-    }
-    Ok(())
-}
-
-fn fields(table: &DeTable<'_>, (texts, lists): (&[&str], &[&str])) -> Result<Fields, (std::ops::Range<usize>, String)> {
-    let mut fields = Fields::default();
-    for (key, value) in table {
-        let name = key.get_ref().as_ref();
-        if texts.contains(&name) {
-            let text = scalar(value.get_ref()).ok_or_else(|| (value.span(), format!("`{name}` must be a text")))?;
-            fields.texts.push((name.to_owned(), text));
-        } else if lists.contains(&name) {
-            let list = match value.get_ref() {
-                DeValue::Array(items) => items.iter().map(|item| scalar(item.get_ref())).collect::<Option<Vec<_>>>(),
-                _ => None,
-            };
-            let list = list.ok_or_else(|| (value.span(), format!("`{name}` must be a list of texts")))?;
-            fields.lists.push((name.to_owned(), list));
-        } else {
-            return Err((key.span(), format!("unknown member `{name}`{}", hint(name, texts.iter().chain(lists).copied()))));
-        }
-    }
-    Ok(fields)
-}
-
-fn scalar(value: &DeValue<'_>) -> Option<String> {
-    match value {
-        DeValue::String(text) => Some(text.to_string()),
-        DeValue::Integer(number) => Some(number.as_str().to_owned()),
-        DeValue::Boolean(flag) => Some(flag.to_string()),
-        DeValue::Datetime(time) => Some(time.to_string()),
-        _ => None,
-    }
-}
-
-fn apply(config: &mut Config, setting: &Setting, text: &str) -> Result<(), String> {
-    (setting.set)(config, text).map_err(|problem| format!("`{}`: {problem}", setting.name))
-}
 
 fn read_environment(config: &mut Config, environment: impl IntoIterator<Item = (String, String)>, problems: &mut Vec<String>) {
     // The command line's own: which file, and which server and key its client commands use.
@@ -303,6 +224,23 @@ mod tests {
         assert!(open.to_string().contains("traild key create"), "{open}");
         let key = format!("listen = \"0.0.0.0:8700\"\n[[keys]]\nid = \"a\"\nsha256 = \"{}\"\nscopes = [\"admin\"]\n", "ab".repeat(32));
         assert_eq!(load(&key, &[], &Overrides::default()).unwrap().keys.len(), 1);
+        let wrong = load(&key.replace("admin", "amdin"), &[], &Overrides::default()).unwrap_err();
+        assert!(wrong.problems.len() == 1 && wrong.problems[0].contains("toml:5: "), "{wrong}");
+    }
+
+    #[test]
+    fn sizes_that_cannot_work_are_refused() {
+        for (setting, least) in [
+            ("head_bytes_max", 64),
+            ("journal_bytes", 64),
+            ("pending_bytes_max", 64),
+            ("segment_bytes_max", 1_024),
+            ("query_memory", 1_024),
+        ] {
+            let with = |kib: u64| load(&format!("{setting} = \"{kib}KiB\"\n"), &[], &Overrides::default());
+            assert_eq!(with(least - 1).unwrap_err().problems, [format!("`{setting}` must be at least {least}KiB")]);
+            assert!(with(least).is_ok(), "{setting}");
+        }
     }
 
     #[test]

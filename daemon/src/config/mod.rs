@@ -3,6 +3,7 @@
 //! Later sources win: built-in default, file, environment (`TRAILD_...`), flags. Every problem of all sources is reported at
 //! once, unknown names with the line and the nearest known name. [`SETTINGS`] is the one table of what can be set.
 
+mod file;
 mod load;
 mod settings;
 mod tables;

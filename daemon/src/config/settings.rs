@@ -12,6 +12,7 @@ use trail_engine::options::Options;
 use crate::config::tables::KeyEntry;
 use crate::config::units::{parse_duration, parse_size};
 use crate::dialect::OperatorDimension;
+use crate::nearest::hint;
 
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -244,9 +245,23 @@ fn number<N: TryFrom<u64>>(text: &str) -> Result<N, String> {
     N::try_from(whole).map_err(|_| format!("`{text}` is too large"))
 }
 
+/// Levels as `tracing` reads them: one for all, or one a target. To `tracing` a bare word that is no level is the name of a target, so
+/// that `inof` would turn every line off; here it must be a level.
 fn levels(text: &str) -> Result<String, String> {
+    const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+    for part in text.split(',').map(str::trim) {
+        let (target, level) = part.split_once('=').map_or((None, part), |(target, level)| (Some(target.trim()), level.trim()));
+        let lower = level.to_ascii_lowercase();
+        if !LEVELS.contains(&lower.as_str()) {
+            let near = hint(&lower, LEVELS);
+            return Err(format!("`{level}` is no log level: there are off, error, warn, info, debug and trace{near}"));
+        }
+        if target.is_some_and(str::is_empty) {
+            return Err(format!("`{part}` has no target: write target=level, such as traild=debug"));
+        }
+    }
     let known = text.parse::<tracing_subscriber::filter::Targets>();
-    known.map(|_| text.to_owned()).map_err(|_| format!("`{text}` is no log level: write error, warn, info, debug or trace"))
+    known.map(|_| text.to_owned()).map_err(|e| format!("`{text}` cannot be read: {e}"))
 }
 
 fn log_format(text: &str) -> Result<LogFormat, String> {
@@ -278,6 +293,17 @@ mod tests {
             if setting.name != "data_dir" {
                 assert!((setting.set)(&mut Config::default(), "no such = thing!").is_err(), "{}", setting.name);
             }
+        }
+    }
+
+    #[test]
+    fn a_word_that_is_no_level_is_refused() {
+        for good in ["info", "OFF", "warn,traild=debug", "traild::api=trace", "info, trail_engine=warn"] {
+            assert_eq!(levels(good), Ok(good.to_owned()));
+        }
+        assert!(levels("inof").unwrap_err().ends_with("trace; did you mean `info`?"), "{:?}", levels("inof"));
+        for wrong in ["loud", "", "traild", "info,traild", "traild=loud", "=info", "info,", "traild="] {
+            assert!(levels(wrong).is_err(), "{wrong}");
         }
     }
 }

@@ -1,5 +1,7 @@
 //! The tables of the configuration: `[[keys]]` and `[[dimensions]]`.
 
+use std::ops::Range;
+
 use trail_engine::event::{Path, read_time};
 use trail_engine::id::Timestamp;
 
@@ -63,61 +65,123 @@ pub(crate) fn is_key_id(id: &str) -> bool {
     (1..=32).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
 }
 
-/// The plain values of one table entry, as the loader hands them over.
-#[derive(Debug, Default)]
-pub(crate) struct Fields {
-    /// Members that hold one text.
-    pub(crate) texts: Vec<(String, String)>,
-    /// Members that hold a list of texts.
-    pub(crate) lists: Vec<(String, Vec<String>)>,
+/// A member of a table entry, as the loader hands it over.
+#[derive(Debug)]
+pub(crate) struct Member {
+    /// Its name.
+    pub(crate) name: String,
+    /// The bytes of the file in which its name stands.
+    pub(crate) place: Range<usize>,
+    /// What it holds.
+    pub(crate) value: Value,
 }
 
-impl Fields {
+/// What a member holds.
+#[derive(Debug)]
+pub(crate) enum Value {
+    /// One text.
+    Text(String),
+    /// A list of texts.
+    List(Vec<String>),
+}
+
+/// The members of one table entry.
+#[derive(Debug, Default)]
+pub(crate) struct Entry {
+    /// In the order of their names.
+    pub(crate) members: Vec<Member>,
+}
+
+impl Entry {
+    /// Where a member stands.
+    pub(crate) fn place(&self, name: &str) -> Option<Range<usize>> {
+        self.member(name).map(|member| member.place.clone())
+    }
+
+    fn member(&self, name: &str) -> Option<&Member> {
+        self.members.iter().find(|member| member.name == name)
+    }
+
     fn text(&self, name: &str) -> Option<&str> {
-        self.texts.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str())
+        self.member(name).and_then(|member| if let Value::Text(text) = &member.value { Some(text.as_str()) } else { None })
     }
 
     fn list(&self, name: &str) -> Option<&[String]> {
-        self.lists.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_slice())
+        self.member(name).and_then(|member| if let Value::List(list) = &member.value { Some(list.as_slice()) } else { None })
     }
 }
 
-/// The members of a `[[keys]]` entry, and those of them that are lists.
-pub(crate) const KEY_FIELDS: (&[&str], &[&str]) = (&["id", "sha256", "expires_at"], &["scopes"]);
-/// The members of a `[[dimensions]]` entry, and those of them that are lists.
-pub(crate) const DIMENSION_FIELDS: (&[&str], &[&str]) = (&["name", "kind"], &["paths"]);
+/// What is wrong with a table entry.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Wrong {
+    /// The member that is wrong; `None` for the entry as a whole.
+    pub(crate) member: Option<&'static str>,
+    /// One sentence.
+    pub(crate) problem: String,
+}
+
+impl Wrong {
+    /// A member is wrong.
+    pub(crate) fn in_member(member: &'static str, problem: impl Into<String>) -> Wrong {
+        Wrong { member: Some(member), problem: problem.into() }
+    }
+
+    /// Something is missing.
+    fn whole(problem: impl Into<String>) -> Wrong {
+        Wrong { member: None, problem: problem.into() }
+    }
+}
+
+/// The names of members that hold a text, and of those that hold a list.
+pub(crate) type Members = (&'static [&'static str], &'static [&'static str]);
+
+/// The members of a `[[keys]]` entry.
+pub(crate) const KEY_MEMBERS: Members = (&["id", "sha256", "expires_at"], &["scopes"]);
+/// The members of a `[[dimensions]]` entry.
+pub(crate) const DIMENSION_MEMBERS: Members = (&["name", "kind"], &["paths"]);
 
 /// Reads a `[[keys]]` entry.
-pub(crate) fn read_key(fields: &Fields) -> Result<KeyEntry, String> {
-    let id = fields.text("id").ok_or("a key needs an `id`")?;
+pub(crate) fn read_key(entry: &Entry) -> Result<KeyEntry, Wrong> {
+    let id = entry.text("id").ok_or_else(|| Wrong::whole("a key needs an `id`"))?;
     if !is_key_id(id) {
-        return Err(format!("`{id}` cannot name a key: use 1 to 32 of [a-z0-9-]"));
+        return Err(Wrong::in_member("id", format!("`{id}` cannot name a key: use 1 to 32 of [a-z0-9-]")));
     }
-    let hash = fields.text("sha256").ok_or_else(|| format!("key `{id}` needs `sha256`, the hash that `traild key create` prints"))?;
-    let sha256 = read_hex(hash).ok_or_else(|| format!("`sha256` of key `{id}` must be 64 hex digits"))?;
-    let names = fields.list("scopes").filter(|s| !s.is_empty()).ok_or_else(|| format!("key `{id}` needs `scopes`"))?;
-    let scopes = names
-        .iter()
-        .map(|name| Scope::named(name).ok_or_else(|| format!("key `{id}`: unknown scope `{name}`; there are ingest, query and admin")))
-        .collect::<Result<Vec<_>, _>>()?;
-    let expires_at = match fields.text("expires_at") {
-        None => None,
-        Some(text) => Some(read_time(text).ok_or_else(|| format!("key `{id}`: `expires_at` is no time: write 2027-01-31T00:00:00Z"))?),
-    };
+    let hash = entry.text("sha256");
+    let hash = hash.ok_or_else(|| Wrong::whole(format!("key `{id}` needs `sha256`, the hash that `traild key create` prints")))?;
+    let sha256 = read_hex(hash).ok_or_else(|| Wrong::in_member("sha256", format!("`sha256` of key `{id}` must be 64 hex digits")))?;
+    let names = entry.list("scopes").filter(|s| !s.is_empty());
+    let names = names.ok_or_else(|| Wrong::in_member("scopes", format!("key `{id}` needs `scopes`")))?;
+    let scopes = names.iter().map(|name| read_scope(name, id)).collect::<Result<Vec<_>, _>>()?;
+    let expires_at =
+        match entry.text("expires_at") {
+            None => None,
+            Some(text) => Some(read_time(text).ok_or_else(|| {
+                Wrong::in_member("expires_at", format!("key `{id}`: `expires_at` is no time: write 2027-01-31T00:00:00Z"))
+            })?),
+        };
     Ok(KeyEntry { id: id.to_owned(), sha256, scopes, expires_at })
 }
 
+fn read_scope(name: &str, id: &str) -> Result<Scope, Wrong> {
+    let unknown = || format!("key `{id}`: unknown scope `{name}`; there are ingest, query and admin");
+    Scope::named(name).ok_or_else(|| Wrong::in_member("scopes", unknown()))
+}
+
 /// Reads a `[[dimensions]]` entry.
-pub(crate) fn read_dimension(fields: &Fields) -> Result<OperatorDimension, String> {
-    let name = fields.text("name").ok_or("a dimension needs a `name`")?;
-    let kind = match fields.text("kind").unwrap_or("keyword") {
+pub(crate) fn read_dimension(entry: &Entry) -> Result<OperatorDimension, Wrong> {
+    let name = entry.text("name").ok_or_else(|| Wrong::whole("a dimension needs a `name`"))?;
+    let kind = match entry.text("kind").unwrap_or("keyword") {
         "keyword" => OperatorKind::Keyword,
         "unique" => OperatorKind::Unique,
-        other => return Err(format!("dimension `{name}`: unknown kind `{other}`; there are keyword and unique")),
+        other => {
+            let problem = format!("dimension `{name}`: unknown kind `{other}`; there are keyword and unique");
+            return Err(Wrong::in_member("kind", problem));
+        }
     };
-    let written = fields.list("paths").filter(|p| !p.is_empty()).ok_or_else(|| format!("dimension `{name}` needs `paths`"))?;
+    let written = entry.list("paths").filter(|p| !p.is_empty());
+    let written = written.ok_or_else(|| Wrong::in_member("paths", format!("dimension `{name}` needs `paths`")))?;
     for path in written {
-        Path::parse(path).map_err(|e| format!("dimension `{name}`: path `{path}`: {e}"))?;
+        Path::parse(path).map_err(|e| Wrong::in_member("paths", format!("dimension `{name}`: path `{path}`: {e}")))?;
     }
     Ok(OperatorDimension { name: name.to_owned(), kind, paths: written.to_vec() })
 }
@@ -136,11 +200,15 @@ fn read_hex(text: &str) -> Option<[u8; 32]> {
 mod tests {
     use super::*;
 
-    fn key(id: &str, hash: &str, scopes: &[&str]) -> Fields {
-        Fields {
-            texts: vec![("id".into(), id.into()), ("sha256".into(), hash.into())],
-            lists: vec![("scopes".into(), scopes.iter().map(|s| (*s).to_owned()).collect())],
-        }
+    fn entry(texts: &[(&str, &str)], list: &str, items: &[&str]) -> Entry {
+        let member = |name: &str, value| Member { name: name.into(), place: 0..1, value };
+        let texts = texts.iter().map(|(name, text)| member(name, Value::Text((*text).into())));
+        let list = member(list, Value::List(items.iter().map(|item| (*item).to_owned()).collect()));
+        Entry { members: texts.chain([list]).collect() }
+    }
+
+    fn key(id: &str, hash: &str, scopes: &[&str]) -> Entry {
+        entry(&[("id", id), ("sha256", hash)], "scopes", scopes)
     }
 
     #[test]
@@ -151,18 +219,16 @@ mod tests {
         assert_eq!(entry.scopes, [Scope::Ingest, Scope::Query]);
         assert!(!format!("{entry:?}").contains("15"), "the hash shows in {entry:?}");
         assert!(read_key(&key("CI", &hash, &["query"])).is_err());
-        assert!(read_key(&key("ci", &hash[1..], &["query"])).unwrap_err().contains("64 hex"));
-        assert!(read_key(&key("ci", &hash, &["write"])).unwrap_err().contains("write"));
+        assert!(read_key(&key("ci", &hash[1..], &["query"])).unwrap_err().problem.contains("64 hex"));
+        assert!(read_key(&key("ci", &hash, &["write"])).unwrap_err().problem.contains("write"));
         assert!(read_key(&key("ci", &hash, &[])).is_err());
     }
 
     #[test]
     fn a_dimension_needs_paths_that_can_be_read() {
-        let mut fields = Fields { texts: vec![("name".into(), "team".into())], lists: vec![("paths".into(), vec!["a.b".into()])] };
-        assert_eq!(read_dimension(&fields).unwrap().kind, OperatorKind::Keyword);
-        fields.lists[0].1.push("a..b".into());
-        assert!(read_dimension(&fields).unwrap_err().contains("a..b"));
-        fields.lists.clear();
-        assert!(read_dimension(&fields).unwrap_err().contains("paths"));
+        let dimension = |paths: &[&str]| read_dimension(&entry(&[("name", "team")], "paths", paths));
+        assert_eq!(dimension(&["a.b"]).unwrap().kind, OperatorKind::Keyword);
+        assert!(dimension(&["a.b", "a..b"]).unwrap_err().problem.contains("a..b"));
+        assert!(dimension(&[]).unwrap_err().problem.contains("paths"));
     }
 }

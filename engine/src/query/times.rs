@@ -1,7 +1,7 @@
 //! Moments and intervals as clients write them.
 //!
-//! A moment is RFC 3339, epoch milliseconds (below 10^11, which is March 1973, seconds: no log of events is that old, and many clients
-//! have seconds), or relative to the present: `now`, `now-15m`, `now+1h`. A relative moment stays
+//! A moment is RFC 3339, a day for its first moment in UTC, epoch milliseconds (below 10^11, which is March 1973, seconds: no log of
+//! events is that old, and many clients have seconds), or relative to the present: `now`, `now-15m`, `now+1h`. A relative moment stays
 //! relative until it is resolved, so that a stored filter keeps its meaning. Units are `ms s m h d w`; a day is 24 hours.
 
 use std::fmt;
@@ -40,6 +40,14 @@ impl Moment {
         read_moment(text).ok_or_else(|| {
             Error::invalid(format!("cannot read the time `{}`; write 2026-11-22T08:00:00Z, epoch milliseconds, or now-15m", shown(text)))
         })
+    }
+
+    /// The moment so many nanoseconds after this one, which must be a whole number of milliseconds for a relative one.
+    pub(super) fn later(self, nanos: i64) -> Moment {
+        match self {
+            Moment::At(time) => Moment::At(time.shift(nanos)),
+            Moment::Now(after) => Moment::Now(after.saturating_add(nanos)),
+        }
     }
 
     /// The moment, given the present. Held at the ends of what a [`Timestamp`] can name.
@@ -105,7 +113,16 @@ fn read_moment(text: &str) -> Option<Moment> {
     if text.as_bytes().get(4) != Some(&b'-') {
         return None;
     }
+    if is_day(text) {
+        return read_time(&format!("{text}T00:00:00Z")).map(Moment::At);
+    }
     read_time(text).map(Moment::At)
+}
+
+/// Whether a text has the form of a day: `2026-11-22`.
+pub(super) fn is_day(text: &str) -> bool {
+    let fits = |(i, b): (usize, u8)| if matches!(i, 4 | 7) { b == b'-' } else { b.is_ascii_digit() };
+    text.len() == 10 && text.bytes().enumerate().all(fits)
 }
 
 fn read_length(text: &str) -> Option<i64> {
@@ -129,6 +146,7 @@ mod tests {
             ("now-30d", "now-30d", now.shift(-30 * 86_400_000 * MILLI)),
             ("1795334400000", "2026-11-22T08:00:00Z", now),
             ("2026-11-22T16:00:00+08:00", "2026-11-22T08:00:00Z", now),
+            ("2026-11-22", "2026-11-22T00:00:00Z", Timestamp(1_795_305_600_000_000_000)),
             ("-1000", "1969-12-31T23:59:59Z", Timestamp(-1_000_000_000)),
         ];
         for (text, printed, moment) in cases {
@@ -148,7 +166,8 @@ mod tests {
             "now*2d",
             "nowish",
             "yesterday",
-            "2026-11-22",
+            "2026-11-32",
+            "2026-11",
             "1e12",
             "99999999999999999999",
             "now-99999999999w",

@@ -30,7 +30,8 @@ Import is safe to repeat and to interrupt: an event that has an id is stored onc
 Events without an id are stored every time.
 What a file holds is told from its bytes, not from its name. A text whose first value is an array, {\"Records\":[...]} or an object
 that goes on in the next lines is read as JSON documents. Every other text is NDJSON: one line is one event, and a line that has
-anything behind its object is rejected whole. What is rejected is named with file, line and reason; the exit code is then 5.";
+anything behind its object is rejected whole. What is rejected is named with file, line and reason; the exit code is then 5.
+Of a folder only files with JSON in them are read: one in whose beginning no line starts with { or [ is named and passed over.";
 
 /// Imports events from files, folders and standard input.
 #[derive(Debug, Clone, Args)]
@@ -43,8 +44,8 @@ pub struct ImportArgs {
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub data_dir: Option<PathBuf>,
 
-    /// With --data-dir: the server's configuration, for its dimensions and retention.
-    #[arg(long, value_name = "FILE", env = "TRAILD_CONFIG", value_hint = ValueHint::FilePath)]
+    /// With --data-dir: the server's configuration, for its dimensions and retention [env: TRAILD_CONFIG].
+    #[arg(long, value_name = "FILE", requires = "data_dir", value_hint = ValueHint::FilePath)]
     pub config: Option<PathBuf>,
 
     /// Write every rejected event to this file: NDJSON with file, line, byte, code and message.
@@ -82,7 +83,10 @@ fn target(args: &ImportArgs, connection: &ConnectionArgs) -> Result<Box<dyn Targ
     let Some(directory) = &args.data_dir else {
         return Ok(Box::new(ServerTarget::new(connection.client()?)?));
     };
+    // Not by clap: the variable may be set for the server, and means nothing to an import into one.
+    let variable = std::env::var_os("TRAILD_CONFIG").filter(|path| !path.is_empty()).map(PathBuf::from);
+    let file = args.config.clone().or(variable);
     let overrides = Overrides { data_dir: Some(directory.clone()), ..Overrides::default() };
-    let config = load_config(args.config.as_deref(), &overrides)?;
+    let config = load_config(file.as_deref(), &overrides)?;
     Ok(Box::new(DirectoryTarget::open(directory, config.engine_options()?)?))
 }

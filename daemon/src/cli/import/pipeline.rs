@@ -21,6 +21,7 @@ use super::source::{Content, Input, Stream, open};
 use crate::cli::exit::Failure;
 use crate::cli::interrupt::interrupted;
 use crate::cli::progress::Progress;
+use crate::cli::text::printable;
 
 /// Batches on their way at once.
 const SENDERS: usize = 2;
@@ -149,9 +150,12 @@ impl Reader<'_> {
     fn read(&mut self, input: &Input) {
         let (code, place, message) = match open(input, &self.shared.progress) {
             Ok(Content::Empty) => return,
+            Ok(Content::Prose(_)) if input.found => {
+                return self.shared.progress.say(&printable(&format!("passed over: {}: it has no JSON", input.name)));
+            }
             Ok(Content::Foreign(what)) => ("not_json", Place::START, format!("the file is passed over: {what}")),
             Err(e) => ("unreadable", Place::START, format!("cannot read the file: {e}")),
-            Ok(Content::Text(stream)) => match self.read_text(stream, input) {
+            Ok(Content::Text(stream) | Content::Prose(stream)) => match self.read_text(stream, input) {
                 Ok(()) => return,
                 Err((place, e)) => ("unreadable", place, format!("cannot read on: {e}")),
             },
@@ -209,7 +213,7 @@ fn check(bytes: &[u8]) -> Result<(), (&'static str, String)> {
     }
     let mut values = serde_json::Deserializer::from_slice(bytes).into_iter::<IgnoredAny>();
     if let Some(Err(e)) = values.next() {
-        return Err(("invalid_json", format!("{e} of the event")));
+        return Err(("invalid_json", where_it_breaks(&e)));
     }
     match bytes.first() {
         Some(b'{') if values.byte_offset() < bytes.len() => {
@@ -218,6 +222,16 @@ fn check(bytes: &[u8]) -> Result<(), (&'static str, String)> {
         Some(b'{') => Ok(()),
         _ => Err(("not_an_object", "an event must be a JSON object".into())),
     }
+}
+
+/// What a parser says, with its place: most events are one line, where the column says it all.
+fn where_it_breaks(error: &serde_json::Error) -> String {
+    let (line, column) = (error.line(), error.column());
+    let text = error.to_string();
+    let what = text.strip_suffix(&format!(" at line {line} column {column}")).unwrap_or(&text);
+    let what = what.replacen("EOF while parsing", "it ends inside of", 1);
+    let place = if line > 1 { format!("line {line}, column {column}") } else { format!("column {column}") };
+    format!("{what} at {place} of the event")
 }
 
 #[cfg(test)]

@@ -166,3 +166,27 @@ fn a_target_that_fails_ends_the_import() {
     assert_eq!(failure.unwrap().message, "fatal");
     assert!(events.len() < 20_000, "{} events were stored after the failure", events.len());
 }
+
+#[test]
+fn prose_in_a_folder_is_passed_over_but_read_when_named() {
+    let prose = b"# Corpus\n\nAudit events, one a line.\n";
+    let (events, rejected, failure) = import(&[prose, b"{\"a\":1}\n", b"oops\n{\"b\":2}\n"]);
+    assert_eq!((events.len(), failure), (2, None));
+    assert_eq!(rejected.len(), 1, "{rejected:?}");
+    assert_eq!(rejected[0]["line"], 1);
+    let folder = tempfile::tempdir().unwrap();
+    let named = folder.path().join("README.md");
+    std::fs::write(&named, prose).unwrap();
+    let (kept, progress) = (Arc::new(Kept::default()), Arc::new(Progress::new(None)));
+    let (mut report, _) = run(&expand(&[named]).unwrap(), Box::new(Memory(kept)), Report::default(), &progress).unwrap();
+    assert_eq!(report.finish(&progress), Ok(Exit::Rejected));
+    assert!(report.summary(std::time::Duration::ZERO).contains("2 rejected"));
+}
+
+#[test]
+fn a_reason_is_in_words_with_its_place() {
+    let reason = |text: &str| check(text.as_bytes()).unwrap_err().1;
+    assert_eq!(reason("{\"a\":"), "it ends inside of a value at column 5 of the event");
+    assert_eq!(reason("{\"a\":}"), "expected value at column 6 of the event");
+    assert_eq!(reason("{\n\"a\": }"), "expected value at line 2, column 6 of the event");
+}

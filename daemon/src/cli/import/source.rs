@@ -1,7 +1,8 @@
 //! Where events come from: paths become inputs, and inputs become streams of JSON.
 //!
 //! What a file is follows from its bytes, never from its name: gzip (of several members), zstd, one in the other, or plain.
-//! Folders are read whole, in the order of names, hidden files and links to folders left out.
+//! Folders are read whole, in the order of names, hidden files and links to folders left out. What else lies in a folder, such as a
+//! README, is told by its first bytes having no line that begins as JSON. A file that was named is always read.
 
 use std::fs;
 use std::io::{self, BufReader, Cursor, Read};
@@ -32,6 +33,8 @@ pub struct Input {
     pub path: Option<PathBuf>,
     /// Its length as it is, in bytes; 0 for standard input.
     pub bytes: u64,
+    /// Whether it was found in a folder, and not named: then it may be something else that lies there.
+    pub found: bool,
 }
 
 /// What a stream turned out to be.
@@ -42,6 +45,8 @@ pub enum Content {
     Empty,
     /// Something else, in words.
     Foreign(&'static str),
+    /// A text in whose beginning nothing looks like JSON.
+    Prose(Stream),
 }
 
 impl std::fmt::Debug for Content {
@@ -50,6 +55,7 @@ impl std::fmt::Debug for Content {
             Content::Text(_) => "Text",
             Content::Empty => "Empty",
             Content::Foreign(what) => what,
+            Content::Prose(_) => "Prose",
         })
     }
 }
@@ -62,17 +68,17 @@ pub fn expand(paths: &[PathBuf]) -> Result<Vec<Input>, Failure> {
     let mut inputs = Vec::new();
     for path in paths {
         if path.as_os_str() == "-" {
-            inputs.push(Input { name: "stdin".into(), path: None, bytes: 0 });
+            inputs.push(Input { name: "stdin".into(), path: None, bytes: 0, found: false });
             continue;
         }
         let meta = fs::metadata(path).map_err(|e| Failure::usage(format!("cannot read {}: {e}", path.display())))?;
-        if meta.is_dir() { walk(path, 0, &mut inputs)? } else { inputs.push(file(path, meta.len())) }
+        if meta.is_dir() { walk(path, 0, &mut inputs)? } else { inputs.push(file(path, meta.len(), false)) }
     }
     Ok(inputs)
 }
 
-fn file(path: &Path, bytes: u64) -> Input {
-    Input { name: path.display().to_string().into(), path: Some(path.to_owned()), bytes }
+fn file(path: &Path, bytes: u64, found: bool) -> Input {
+    Input { name: path.display().to_string().into(), path: Some(path.to_owned()), bytes, found }
 }
 
 fn walk(folder: &Path, depth: usize, inputs: &mut Vec<Input>) -> Result<(), Failure> {
@@ -89,7 +95,7 @@ fn walk(folder: &Path, depth: usize, inputs: &mut Vec<Input>) -> Result<(), Fail
         if kind.is_dir() {
             walk(&path, depth + 1, inputs)?;
         } else if let Some(meta) = fs::metadata(&path).ok().filter(fs::Metadata::is_file) {
-            inputs.push(file(&path, meta.len()));
+            inputs.push(file(&path, meta.len(), true));
         }
     }
     Ok(())
@@ -129,11 +135,12 @@ pub fn unpack(stream: Stream) -> io::Result<Content> {
     for _ in 0..=LAYERS_MAX {
         let mut head = Vec::new();
         stream.by_ref().take(HEAD_BYTES as u64).read_to_end(&mut head)?;
-        let kind = recognise(&head);
+        let (kind, prose) = (recognise(&head), !has_json_line(&head));
         let whole: Stream = Box::new(Cursor::new(head).chain(stream));
         stream = match kind {
             Kind::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(BufReader::with_capacity(128 << 10, whole))),
             Kind::Zstd => Box::new(zstd::stream::read::Decoder::new(whole)?),
+            Kind::Text if prose => return Ok(Content::Prose(whole)),
             Kind::Text => return Ok(Content::Text(whole)),
             Kind::Empty => return Ok(Content::Empty),
             Kind::Foreign(what) => return Ok(Content::Foreign(what)),
@@ -164,6 +171,16 @@ fn recognise(head: &[u8]) -> Kind {
     }
 }
 
+/// Whether a line begins with an object or with an array of something; a link in Markdown begins with `[` and a letter.
+fn has_json_line(head: &[u8]) -> bool {
+    let head = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head);
+    head.split(|b| *b == b'\n').map(<[u8]>::trim_ascii_start).any(|line| match line {
+        [b'{', ..] => true,
+        [b'[', rest @ ..] => rest.trim_ascii_start().first().is_none_or(|b| matches!(b, b'{' | b'[' | b']')),
+        _ => false,
+    })
+}
+
 fn starts_as_json(head: &[u8]) -> bool {
     let text = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head);
     matches!(text.iter().find(|b| !b.is_ascii_whitespace()), Some(b'{' | b'['))
@@ -176,7 +193,7 @@ mod tests {
 
     fn text_of(bytes: Vec<u8>) -> Option<String> {
         match unpack(Box::new(Cursor::new(bytes))).unwrap() {
-            Content::Text(mut stream) => {
+            Content::Text(mut stream) | Content::Prose(mut stream) => {
                 let mut text = String::new();
                 stream.read_to_string(&mut text).unwrap();
                 Some(text)
@@ -213,6 +230,19 @@ mod tests {
         assert!(matches!(recognise(b"\xff\xfe{\0"), Kind::Foreign(_)));
         let nested = (0..5).fold(b"{}".to_vec(), |inner, _| gzip(&inner));
         assert!(text_of(nested).is_none());
+    }
+
+    #[test]
+    fn prose_is_told_from_broken_json() {
+        let is_prose = |text: &[u8]| matches!(unpack(Box::new(Cursor::new(text.to_vec()))).unwrap(), Content::Prose(_));
+        for text in
+            ["# Corpus\n\nAudit events, one object a line\n", "#!/usr/bin/python3\nx = {}\n", "[Traild](https://x)\n", "a,b\n1,2\n", "42\n"]
+        {
+            assert!(is_prose(text.as_bytes()) && is_prose(&gzip(text.as_bytes())), "{text}");
+        }
+        for text in ["oops\n{\"a\":1}\n", "\u{feff}{\"a\":1}", "[\n  {\"a\":1}]", "[]", "  {\n", "[[1]]", "{broken"] {
+            assert!(!is_prose(text.as_bytes()), "{text}");
+        }
     }
 
     #[test]

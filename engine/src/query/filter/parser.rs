@@ -98,6 +98,9 @@ impl Parser<'_> {
         if let Some(field) = field {
             return self.comparison(field.clone());
         }
+        if self.scanner.peek() == Some(':') {
+            return self.scanner.wrong("there is no field before `:`; write field:value without spaces, or put the text into quotes");
+        }
         let Some((name, at)) = self.scanner.name() else {
             return self.text();
         };

@@ -7,7 +7,10 @@ use crate::error::{Error, Result};
 use crate::matcher::Matcher;
 use crate::query::filter::lexer::{Scalar, Scanner};
 use crate::query::filter::tree::{Field, Test};
-use crate::query::times::Moment;
+use crate::query::times::{Moment, is_day};
+
+/// In nanoseconds.
+const DAY: i64 = 86_400_000_000_000;
 
 /// One end of a range: its text, and whether the end itself is inside. `None` where the range is open.
 type End = Option<(Scalar, bool)>;
@@ -49,6 +52,11 @@ fn check(test: &Test) -> Result<()> {
 fn scalar_test(scalar: Scalar, field: &Field, ignore_case: bool) -> Result<Test> {
     if scalar.is_star() {
         return Ok(Test::Exists);
+    }
+    if matches!(field, Field::EventTime | Field::ReceivedAt) && is_day(&scalar.text()) {
+        // In a range a day is its first moment; a time that is a day is any moment of it.
+        let first = read_moment(&scalar)?;
+        return Ok(Test::Times { low: Bound::Included(first), high: Bound::Excluded(first.later(DAY)) });
     }
     if matches!(field, Field::EventTime | Field::ReceivedAt | Field::Sequence) {
         return range_test(field, Some((scalar.clone(), true)), Some((scalar, true)));
