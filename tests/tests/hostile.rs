@@ -38,7 +38,12 @@ impl Victim {
         assert_refused(&answer, status, code, &format!("{headers:?}"));
     }
 
-    fn survives(mut self) {
+    fn survives(self) {
+        self.survives_with(0);
+    }
+
+    /// The same when so many events were stored besides.
+    fn survives_with(mut self, others: usize) {
         assert!(self.server.is_alive(), "{}", self.server.said());
         let peak = self.server.peak_bytes();
         println!("peak memory {} MiB", peak >> 20);
@@ -47,7 +52,7 @@ impl Victim {
         for (sequence, event) in (1..).zip(&self.promised) {
             assert_eq!(&client.get(&format!("/v1/sequences/{sequence}")).event().1, event);
         }
-        assert_eq!(client.json(&format!("/v1/count?{ALWAYS}"))["count"], self.promised.len());
+        assert_eq!(client.json(&format!("/v1/count?{ALWAYS}"))["count"], self.promised.len() + others);
         self.server.stop();
     }
 }
@@ -243,4 +248,50 @@ fn slow_headers() {
     }
     assert!(dripped >= 5, "the connection ended after {dripped} bytes");
     victim.survives();
+}
+
+/// Clients that ask for a lot and read nothing: what waits for them is bounded, others are told to wait, and go on when they are gone.
+#[test]
+fn slow_readers() {
+    const EVENTS: usize = 40;
+    let victim = Victim::start(&[("TRAILD_ANSWER_BYTES_MAX", "64MiB")]);
+    let mut client = victim.server.client();
+    for batch in 0..EVENTS / 10 {
+        let line = |i: usize| format!("{{\"eventID\":\"slow-{batch}-{i}\",\"text\":\"{}\"}}\n", "x".repeat(1_000_000));
+        let answer = client.post(NDJSON, (0..10).map(line).collect::<String>().as_bytes());
+        assert_eq!(answer.status, 200, "{}", answer.text());
+    }
+    let page = format!("/v1/events?{ALWAYS}&q=event_id:slow-*&limit=10000");
+    let ask = |_| {
+        let mut connection = connect(victim.server.address).unwrap();
+        let request = format!("GET {page} HTTP/1.1\r\nhost: {}\r\n\r\n", victim.server.address);
+        connection.get_mut().write_all(request.as_bytes()).unwrap();
+        connection
+    };
+    let readers: Vec<_> = (0..30).map(ask).collect();
+    let start = Instant::now();
+    let refused = loop {
+        let answer = client.get(&page);
+        if answer.status == 429 {
+            break answer;
+        }
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        assert!(start.elapsed() < Duration::from_secs(60), "thirty readers hold all that they asked for");
+    };
+    assert_refused(&refused, 429, "busy", "a thirty-first reader");
+    assert_eq!(refused.header("retry-after"), Some("1"));
+    assert_eq!(client.json(&format!("/v1/count?{ALWAYS}&q=event_id:slow-*"))["count"], EVENTS, "small answers need no budget");
+    drop(readers);
+    let start = Instant::now();
+    loop {
+        let answer = client.get(&page);
+        if answer.status == 200 {
+            assert_eq!(answer.events().len(), EVENTS);
+            break;
+        }
+        assert_eq!(answer.status, 429, "{}", answer.text());
+        assert!(start.elapsed() < Duration::from_secs(60), "the budget does not come back");
+        thread::sleep(Duration::from_millis(100));
+    }
+    victim.survives_with(EVENTS);
 }

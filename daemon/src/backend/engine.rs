@@ -14,7 +14,7 @@ use trail_engine::limits::{BATCH_BYTES_MAX, BATCH_EVENTS_MAX};
 use trail_engine::options::Options;
 use trail_engine::{AuditLog, Batch, Health, Receipt, Rejection, SegmentInfo, Stats, View};
 
-use crate::backend::budget::BodyBudget;
+use crate::backend::budget::{ByteBudget, Reservation};
 use crate::backend::pool::Pool;
 use crate::config::Config;
 
@@ -40,7 +40,8 @@ pub struct Backend {
     log: Arc<AuditLog>,
     ingest: Pool,
     queries: Pool,
-    bodies: BodyBudget,
+    bodies: ByteBudget,
+    answers: ByteBudget,
     tails: Arc<Semaphore>,
     published: watch::Receiver<Sequence>,
 }
@@ -71,7 +72,8 @@ impl Backend {
             // Bodies that wait here are within the budget of bodies, which bounds them better than a count would.
             ingest: Pool::new("bodies", config.ingest_threads, config.connections_max),
             queries: Pool::new("queries", config.query_threads, config.query_queue_max),
-            bodies: BodyBudget::new(config.inflight_bytes_max),
+            bodies: ByteBudget::new("request bodies", config.inflight_bytes_max),
+            answers: ByteBudget::new("answers", config.answer_bytes_max),
             tails: Arc::new(Semaphore::new(config.tails_max)),
             published,
         })
@@ -79,8 +81,14 @@ impl Backend {
 
     /// The budget for request bodies.
     #[must_use]
-    pub fn bodies(&self) -> &BodyBudget {
+    pub fn bodies(&self) -> &ByteBudget {
         &self.bodies
+    }
+
+    /// The budget for answers that clients have not taken yet.
+    #[must_use]
+    pub fn answers(&self) -> &ByteBudget {
+        &self.answers
     }
 
     /// Runs work that computes over a whole body on the threads for ingest.
@@ -161,6 +169,25 @@ impl Backend {
             question(&log, &cancel)
         };
         self.queries.run(work).await
+    }
+
+    /// Asks, and pays for the answer out of the budget for answers while the thread is still held, so that the answers that nobody
+    /// has paid for are never more than the threads. `weight` says how many bytes an answer holds.
+    ///
+    /// # Errors
+    /// As [`Backend::ask`], and as [`Reservation::grow`].
+    pub async fn ask_paid<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&AuditLog, &Cancel) -> Result<T> + Send + 'static,
+        weight: impl FnOnce(&T) -> u64 + Send + 'static,
+    ) -> Result<(T, Reservation)> {
+        let mut paid = self.answers.reservation();
+        self.ask(move |log, cancel| {
+            let answer = question(log, cancel)?;
+            paid.grow(weight(&answer))?;
+            Ok((answer, paid))
+        })
+        .await
     }
 
     /// The bytes of a segment file; `None` when there is no such segment.

@@ -39,6 +39,10 @@ pub struct Config {
     pub body_ratio_max: u64,
     /// The most bytes of bodies that are held in memory at any time.
     pub inflight_bytes_max: u64,
+    /// The most bytes of answers that clients have not taken yet.
+    pub answer_bytes_max: u64,
+    /// The fewest bytes a second of an answer that waits for its client, on average, after `write_timeout`.
+    pub answer_rate_min: u64,
     /// The longest block of request headers, in bytes.
     pub header_bytes_max: u64,
     /// The most connections.
@@ -86,6 +90,8 @@ impl Default for Config {
             body_decoded_bytes_max: 64 << 20,
             body_ratio_max: 100,
             inflight_bytes_max: 256 << 20,
+            answer_bytes_max: 256 << 20,
+            answer_rate_min: 16 << 10,
             header_bytes_max: 16 << 10,
             connections_max: 1_024,
             header_timeout: Duration::from_secs(10),
@@ -170,6 +176,10 @@ settings! {
         |c, t| c.body_ratio_max => number(t);
     "inflight_bytes_max" = "256MiB", "most bytes of bodies held in memory; above it clients are told to wait",
         |c, t| c.inflight_bytes_max => parse_size(t);
+    "answer_bytes_max" = "256MiB", "most bytes of answers that clients have not taken yet; above it they are told to wait",
+        |c, t| c.answer_bytes_max => parse_size(t);
+    "answer_rate_min" = "16KiB", "fewest bytes a second of an answer that waits for its client; one that takes less is cut off after `write_timeout`",
+        |c, t| c.answer_rate_min => parse_size(t);
     "header_bytes_max" = "16KiB", "longest block of request headers",
         |c, t| c.header_bytes_max => parse_size(t);
     "connections_max" = "1024", "most connections",

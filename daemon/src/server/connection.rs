@@ -3,8 +3,9 @@
 //! Problem: hyper's only timer is for the headers, and it also runs between requests. A connection needs four: for the headers from
 //! their first byte, for silence between requests, for a client that does not take its answer, and none while a handler works (the
 //! body has its own, in `api::body`). Mechanism: reads and writes that make no progress check a deadline, which depends on what the
-//! connection is doing. Headers that did not come in time are answered here, as there is no request that hyper could answer; an idle
-//! connection just ends. Limits: a client that takes one byte in every `write_timeout` is not slow enough.
+//! connection is doing. A client that takes its answer too slowly uses up its time as well: every second of waiting for it counts, and
+//! every byte it takes earns time back, at the least rate that is put up with. Headers that did not come in time are answered here, as there is no request that hyper could answer; an idle
+//! connection just ends. Limits: the kernel's buffer takes bytes that the client has not read, so that neither begins before that is full.
 
 use std::future::Future;
 use std::io;
@@ -22,7 +23,20 @@ use tokio::time::{Instant, Sleep, sleep};
 pub(super) struct Patience {
     pub(super) header: Duration,
     pub(super) idle: Duration,
+    /// How long a client may take nothing, or too little, of its answer.
     pub(super) write: Duration,
+    /// The fewest bytes a second, on average, of an answer that waits for its client; 0 for none.
+    pub(super) write_rate_min: u64,
+}
+
+impl Patience {
+    /// The time that a client earns by taking so many bytes.
+    fn earned(self, bytes: usize) -> Duration {
+        match self.write_rate_min {
+            0 => Duration::MAX,
+            rate => Duration::try_from_secs_f64(bytes as f64 / rate as f64).unwrap_or(Duration::MAX),
+        }
+    }
 }
 
 /// How many requests of a connection are being answered.
@@ -57,7 +71,10 @@ pub(super) struct Timed<S> {
     /// When the first byte of the headers came; a new connection owes its first headers from the start.
     headers_since: Option<Instant>,
     progress: Instant,
+    /// Since when the client has taken nothing, while something is to be written.
     write_since: Option<Instant>,
+    /// How long the client has been waited for, less what it earned.
+    stalled: Duration,
     read_timer: Pin<Box<Sleep>>,
     write_timer: Pin<Box<Sleep>>,
 }
@@ -73,6 +90,7 @@ impl<S> Timed<S> {
             headers_since: Some(now),
             progress: now,
             write_since: None,
+            stalled: Duration::ZERO,
             read_timer: Box::pin(sleep(patience.header)),
             write_timer: Box::pin(sleep(patience.write)),
         }
@@ -84,15 +102,18 @@ impl<S> Timed<S> {
 
     /// What a write came to: progress, or a wait with a deadline.
     fn wrote(&mut self, written: Poll<io::Result<usize>>, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        if written.is_ready() {
+        if let Poll::Ready(result) = &written {
             // What is being answered was asked: the headers are complete.
             self.headers_since = None;
             self.progress = Instant::now();
-            self.write_since = None;
+            let waited = self.write_since.take().map_or(Duration::ZERO, |since| since.elapsed());
+            let earned = self.patience.earned(*result.as_ref().unwrap_or(&0));
+            self.stalled = self.stalled.saturating_add(waited).saturating_sub(earned);
             return written;
         }
         let since = *self.write_since.get_or_insert_with(Instant::now);
-        expire(&mut self.write_timer, since + self.patience.write, cx).map(|ended| ended.map(|()| 0))
+        let deadline = since + self.patience.write.saturating_sub(self.stalled);
+        expire(&mut self.write_timer, deadline, cx).map(|ended| ended.map(|()| 0))
     }
 }
 
@@ -171,7 +192,8 @@ mod tests {
 
     use super::*;
 
-    const PATIENCE: Patience = Patience { header: Duration::from_secs(10), idle: Duration::from_secs(75), write: Duration::from_secs(30) };
+    const PATIENCE: Patience =
+        Patience { header: Duration::from_secs(10), idle: Duration::from_secs(75), write: Duration::from_secs(30), write_rate_min: 100 };
 
     fn farewell() -> Farewell {
         Box::new(|| b"too slow".to_vec())
@@ -234,5 +256,28 @@ mod tests {
         let start = Instant::now();
         assert_eq!(timed.write_all(b"more than four").await.unwrap_err().kind(), io::ErrorKind::TimedOut);
         assert_eq!(start.elapsed().as_secs(), 30);
+    }
+
+    /// How long a client is put up with that takes `bytes` every ten seconds.
+    async fn seconds_of_a_dripping_reader(bytes: usize) -> Option<u64> {
+        let (mut client, server) = duplex(4);
+        let mut timed = Timed::new(server, PATIENCE, Working::default(), farewell());
+        let start = Instant::now();
+        let reader = tokio::spawn(async move {
+            let mut taken = vec![0; bytes];
+            while client.read_exact(&mut taken).await.is_ok() {
+                tokio::time::sleep(Duration::from_secs(10)).await;
+            }
+        });
+        let sent = tokio::time::timeout(Duration::from_secs(3_600), timed.write_all(&vec![0; 1 << 20])).await;
+        reader.abort();
+        sent.is_ok().then(|| start.elapsed().as_secs())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_takes_too_little_ends_and_one_that_takes_enough_stays() {
+        // The allowance of 30 seconds, drained by 10 and refilled by 1 every ten seconds.
+        assert_eq!(seconds_of_a_dripping_reader(100).await, Some(33));
+        assert_eq!(seconds_of_a_dripping_reader(1_000).await, None);
     }
 }

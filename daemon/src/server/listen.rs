@@ -207,7 +207,12 @@ async fn connection(
         tracing::debug!(%peer, error = %e, "cannot set TCP_NODELAY");
     }
     let config = &context.config;
-    let patience = Patience { header: config.header_timeout, idle: config.idle_timeout, write: config.write_timeout };
+    let patience = Patience {
+        header: config.header_timeout,
+        idle: config.idle_timeout,
+        write: config.write_timeout,
+        write_rate_min: config.answer_rate_min,
+    };
     let working = Working::default();
     let stream = Timed::new(stream, patience, working.clone(), Box::new(move || headers_too_slow(&ids.next())));
     let service = service_fn(move |request: hyper::Request<Incoming>| {

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking; helpers of tests too")]
 
+mod answers;
 mod auth;
 mod client;
 mod ingest;

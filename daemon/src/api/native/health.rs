@@ -13,7 +13,7 @@ use trail_engine::id::Sequence;
 use crate::api::context::Context;
 use crate::api::native::page::{json_bytes, json_response};
 use crate::api::refusal::Refusal;
-use crate::metrics::CONTENT_TYPE as METRICS_TYPE;
+use crate::metrics::{CONTENT_TYPE as METRICS_TYPE, Reserved};
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// The page needs nothing, so it may load nothing.
@@ -64,7 +64,9 @@ pub(super) async fn stats(State(context): State<Arc<Context>>) -> Response {
 
 /// `GET /metrics`
 pub(super) async fn metrics(State(context): State<Arc<Context>>) -> Response {
-    let text = context.metrics.render(&context.backend.stats(), &context.backend.health(), context.backend.bodies().reserved_bytes());
+    let backend = &context.backend;
+    let reserved = Reserved { body_bytes: backend.bodies().reserved_bytes(), answer_bytes: backend.answers().reserved_bytes() };
+    let text = context.metrics.render(&backend.stats(), &backend.health(), reserved);
     let mut response = Response::new(Body::from(text));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(METRICS_TYPE));
     response
