@@ -140,9 +140,11 @@ fn nesting_and_strings_without_an_end() {
     }
     victim.refuses(&[("content-type", JSON)], "[".repeat(100_000).as_bytes(), 400, "invalid_json");
     let long = format!("{{\"a\":\"{}\"}}", "x".repeat(2 << 20));
-    victim.refuses(&[("content-type", NDJSON)], long.as_bytes(), 400, "all_rejected");
+    victim.refuses(&[("content-type", NDJSON)], long.as_bytes(), 413, "event_too_large");
+    let mixed = format!("{long}\nnonsense\n");
+    victim.refuses(&[("content-type", NDJSON)], mixed.as_bytes(), 400, "all_rejected");
     let many = format!("{{{}\"z\":1}}", (0..100_000).map(|i| format!("\"k{i}\":{i},")).collect::<String>());
-    victim.refuses(&[("content-type", NDJSON)], many.repeat(2).as_bytes(), 400, "all_rejected");
+    victim.refuses(&[("content-type", NDJSON)], many.repeat(2).as_bytes(), 413, "event_too_large");
     victim.survives();
 }
 

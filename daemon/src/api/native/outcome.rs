@@ -1,5 +1,6 @@
 //! The answer to an append: what was stored, what was there already, what was refused and why.
 
+use axum::http::StatusCode;
 use axum::response::Response;
 use serde_json::{Value, json};
 use trail_engine::id::Sequence;
@@ -11,14 +12,20 @@ use crate::backend::Appended;
 /// How many rejected events are listed; `rejected_count` says how many there are.
 const LISTED_MAX: usize = 100;
 
-/// 200 when anything of the body is in the log now, else 400 with the same members.
+/// 200 when anything of the body is in the log now, else an error with the same members: 413 when every event is too long, 400 when
+/// anything else is wrong with them.
 pub(super) fn answer(appended: &Appended) -> Result<Response, Refusal> {
     let members = members(appended);
     if appended.receipt.accepted + appended.receipt.duplicates > 0 {
         return Ok(json_response(Value::Object(members.into_iter().map(|(n, v)| (n.to_owned(), v)).collect())));
     }
     let first = appended.rejections.first().map(|r| format!(": {}", r.message)).unwrap_or_default();
-    let refusal = Refusal::bad_request("all_rejected", format!("no event of the body can be stored{first}"));
+    let message = format!("no event of the body can be stored{first}");
+    let refusal = if appended.rejections.iter().all(|r| r.code == "too_large") {
+        Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "event_too_large", message)
+    } else {
+        Refusal::bad_request("all_rejected", message)
+    };
     Err(members.into_iter().fold(refusal, |refusal, (name, value)| refusal.with(name, value)))
 }
 
@@ -38,6 +45,7 @@ fn members(appended: &Appended) -> Vec<(&'static str, Value)> {
 
 #[cfg(test)]
 mod tests {
+    use axum::response::IntoResponse;
     use trail_engine::{Receipt, Rejection};
 
     use super::*;
@@ -61,6 +69,11 @@ mod tests {
         let refusal = answer(&Appended { receipt: Receipt::default(), rejections: bad(2) }).unwrap_err();
         let body: Value = serde_json::from_slice(&refusal.render("r")).unwrap();
         assert_eq!((&body["accepted"], &body["rejected_count"], &body["error"]["code"]), (&json!(0), &json!(2), &json!("all_rejected")));
+        let status = |codes: [&'static str; 2]| {
+            let rejections = codes.map(|code| Rejection { index: 0, code, message: "x".into() }).to_vec();
+            answer(&Appended { receipt: Receipt::default(), rejections }).unwrap_err().into_response().status().as_u16()
+        };
+        assert_eq!([status(["too_large", "too_large"]), status(["too_large", "invalid_json"])], [413, 400]);
         let retry = Receipt { duplicates: 3, ..Receipt::default() };
         assert!(answer(&Appended { receipt: retry, rejections: Vec::new() }).is_ok());
     }
