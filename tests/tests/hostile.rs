@@ -189,7 +189,7 @@ fn types_that_nobody_knows_and_requests_that_are_none() {
         ("DELETE /v1/events HTTP/1.1\r\nhost: HOST\r\n\r\n", 405),
         ("POST /v1/nothing HTTP/1.1\r\nhost: HOST\r\ncontent-length: 0\r\n\r\n", 404),
         ("GET /v1/../../etc/passwd HTTP/1.1\r\nhost: HOST\r\n\r\n", 404),
-        ("GET /v1/segments/..%2f..%2fLOCK HTTP/1.1\r\nhost: HOST\r\n\r\n", 404),
+        ("GET /v1/segments/..%2f..%2fLOCK HTTP/1.1\r\nhost: HOST\r\n\r\n", 400),
         ("GET /v1/count?q=user:( HTTP/1.1\r\nhost: HOST\r\n\r\n", 400),
         ("NONSENSE\r\n\r\n", 400),
         ("POST /v1/events HTTP/1.1\r\nhost: HOST\r\ncontent-length: -1\r\n\r\n", 400),

@@ -19,7 +19,7 @@ use crate::api::context::Context;
 use crate::api::native::page::paid_json;
 use crate::api::native::range::{Wanted, wanted};
 use crate::api::paid::paid_bytes;
-use crate::api::params::{PathText, path_text};
+use crate::api::params::{PathText, invalid, path_text};
 use crate::api::refusal::Refusal;
 use crate::api::stream::{ChannelBody, Sender};
 use crate::backend::Reservation;
@@ -48,7 +48,7 @@ fn describe(info: &SegmentInfo) -> Value {
 pub(super) async fn file(State(context): State<Arc<Context>>, path: PathText, headers: HeaderMap) -> Result<Response, Refusal> {
     let id = path_text(path, "segment_id")?;
     let missing = || Refusal::not_found("there is no such segment; it may have been merged or dropped");
-    let id = read_id(&id).ok_or_else(missing)?;
+    let id = read_id(&id).ok_or_else(|| invalid("`segment_id` must be 16 hex digits, as in the list of segments"))?;
     let info = context.backend.segments().into_iter().find(|s| s.id == id).ok_or_else(missing)?;
     let bytes = context.backend.segment_bytes(id).await?.ok_or_else(missing)?;
     let mut paid = context.backend.answers().reservation();
