@@ -25,9 +25,10 @@ pub const EXAMPLES: &str = "Examples:
   traild search user:alice -error_code:*                             what alice did without an error
   traild search 'event_name:(DeleteTrail OR StopLogging)' --from now-7d
   traild search source_ip:10.0.0.0/8 --fields event_time,user,requestParameters.bucketName
-  traild search read_only:false --order asc > changes.ndjson         all of them, one event a line, byte for byte
+  traild search read_only:false --order asc > changes.ndjson         all of them, one event a line
 
-On a terminal the answer is a table of the newest 50 events; in a pipe it is every event as NDJSON, verbatim.";
+On a terminal the answer is a table of the newest 50 events; in a pipe it is every event as NDJSON, verbatim but for
+line breaks inside an event, which become spaces: only JSON answers (`GET /v1/events`) keep those.";
 
 /// Finds events.
 #[derive(Debug, Clone, Args)]
