@@ -128,6 +128,11 @@ fn object(members: &[(&str, Value)]) -> Value {
     json!({ "type": "object", "properties": properties, "required": required })
 }
 
+fn described(mut schema: Value, description: &str) -> Value {
+    schema["description"] = description.into();
+    schema
+}
+
 fn list(items: Value) -> Value {
     json!({ "type": "array", "items": items })
 }
@@ -145,7 +150,12 @@ fn schemas() -> Value {
         "Error": object(&[("error", error)]),
         "Appended": object(&[
             ("accepted", number()), ("duplicates", number()), ("rejected_count", number()),
-            ("rejected", list(object(&[("index", number()), ("code", text()), ("message", text())]))),
+            ("rejected", list(object(&[
+                ("index", described(number(), "which event of the body, from 0")),
+                ("position", described(number(), "the byte of the unpacked body at which the event begins")),
+                ("code", text()),
+                ("message", described(text(), "what is wrong; bytes in it are counted from where the event begins")),
+            ]))),
             ("first_sequence", position()), ("last_sequence", position()),
         ]),
         "StoredEvent": object(&[

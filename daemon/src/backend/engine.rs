@@ -30,8 +30,17 @@ const BUSY_PAUSE: Duration = Duration::from_millis(50);
 pub struct Appended {
     /// Sums over all batches; first and last sequence of the whole.
     pub receipt: Receipt,
-    /// Bad events; `index` counts the events of the body.
-    pub rejections: Vec<Rejection>,
+    /// Bad events.
+    pub rejections: Vec<Rejected>,
+}
+
+/// A bad event of a body.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rejected {
+    /// What is wrong with it; `index` counts the events of the body, and bytes in the message those of the event.
+    pub rejection: Rejection,
+    /// The byte of the unpacked body at which it begins.
+    pub start: usize,
 }
 
 /// The opened log behind bounded threads.
@@ -114,7 +123,10 @@ impl Backend {
             let events = part.len();
             let part: Arc<[Range<usize>]> = part.into();
             let (answer, rejections) = self.append_part(&body, &part, first_index > 0).await?;
-            whole.rejections.extend(rejections.into_iter().map(|r| Rejection { index: r.index + first_index, ..r }));
+            whole.rejections.extend(rejections.into_iter().map(|rejection| Rejected {
+                start: part.get(rejection.index).map_or(0, |span| span.start),
+                rejection: Rejection { index: rejection.index + first_index, ..rejection },
+            }));
             waiting.extend(answer);
             first_index += events;
         }

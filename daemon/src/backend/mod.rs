@@ -11,5 +11,5 @@ mod engine;
 mod pool;
 
 pub use budget::{ByteBudget, Reservation};
-pub use engine::{Appended, Backend};
+pub use engine::{Appended, Backend, Rejected};
 pub use pool::Pool;

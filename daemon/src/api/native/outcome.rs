@@ -3,11 +3,12 @@
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde_json::{Value, json};
+use trail_engine::Rejection;
 use trail_engine::id::Sequence;
 
 use crate::api::native::page::json_response;
 use crate::api::refusal::Refusal;
-use crate::backend::Appended;
+use crate::backend::{Appended, Rejected};
 
 /// How many rejected events are listed; `rejected_count` says how many there are.
 const LISTED_MAX: usize = 100;
@@ -19,9 +20,9 @@ pub(super) fn answer(appended: &Appended) -> Result<Response, Refusal> {
     if appended.receipt.accepted + appended.receipt.duplicates > 0 {
         return Ok(json_response(Value::Object(members.into_iter().map(|(n, v)| (n.to_owned(), v)).collect())));
     }
-    let first = appended.rejections.first().map(|r| format!(": {}", r.message)).unwrap_or_default();
+    let first = appended.rejections.first().map(|r| format!(": {}", r.rejection.message)).unwrap_or_default();
     let message = format!("no event of the body can be stored{first}");
-    let refusal = if appended.rejections.iter().all(|r| r.code == "too_large") {
+    let refusal = if appended.rejections.iter().all(|r| r.rejection.code == "too_large") {
         Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "event_too_large", message)
     } else {
         Refusal::bad_request("all_rejected", message)
@@ -30,8 +31,11 @@ pub(super) fn answer(appended: &Appended) -> Result<Response, Refusal> {
 }
 
 fn members(appended: &Appended) -> Vec<(&'static str, Value)> {
-    let rejected: Vec<Value> =
-        appended.rejections.iter().take(LISTED_MAX).map(|r| json!({ "index": r.index, "code": r.code, "message": r.message })).collect();
+    let listed = |r: &Rejected| {
+        let Rejection { index, code, message } = &r.rejection;
+        json!({ "index": index, "code": code, "message": message, "position": r.start })
+    };
+    let rejected: Vec<Value> = appended.rejections.iter().take(LISTED_MAX).map(listed).collect();
     let number = |sequence: Option<Sequence>| sequence.map_or(Value::Null, |s| s.0.into());
     vec![
         ("accepted", appended.receipt.accepted.into()),
@@ -46,12 +50,16 @@ fn members(appended: &Appended) -> Vec<(&'static str, Value)> {
 #[cfg(test)]
 mod tests {
     use axum::response::IntoResponse;
-    use trail_engine::{Receipt, Rejection};
+    use trail_engine::Receipt;
 
     use super::*;
 
-    fn bad(count: usize) -> Vec<Rejection> {
-        (0..count).map(|index| Rejection { index, code: "invalid_json", message: "x".into() }).collect()
+    fn rejected(index: usize, code: &'static str) -> Rejected {
+        Rejected { rejection: Rejection { index, code, message: "x".into() }, start: index * 10 }
+    }
+
+    fn bad(count: usize) -> Vec<Rejected> {
+        (0..count).map(|index| rejected(index, "invalid_json")).collect()
     }
 
     #[test]
@@ -61,6 +69,7 @@ mod tests {
         let of = |name| members.iter().find(|(n, _)| *n == name).unwrap().1.clone();
         assert_eq!(of("rejected").as_array().unwrap().len(), 100);
         assert_eq!(of("rejected_count"), 250);
+        assert_eq!(of("rejected")[7], json!({ "index": 7, "code": "invalid_json", "message": "x", "position": 70 }));
         assert_eq!(of("first_sequence"), 7);
     }
 
@@ -70,7 +79,7 @@ mod tests {
         let body: Value = serde_json::from_slice(&refusal.render("r")).unwrap();
         assert_eq!((&body["accepted"], &body["rejected_count"], &body["error"]["code"]), (&json!(0), &json!(2), &json!("all_rejected")));
         let status = |codes: [&'static str; 2]| {
-            let rejections = codes.map(|code| Rejection { index: 0, code, message: "x".into() }).to_vec();
+            let rejections = codes.map(|code| rejected(0, code)).to_vec();
             answer(&Appended { receipt: Receipt::default(), rejections }).unwrap_err().into_response().status().as_u16()
         };
         assert_eq!([status(["too_large", "too_large"]), status(["too_large", "invalid_json"])], [413, 400]);
