@@ -96,9 +96,9 @@ fn bodies_that_lie_about_their_encoding() {
     for encoding in ["br", "deflate", "gzip, gzip", "identity, zstd", "\u{1}"] {
         let headers = [("content-type", NDJSON), ("content-encoding", encoding)];
         if encoding == "\u{1}" {
-            // Not even a header: the server need not look at the request.
+            // Not even a header.
             let head = format!("POST /v1/events HTTP/1.1\r\nhost: x\r\ncontent-encoding: {encoding}\r\ncontent-length: 2\r\n\r\n{{}}");
-            assert_eq!(victim.server.client().raw(head.as_bytes()).unwrap().status, 400);
+            assert_refused(&victim.server.client().raw(head.as_bytes()).unwrap(), 400, "invalid_request", "a header that is none");
             continue;
         }
         victim.refuses(&headers, &plain, 415, "unsupported_encoding");
@@ -185,20 +185,53 @@ fn types_that_nobody_knows_and_requests_that_are_none() {
     }
     victim.refuses(&[("content-type", NDJSON), ("content-type", JSON)], &body, 415, "unsupported_media_type");
     let client = victim.server.client();
-    for (request, status) in [
-        ("DELETE /v1/events HTTP/1.1\r\nhost: HOST\r\n\r\n", 405),
-        ("POST /v1/nothing HTTP/1.1\r\nhost: HOST\r\ncontent-length: 0\r\n\r\n", 404),
-        ("GET /v1/../../etc/passwd HTTP/1.1\r\nhost: HOST\r\n\r\n", 404),
-        ("GET /v1/segments/..%2f..%2fLOCK HTTP/1.1\r\nhost: HOST\r\n\r\n", 400),
-        ("GET /v1/count?q=user:( HTTP/1.1\r\nhost: HOST\r\n\r\n", 400),
-        ("NONSENSE\r\n\r\n", 400),
-        ("POST /v1/events HTTP/1.1\r\nhost: HOST\r\ncontent-length: -1\r\n\r\n", 400),
-        ("POST /v1/events HTTP/1.1\r\nhost: HOST\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\n{}", 400),
-        ("POST /v1/events HTTP/1.1\r\nhost: HOST\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n{}\r\n0\r\n\r\n", 400),
+    for (request, status, code) in [
+        ("DELETE /v1/events HTTP/1.1\r\nhost: HOST\r\n\r\n", 405, "method_not_allowed"),
+        ("POST /v1/nothing HTTP/1.1\r\nhost: HOST\r\ncontent-length: 0\r\n\r\n", 404, "not_found"),
+        ("GET /v1/../../etc/passwd HTTP/1.1\r\nhost: HOST\r\n\r\n", 404, "not_found"),
+        ("GET /v1/segments/..%2f..%2fLOCK HTTP/1.1\r\nhost: HOST\r\n\r\n", 400, "invalid_parameter"),
+        ("GET /v1/count?q=user:( HTTP/1.1\r\nhost: HOST\r\n\r\n", 400, "invalid_query"),
+        ("POST /v1/events HTTP/1.1\r\nhost: HOST\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n{}\r\n0\r\n\r\n", 400, "body_broken"),
     ] {
         let request = request.replace("HOST", &victim.server.address.to_string());
         let answer = client.raw(request.as_bytes()).unwrap_or_else(|e| panic!("{request}: {e}"));
-        assert_eq!(answer.status, status, "{request}: {}", answer.text());
+        assert_refused(&answer, status, code, &request);
+    }
+    victim.survives();
+}
+
+/// Heads that are wrong or mean two things: an answer like any other, behind the answers to what came before, and nothing stored.
+#[test]
+fn heads_that_mean_nothing_or_two_things() {
+    let victim = Victim::start(&[]);
+    let client = victim.server.client();
+    let many = "x: y\r\n".repeat(101);
+    let long = format!("GET /v1/count?q={} HTTP/1.1\r\nhost: HOST\r\n\r\n", "a".repeat(70_000));
+    let post = |more: &str| format!("POST /v1/events HTTP/1.1\r\nhost: HOST\r\n{more}\r\n");
+    for (request, status, code) in [
+        (post("content-length: 2\r\ntransfer-encoding: chunked\r\n") + "2\r\n{}\r\n0\r\n\r\n", 400, "invalid_request"),
+        (post("transfer-encoding: chunked\r\ncontent-length: 2\r\n") + "2\r\n{}\r\n0\r\n\r\n", 400, "invalid_request"),
+        (post("content-length: 1\r\ncontent-length: 2\r\n") + "{}", 400, "invalid_request"),
+        (post("content-length: -1\r\n"), 400, "invalid_request"),
+        (post("content-length: 2\r\nx: folded\r\n over\r\n") + "{}", 400, "invalid_request"),
+        (post("content-length: 2\r\nx: \0\r\n") + "{}", 400, "invalid_request"),
+        (post(&many), 431, "headers_too_large"),
+        (long, 431, "headers_too_large"),
+        ("GET /v1/count HTTP/1.1\r\n\r\n".into(), 400, "invalid_request"),
+        ("GET http://evil.example/v1/count HTTP/1.1\r\nhost: HOST\r\n\r\n".into(), 400, "invalid_request"),
+        ("NONSENSE\r\n\r\n".into(), 400, "invalid_request"),
+        ("\u{16}\u{3}\u{1}\u{2}\0\u{1}\0\u{1}".into(), 400, "invalid_request"),
+    ] {
+        let request = request.replace("HOST", &victim.server.address.to_string());
+        let shown: String = request.chars().take(200).collect();
+        let answer = client.raw(request.as_bytes()).unwrap_or_else(|e| panic!("{shown:?}: {e}"));
+        assert_refused(&answer, status, code, &shown);
+        assert_eq!(answer.header("connection"), Some("close"), "{shown:?}");
+        let before = format!("GET /healthz HTTP/1.1\r\nhost: {}\r\n\r\n", victim.server.address);
+        let mut connection = connect(victim.server.address).unwrap();
+        connection.get_mut().write_all([before.as_bytes(), request.as_bytes()].concat().as_slice()).unwrap();
+        assert_eq!(Answer::read(&mut connection).unwrap().status, 200, "{shown:?}");
+        assert_refused(&Answer::read(&mut connection).unwrap(), status, code, &shown);
     }
     victim.survives();
 }

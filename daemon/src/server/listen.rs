@@ -32,9 +32,10 @@ use crate::backend::Backend;
 use crate::config::Config;
 use crate::metrics::Metrics;
 use crate::server::auth::Auth;
-use crate::server::connection::{Patience, Timed, Working};
+use crate::server::connection::{Farewell, Patience, Timed, Working, WorkingBody};
 use crate::server::gate::Peer;
-use crate::server::observe::{Observer, RequestIds, headers_too_slow};
+use crate::server::heads::Heads;
+use crate::server::observe::{Observer, RequestIds, unread};
 use crate::server::router::{RouteHead, router};
 
 /// What hyper may hold of a connection at least: enough for a body to be read in large pieces.
@@ -193,6 +194,14 @@ fn is_of_client(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionRefused)
 }
 
+fn farewell(context: &Arc<Context>, ids: Arc<RequestIds>) -> Farewell {
+    let metrics = context.metrics.clone();
+    Box::new(move |refusal| {
+        metrics.request("unmatched", "other", refusal.status().as_u16(), Duration::ZERO);
+        unread(refusal, &ids.next())
+    })
+}
+
 async fn connection(
     stream: TcpStream,
     peer: SocketAddr,
@@ -214,16 +223,13 @@ async fn connection(
         write_rate_min: config.answer_rate_min,
     };
     let working = Working::default();
-    let stream = Timed::new(stream, patience, working.clone(), Box::new(move || headers_too_slow(&ids.next())));
+    let stream = Timed::new(stream, patience, working.clone(), Heads::new(config.header_bytes_max), farewell(&context, ids));
     let service = service_fn(move |request: hyper::Request<Incoming>| {
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(Peer(peer));
         let guard = working.begin();
         let answer = router.clone().oneshot(request);
-        async move {
-            let _guard = guard;
-            answer.await
-        }
+        async move { answer.await.map(|response| response.map(|body| WorkingBody { body, _guard: guard })) }
     });
     let buffer = usize::try_from(config.header_bytes_max).unwrap_or(BUFFER_BYTES_MIN).saturating_mul(2).max(BUFFER_BYTES_MIN);
     let mut builder = http1::Builder::new();
