@@ -16,6 +16,7 @@ use trail_engine::{AuditLog, Batch, Health, Receipt, Rejection, SegmentInfo, Sta
 
 use crate::backend::budget::{ByteBudget, Reservation};
 use crate::backend::pool::Pool;
+use crate::backend::space::Space;
 use crate::config::Config;
 
 /// Bodies below this are read on the async thread: that takes some ten microseconds, less than handing them over.
@@ -52,6 +53,7 @@ pub struct Backend {
     bodies: ByteBudget,
     answers: ByteBudget,
     tails: Arc<Semaphore>,
+    space: Arc<Space>,
     published: watch::Receiver<Sequence>,
 }
 
@@ -70,6 +72,7 @@ impl Backend {
     /// # Errors
     /// As [`AuditLog::open`].
     pub async fn open(directory: PathBuf, options: Options, config: &Config) -> Result<Backend> {
+        let space = Arc::new(Space::new(directory.clone(), config.disk_reserve));
         let opening = tokio::task::spawn_blocking(move || AuditLog::open(&directory, options));
         let log = opening.await.map_err(|e| Error::new(ErrorKind::Io, "opening the log ended in a panic").because(e))??;
         let (publish, published) = watch::channel(log.last_sequence());
@@ -84,6 +87,7 @@ impl Backend {
             bodies: ByteBudget::new("request bodies", config.inflight_bytes_max),
             answers: ByteBudget::new("answers", config.answer_bytes_max),
             tails: Arc::new(Semaphore::new(config.tails_max)),
+            space,
             published,
         })
     }
@@ -116,6 +120,12 @@ impl Backend {
     /// # Errors
     /// As [`AuditLog::prepare`] and [`AuditLog::submit`].
     pub async fn append(&self, body: Bytes, spans: Vec<Range<usize>>) -> Result<Appended> {
+        let appended = self.append_all(body, spans).await;
+        self.space.note(&appended);
+        appended
+    }
+
+    async fn append_all(&self, body: Bytes, spans: Vec<Range<usize>>) -> Result<Appended> {
         let mut whole = Appended::default();
         let mut waiting = Vec::new();
         let mut first_index = 0;
@@ -226,6 +236,12 @@ impl Backend {
     #[must_use]
     pub fn health(&self) -> Health {
         self.log.health()
+    }
+
+    /// What is wrong with the room on the disk, in words. Asks the file system.
+    #[must_use]
+    pub fn space_problem(&self) -> Option<String> {
+        self.space.problem()
     }
 
     /// The last durable sequence.

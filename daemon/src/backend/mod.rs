@@ -9,7 +9,9 @@
 mod budget;
 mod engine;
 mod pool;
+mod space;
 
 pub use budget::{ByteBudget, Reservation};
 pub use engine::{Appended, Backend, Rejected};
 pub use pool::Pool;
+pub use space::Space;

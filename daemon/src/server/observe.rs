@@ -124,7 +124,7 @@ pub(super) fn unread(refusal: &Refusal, id: &str) -> Vec<u8> {
 
 /// The answers that are given before the body was read to its end.
 fn leaves_body_unread(status: StatusCode) -> bool {
-    matches!(status.as_u16(), 401 | 403 | 404 | 405 | 408 | 413 | 415 | 429 | 431)
+    matches!(status.as_u16(), 401 | 403 | 404 | 405 | 408 | 413 | 415 | 429 | 431 | 503)
 }
 
 fn dress(headers: &mut HeaderMap, id: &str) {

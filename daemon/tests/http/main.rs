@@ -7,6 +7,7 @@ mod auth;
 mod client;
 mod ingest;
 mod limits;
+mod opening;
 mod reading;
 mod segments;
 mod server;

@@ -70,6 +70,16 @@ async fn health_stats_and_metrics() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_used_reserve_is_not_ready_and_still_takes_events() {
+    let server = Running::start(|c| c.disk_reserve = 1 << 60).await;
+    let answer = server.get("/readyz").await;
+    assert_eq!((answer.status, answer.code().as_str()), (503, "not_ready"));
+    assert!(answer.json()["reasons"][0].as_str().unwrap().contains("reserve"), "{}", answer.text());
+    server.store(event("a", "alice")).await;
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_request_in_the_middle_ends_well_when_the_server_stops() {
     let server = Running::start(|_| {}).await;
     let body = event("last", "alice");

@@ -29,10 +29,12 @@ pub(super) async fn ready(State(context): State<Arc<Context>>) -> Result<Respons
     let health = context.backend.health();
     let read_only = context.config.engine.read_only;
     let stopping = *context.stopping.borrow();
-    if (health.writable || read_only) && !stopping {
+    let space = context.backend.space_problem().filter(|_| !read_only);
+    if (health.writable || read_only) && !stopping && space.is_none() {
         return Ok(json_response(json!({ "ready": true, "writable": health.writable, "problems": health.problems })));
     }
     let mut reasons = health.problems;
+    reasons.extend(space);
     if stopping {
         reasons.insert(0, "the server is stopping".into());
     }

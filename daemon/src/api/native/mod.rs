@@ -3,6 +3,7 @@
 mod aggregate;
 mod health;
 mod ingest;
+mod opening;
 mod outcome;
 mod page;
 mod parameters;
@@ -12,4 +13,5 @@ mod search;
 mod segments;
 mod tail;
 
+pub use opening::while_opening;
 pub use routes::routes;
