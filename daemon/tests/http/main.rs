@@ -5,9 +5,11 @@
 mod answers;
 mod auth;
 mod client;
+mod described;
 mod ingest;
 mod limits;
 mod opening;
 mod reading;
+mod schema;
 mod segments;
 mod server;
