@@ -46,7 +46,17 @@ pub struct Snapshot<'a> {
     stats: &'a Stats,
     health: &'a Health,
     body_bytes: u64,
+    answer_bytes: u64,
     process: Process,
+}
+
+/// What is reserved of the server's budgets of bytes.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Reserved {
+    /// Of request bodies.
+    pub body_bytes: u64,
+    /// Of answers.
+    pub answer_bytes: u64,
 }
 
 const fn live(name: &'static str, help: &'static str) -> Row {
@@ -83,6 +93,7 @@ pub const METRICS: &[Row] = &[
     live(DUPLICATES, "events sent over HTTP that were stored already"),
     live(REJECTED, "events sent over HTTP that cannot be stored"),
     gauge("traild_ingest_reserved_bytes", "bytes of bodies in memory", |s| s.body_bytes as f64),
+    gauge("traild_answer_reserved_bytes", "bytes of answers that clients have not taken yet", |s| s.answer_bytes as f64),
     gauge("traild_log_writable", "1 while events are taken", |s| f64::from(u8::from(s.health.writable))),
     gauge("traild_log_problems", "what needs an operator", |s| s.health.problems.len() as f64),
     gauge("traild_log_events", "events that can be queried", |s| s.stats.events as f64),
@@ -202,8 +213,9 @@ impl Metrics {
 
     /// All metrics as text.
     #[must_use]
-    pub fn render(&self, stats: &Stats, health: &Health, body_bytes: u64) -> String {
-        let snapshot = Snapshot { stats, health, body_bytes, process: Process::read() };
+    pub fn render(&self, stats: &Stats, health: &Health, reserved: Reserved) -> String {
+        let Reserved { body_bytes, answer_bytes } = reserved;
+        let snapshot = Snapshot { stats, health, body_bytes, answer_bytes, process: Process::read() };
         let mut read = Registry::default();
         for row in METRICS {
             match row.source {
@@ -268,7 +280,8 @@ mod tests {
         let receipt = Receipt { accepted: 5, duplicates: 1, first_sequence: Some(Sequence(1)), last_sequence: Some(Sequence(5)) };
         metrics.appended(&receipt, 2);
         let stats = Stats { events: 42, commits: 7, ..Stats::default() };
-        let text = metrics.render(&stats, &Health { writable: true, ..Health::default() }, 9);
+        let health = Health { writable: true, ..Health::default() };
+        let text = metrics.render(&stats, &health, Reserved { body_bytes: 9, answer_bytes: 11 });
         for row in METRICS {
             assert!(text.contains(&format!("# HELP {} {}", row.name, row.help)), "{} is missing", row.name);
         }
@@ -276,6 +289,8 @@ mod tests {
             "traild_http_requests_total{route=\"/v1/count\",method=\"GET\",status=\"200\"} 1",
             "traild_ingest_accepted_events_total 5",
             "traild_ingest_rejected_events_total 2",
+            "traild_ingest_reserved_bytes 9",
+            "traild_answer_reserved_bytes 11",
             "traild_log_writable 1",
             "traild_log_events 42",
             "traild_log_commits_total 7",

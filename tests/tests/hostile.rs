@@ -38,7 +38,12 @@ impl Victim {
         assert_refused(&answer, status, code, &format!("{headers:?}"));
     }
 
-    fn survives(mut self) {
+    fn survives(self) {
+        self.survives_with(0);
+    }
+
+    /// The same when so many events were stored besides.
+    fn survives_with(mut self, others: usize) {
         assert!(self.server.is_alive(), "{}", self.server.said());
         let peak = self.server.peak_bytes();
         println!("peak memory {} MiB", peak >> 20);
@@ -47,7 +52,7 @@ impl Victim {
         for (sequence, event) in (1..).zip(&self.promised) {
             assert_eq!(&client.get(&format!("/v1/sequences/{sequence}")).event().1, event);
         }
-        assert_eq!(client.json(&format!("/v1/count?{ALWAYS}"))["count"], self.promised.len());
+        assert_eq!(client.json(&format!("/v1/count?{ALWAYS}"))["count"], self.promised.len() + others);
         self.server.stop();
     }
 }
@@ -91,9 +96,9 @@ fn bodies_that_lie_about_their_encoding() {
     for encoding in ["br", "deflate", "gzip, gzip", "identity, zstd", "\u{1}"] {
         let headers = [("content-type", NDJSON), ("content-encoding", encoding)];
         if encoding == "\u{1}" {
-            // Not even a header: the server need not look at the request.
+            // Not even a header.
             let head = format!("POST /v1/events HTTP/1.1\r\nhost: x\r\ncontent-encoding: {encoding}\r\ncontent-length: 2\r\n\r\n{{}}");
-            assert_eq!(victim.server.client().raw(head.as_bytes()).unwrap().status, 400);
+            assert_refused(&victim.server.client().raw(head.as_bytes()).unwrap(), 400, "invalid_request", "a header that is none");
             continue;
         }
         victim.refuses(&headers, &plain, 415, "unsupported_encoding");
@@ -135,9 +140,11 @@ fn nesting_and_strings_without_an_end() {
     }
     victim.refuses(&[("content-type", JSON)], "[".repeat(100_000).as_bytes(), 400, "invalid_json");
     let long = format!("{{\"a\":\"{}\"}}", "x".repeat(2 << 20));
-    victim.refuses(&[("content-type", NDJSON)], long.as_bytes(), 400, "all_rejected");
+    victim.refuses(&[("content-type", NDJSON)], long.as_bytes(), 413, "event_too_large");
+    let mixed = format!("{long}\nnonsense\n");
+    victim.refuses(&[("content-type", NDJSON)], mixed.as_bytes(), 400, "all_rejected");
     let many = format!("{{{}\"z\":1}}", (0..100_000).map(|i| format!("\"k{i}\":{i},")).collect::<String>());
-    victim.refuses(&[("content-type", NDJSON)], many.repeat(2).as_bytes(), 400, "all_rejected");
+    victim.refuses(&[("content-type", NDJSON)], many.repeat(2).as_bytes(), 413, "event_too_large");
     victim.survives();
 }
 
@@ -178,20 +185,53 @@ fn types_that_nobody_knows_and_requests_that_are_none() {
     }
     victim.refuses(&[("content-type", NDJSON), ("content-type", JSON)], &body, 415, "unsupported_media_type");
     let client = victim.server.client();
-    for (request, status) in [
-        ("DELETE /v1/events HTTP/1.1\r\nhost: HOST\r\n\r\n", 405),
-        ("POST /v1/nothing HTTP/1.1\r\nhost: HOST\r\ncontent-length: 0\r\n\r\n", 404),
-        ("GET /v1/../../etc/passwd HTTP/1.1\r\nhost: HOST\r\n\r\n", 404),
-        ("GET /v1/segments/..%2f..%2fLOCK HTTP/1.1\r\nhost: HOST\r\n\r\n", 404),
-        ("GET /v1/count?q=user:( HTTP/1.1\r\nhost: HOST\r\n\r\n", 400),
-        ("NONSENSE\r\n\r\n", 400),
-        ("POST /v1/events HTTP/1.1\r\nhost: HOST\r\ncontent-length: -1\r\n\r\n", 400),
-        ("POST /v1/events HTTP/1.1\r\nhost: HOST\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\n{}", 400),
-        ("POST /v1/events HTTP/1.1\r\nhost: HOST\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n{}\r\n0\r\n\r\n", 400),
+    for (request, status, code) in [
+        ("DELETE /v1/events HTTP/1.1\r\nhost: HOST\r\n\r\n", 405, "method_not_allowed"),
+        ("POST /v1/nothing HTTP/1.1\r\nhost: HOST\r\ncontent-length: 0\r\n\r\n", 404, "not_found"),
+        ("GET /v1/../../etc/passwd HTTP/1.1\r\nhost: HOST\r\n\r\n", 404, "not_found"),
+        ("GET /v1/segments/..%2f..%2fLOCK HTTP/1.1\r\nhost: HOST\r\n\r\n", 400, "invalid_parameter"),
+        ("GET /v1/count?q=user:( HTTP/1.1\r\nhost: HOST\r\n\r\n", 400, "invalid_query"),
+        ("POST /v1/events HTTP/1.1\r\nhost: HOST\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n{}\r\n0\r\n\r\n", 400, "body_broken"),
     ] {
         let request = request.replace("HOST", &victim.server.address.to_string());
         let answer = client.raw(request.as_bytes()).unwrap_or_else(|e| panic!("{request}: {e}"));
-        assert_eq!(answer.status, status, "{request}: {}", answer.text());
+        assert_refused(&answer, status, code, &request);
+    }
+    victim.survives();
+}
+
+/// Heads that are wrong or mean two things: an answer like any other, behind the answers to what came before, and nothing stored.
+#[test]
+fn heads_that_mean_nothing_or_two_things() {
+    let victim = Victim::start(&[]);
+    let client = victim.server.client();
+    let many = "x: y\r\n".repeat(101);
+    let long = format!("GET /v1/count?q={} HTTP/1.1\r\nhost: HOST\r\n\r\n", "a".repeat(70_000));
+    let post = |more: &str| format!("POST /v1/events HTTP/1.1\r\nhost: HOST\r\n{more}\r\n");
+    for (request, status, code) in [
+        (post("content-length: 2\r\ntransfer-encoding: chunked\r\n") + "2\r\n{}\r\n0\r\n\r\n", 400, "invalid_request"),
+        (post("transfer-encoding: chunked\r\ncontent-length: 2\r\n") + "2\r\n{}\r\n0\r\n\r\n", 400, "invalid_request"),
+        (post("content-length: 1\r\ncontent-length: 2\r\n") + "{}", 400, "invalid_request"),
+        (post("content-length: -1\r\n"), 400, "invalid_request"),
+        (post("content-length: 2\r\nx: folded\r\n over\r\n") + "{}", 400, "invalid_request"),
+        (post("content-length: 2\r\nx: \0\r\n") + "{}", 400, "invalid_request"),
+        (post(&many), 431, "headers_too_large"),
+        (long, 431, "headers_too_large"),
+        ("GET /v1/count HTTP/1.1\r\n\r\n".into(), 400, "invalid_request"),
+        ("GET http://evil.example/v1/count HTTP/1.1\r\nhost: HOST\r\n\r\n".into(), 400, "invalid_request"),
+        ("NONSENSE\r\n\r\n".into(), 400, "invalid_request"),
+        ("\u{16}\u{3}\u{1}\u{2}\0\u{1}\0\u{1}".into(), 400, "invalid_request"),
+    ] {
+        let request = request.replace("HOST", &victim.server.address.to_string());
+        let shown: String = request.chars().take(200).collect();
+        let answer = client.raw(request.as_bytes()).unwrap_or_else(|e| panic!("{shown:?}: {e}"));
+        assert_refused(&answer, status, code, &shown);
+        assert_eq!(answer.header("connection"), Some("close"), "{shown:?}");
+        let before = format!("GET /healthz HTTP/1.1\r\nhost: {}\r\n\r\n", victim.server.address);
+        let mut connection = connect(victim.server.address).unwrap();
+        connection.get_mut().write_all([before.as_bytes(), request.as_bytes()].concat().as_slice()).unwrap();
+        assert_eq!(Answer::read(&mut connection).unwrap().status, 200, "{shown:?}");
+        assert_refused(&Answer::read(&mut connection).unwrap(), status, code, &shown);
     }
     victim.survives();
 }
@@ -243,4 +283,50 @@ fn slow_headers() {
     }
     assert!(dripped >= 5, "the connection ended after {dripped} bytes");
     victim.survives();
+}
+
+/// Clients that ask for a lot and read nothing: what waits for them is bounded, others are told to wait, and go on when they are gone.
+#[test]
+fn slow_readers() {
+    const EVENTS: usize = 40;
+    let victim = Victim::start(&[("TRAILD_ANSWER_BYTES_MAX", "64MiB")]);
+    let mut client = victim.server.client();
+    for batch in 0..EVENTS / 10 {
+        let line = |i: usize| format!("{{\"eventID\":\"slow-{batch}-{i}\",\"text\":\"{}\"}}\n", "x".repeat(1_000_000));
+        let answer = client.post(NDJSON, (0..10).map(line).collect::<String>().as_bytes());
+        assert_eq!(answer.status, 200, "{}", answer.text());
+    }
+    let page = format!("/v1/events?{ALWAYS}&q=event_id:slow-*&limit=10000");
+    let ask = |_| {
+        let mut connection = connect(victim.server.address).unwrap();
+        let request = format!("GET {page} HTTP/1.1\r\nhost: {}\r\n\r\n", victim.server.address);
+        connection.get_mut().write_all(request.as_bytes()).unwrap();
+        connection
+    };
+    let readers: Vec<_> = (0..30).map(ask).collect();
+    let start = Instant::now();
+    let refused = loop {
+        let answer = client.get(&page);
+        if answer.status == 429 {
+            break answer;
+        }
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        assert!(start.elapsed() < Duration::from_secs(60), "thirty readers hold all that they asked for");
+    };
+    assert_refused(&refused, 429, "busy", "a thirty-first reader");
+    assert_eq!(refused.header("retry-after"), Some("1"));
+    assert_eq!(client.json(&format!("/v1/count?{ALWAYS}&q=event_id:slow-*"))["count"], EVENTS, "small answers need no budget");
+    drop(readers);
+    let start = Instant::now();
+    loop {
+        let answer = client.get(&page);
+        if answer.status == 200 {
+            assert_eq!(answer.events().len(), EVENTS);
+            break;
+        }
+        assert_eq!(answer.status, 429, "{}", answer.text());
+        assert!(start.elapsed() < Duration::from_secs(60), "the budget does not come back");
+        thread::sleep(Duration::from_millis(100));
+    }
+    victim.survives_with(EVENTS);
 }

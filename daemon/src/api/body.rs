@@ -110,7 +110,7 @@ mod tests {
 
     use super::*;
     use crate::api::stream::ChannelBody;
-    use crate::backend::BodyBudget;
+    use crate::backend::ByteBudget;
 
     const LIMITS: Limits = Limits { bytes_max: 100, time_max: Duration::from_secs(60), rate_min: 10 };
 
@@ -120,7 +120,7 @@ mod tests {
 
     #[tokio::test]
     async fn joins_pieces_and_counts_them() {
-        let budget = BodyBudget::new(1 << 20);
+        let budget = ByteBudget::new("bodies", 1 << 20);
         let (sender, body) = ChannelBody::new(4);
         for piece in ["ab", "cd", "e"] {
             sender.send(Ok(Bytes::from_static(piece.as_bytes()))).await.unwrap();
@@ -133,7 +133,7 @@ mod tests {
 
     #[tokio::test]
     async fn refuses_what_is_too_long_or_too_much() {
-        let budget = BodyBudget::new(1 << 10);
+        let budget = ByteBudget::new("bodies", 1 << 10);
         assert_eq!(status(read(Body::from("x".repeat(101)), LIMITS, &mut budget.reservation()).await), 413);
         let (sender, body) = ChannelBody::new(4);
         sender.send(Ok(Bytes::from("x".repeat(101)))).await.unwrap();
@@ -143,7 +143,7 @@ mod tests {
         assert_eq!(status(read(Body::from("x"), LIMITS, &mut budget.reservation()).await), 429);
         let (sender, body) = ChannelBody::new(4);
         sender.send(Err(std::io::Error::other("reset"))).await.unwrap();
-        assert_eq!(status(read(Body::new(body), LIMITS, &mut BodyBudget::new(1 << 20).reservation()).await), 400);
+        assert_eq!(status(read(Body::new(body), LIMITS, &mut ByteBudget::new("bodies", 1 << 20).reservation()).await), 400);
     }
 
     #[tokio::test(start_paused = true)]
@@ -155,7 +155,7 @@ mod tests {
             }
         });
         let start = Instant::now();
-        assert_eq!(status(read(Body::new(body), LIMITS, &mut BodyBudget::new(1 << 20).reservation()).await), 408);
+        assert_eq!(status(read(Body::new(body), LIMITS, &mut ByteBudget::new("bodies", 1 << 20).reservation()).await), 408);
         assert!(start.elapsed() < Duration::from_secs(13), "{:?}", start.elapsed());
         drip.await.unwrap();
     }

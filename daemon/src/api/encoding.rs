@@ -145,7 +145,7 @@ mod tests {
     use std::io::Write;
 
     use super::*;
-    use crate::backend::BodyBudget;
+    use crate::backend::ByteBudget;
 
     const BOUNDS: Bounds = Bounds { bytes_max: 64 << 20, ratio_max: 100 };
 
@@ -160,7 +160,7 @@ mod tests {
     }
 
     fn run(encoding: Encoding, body: &[u8]) -> Result<Vec<u8>, Unpacked> {
-        unpack(encoding, body, BOUNDS, &mut BodyBudget::new(128 << 20).reservation())
+        unpack(encoding, body, BOUNDS, &mut ByteBudget::new("bodies", 128 << 20).reservation())
     }
 
     #[test]
@@ -196,9 +196,9 @@ mod tests {
         let small = vec![b' '; 1 << 20];
         assert_eq!(run(Encoding::Zstd, &zstd(&small)).unwrap().len(), small.len());
         let bounds = Bounds { bytes_max: 1_000, ratio_max: 100 };
-        let mut reservation = BodyBudget::new(64 << 20).reservation();
+        let mut reservation = ByteBudget::new("bodies", 64 << 20).reservation();
         assert!(matches!(unpack(Encoding::Gzip, &gzip(&small), bounds, &mut reservation), Err(Unpacked::TooLarge)));
-        let mut poor = BodyBudget::new(64 << 10).reservation();
+        let mut poor = ByteBudget::new("bodies", 64 << 10).reservation();
         assert!(matches!(unpack(Encoding::Gzip, &gzip(&small), BOUNDS, &mut poor), Err(Unpacked::Busy(_))));
     }
 

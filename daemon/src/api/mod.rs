@@ -8,6 +8,7 @@ pub mod context;
 pub mod encoding;
 pub mod native;
 pub mod openapi;
+pub mod paid;
 pub mod params;
 pub mod refusal;
 pub mod route;

@@ -5,6 +5,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::api::route::{Access, Form, Parameter, Place, RequestBody, Route};
+use crate::config::Scope;
 
 /// The document for these routes.
 #[must_use]
@@ -34,7 +35,7 @@ fn operation(route: &Route) -> Value {
     let mut operation = json!({
         "summary": route.summary,
         "operationId": format!("{}{}", route.method.as_str().to_lowercase(), route.path.replace(['/', '{', '}', '.'], "_")),
-        "responses": { "200": good(route), "default": refusal() },
+        "responses": responses(route),
         "security": [],
     });
     if let Access::Needs(scope) = route.access {
@@ -53,12 +54,63 @@ fn operation(route: &Route) -> Value {
     operation
 }
 
+fn responses(route: &Route) -> Value {
+    let mut responses = json!({ "200": good(route) });
+    for (status, when) in refusals(route) {
+        responses[status] = refusal(when);
+    }
+    if route.path == "/v1/segments/{segment_id}" {
+        responses["206"] = json!({ "description": "the part that `Range` asks for", "content": good(route)["content"] });
+        responses["304"] = json!({ "description": "the file is the one that `If-None-Match` names" });
+        responses["416"] = refusal("the file has nothing of what `Range` asks for");
+    }
+    responses["default"] = refusal("an error");
+    responses
+}
+
+/// With which status a route can say no, and when.
+fn refusals(route: &Route) -> Vec<(&'static str, &'static str)> {
+    let mut refusals = vec![("400", "the request is wrong"), ("431", "the headers are too long, or too many")];
+    if route.access != Access::Public {
+        refusals.extend([
+            ("401", "there is no key, or a wrong one"),
+            ("429", "the server holds or does as much as it may: wait, see `Retry-After`"),
+            ("500", "a part of the log is damaged, or the operating system refused"),
+        ]);
+    }
+    refusals.push(("403", "the key does not have the scope, or a web page of another origin asks"));
+    let waits = match route.body {
+        RequestBody::Events => "the log takes no writes, or is being opened: the reason is in the error",
+        _ => "the log is being opened or closed",
+    };
+    if route.path != "/healthz" {
+        refusals.push(("503", if route.path == "/readyz" { "not ready: `reasons` says why" } else { waits }));
+    }
+    if route.body != RequestBody::None {
+        refusals.extend([
+            ("408", "the body came too slowly"),
+            ("413", "the body is too long, or every event of it"),
+            ("415", "the type or encoding of the body is not known"),
+        ]);
+    }
+    if route.body == RequestBody::Events {
+        refusals.push(("507", "the disk is full: wait, see `Retry-After`"));
+    } else if route.access == Access::Needs(Scope::Query) {
+        refusals.push(("422", "the answer needs more time or memory than a query may"));
+    }
+    if route.parameters.iter().any(|p| p.place == Place::Path) {
+        refusals.push(("404", "it is not there, or not any more"));
+    }
+    refusals
+}
+
 fn good(route: &Route) -> Value {
     let mut content = Map::new();
     for media in route.answers {
         let schema = match (*media, route.schema) {
             ("application/json", name) if !name.is_empty() => json!({ "$ref": format!("#/components/schemas/{name}") }),
             ("application/octet-stream", _) => json!({}),
+            ("application/x-ndjson", _) => described(text(), "one event a line; line breaks between the tokens of an event become spaces"),
             _ => json!({ "type": "string" }),
         };
         content.insert((*media).to_owned(), json!({ "schema": schema }));
@@ -66,8 +118,8 @@ fn good(route: &Route) -> Value {
     json!({ "description": route.summary, "content": content })
 }
 
-fn refusal() -> Value {
-    json!({ "description": "an error", "content": { "application/json": { "schema": { "$ref": "#/components/schemas/Error" } } } })
+fn refusal(when: &str) -> Value {
+    json!({ "description": when, "content": { "application/json": { "schema": { "$ref": "#/components/schemas/Error" } } } })
 }
 
 fn parameter(parameter: &Parameter) -> Value {
@@ -128,12 +180,20 @@ fn object(members: &[(&str, Value)]) -> Value {
     json!({ "type": "object", "properties": properties, "required": required })
 }
 
+fn described(mut schema: Value, description: &str) -> Value {
+    schema["description"] = description.into();
+    schema
+}
+
 fn list(items: Value) -> Value {
     json!({ "type": "array", "items": items })
 }
 
+fn text() -> Value {
+    json!({ "type": "string" })
+}
+
 fn schemas() -> Value {
-    let text = || json!({ "type": "string" });
     let number = || json!({ "type": "integer", "minimum": 0 });
     let position = || json!({ "type": ["integer", "null"], "minimum": 1 });
     let flag = || json!({ "type": "boolean" });
@@ -147,14 +207,26 @@ fn schemas() -> Value {
         "Error": object(&[("error", error)]),
         "Appended": object(&[
             ("accepted", number()), ("duplicates", number()), ("rejected_count", number()),
-            ("rejected", list(object(&[("index", number()), ("code", text()), ("message", text())]))),
+            ("rejected", list(object(&[
+                ("index", described(number(), "which event of the body, from 0")),
+                ("position", described(number(), "the byte of the unpacked body at which the event begins")),
+                ("code", text()),
+                ("message", described(text(), "what is wrong; bytes in it are counted from where the event begins")),
+            ]))),
             ("first_sequence", position()), ("last_sequence", position()),
         ]),
         "StoredEvent": object(&[
             ("sequence", number()), ("received_at", time()), ("event_time", time()),
             ("event_time_source", json!({ "type": "string", "enum": ["event", "received"] })), ("event", json!({ "type": "object" })),
         ]),
-        "Page": object(&[("events", list(of("StoredEvent"))), ("next_cursor?", text()), incomplete(), ("explanation?", json!({ "type": "object" }))]),
+        "Page": object(&[("events", list(of("StoredEvent"))), ("next_cursor?", text()), incomplete(), ("explanation?", of("Explanation"))]),
+        "Explanation": object(&[
+            ("filter", text()), ("blocks_decoded", number()), ("elapsed_us", number()),
+            ("parts", list(object(&[
+                ("part", text()), ("documents", number()), ("skipped", json!({ "type": ["string", "null"] })),
+                ("steps", json!({ "type": "array" })), ("matched", number()), ("touched", number()), ("elapsed_us", number()),
+            ]))),
+        ]),
         "Count": object(&[("count", number()), incomplete()]),
         "Terms": object(&[("total", number()), ("terms", terms()), ("other", number()), ("distinct", number()), incomplete()]),
         "Histogram": object(&[("buckets", list(object(&[("start", time()), ("count", number()), ("terms?", terms())]))), incomplete()]),
@@ -171,7 +243,10 @@ fn schemas() -> Value {
         "Stats": object(&[
             ("version", text()), ("writable", flag()), ("problems", list(text())), ("events", number()), ("event_bytes", number()),
             ("first_sequence", position()), ("last_sequence", position()), ("segments", number()), ("segment_bytes", number()),
-            ("journal_bytes", number()), ("head_events", number()), ("head_bytes", number()), ("since_start", json!({ "type": "object" })),
+            ("journal_bytes", number()), ("head_events", number()), ("head_bytes", number()), ("since_start", object(&[
+                ("appended_events", number()), ("appended_bytes", number()), ("duplicate_events", number()), ("commits", number()),
+                ("flushes", number()), ("compacted_segments", number()), ("expired_segments", number()), ("quarantined", number()),
+            ])),
         ]),
         "Alive": object(&[("status", text()), ("version", text())]),
         "Ready": object(&[("ready", flag()), ("writable", flag()), ("problems", list(text()))]),

@@ -72,6 +72,12 @@ impl Refusal {
         self.header(RETRY_AFTER, HeaderValue::from(seconds))
     }
 
+    /// The status.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        self.0.status
+    }
+
     /// The code for programs.
     #[must_use]
     pub fn code(&self) -> &'static str {

@@ -1,4 +1,4 @@
-//! [`BodyBudget`]: how many bytes of request bodies may be in memory at any time.
+//! [`ByteBudget`]: how many bytes of one kind, request bodies or answers, may be in memory at any time.
 //!
 //! Counted in KiB, rounded up, since a semaphore's permits are counted in 32 bits. Nobody waits for the budget: waiting bodies
 //! would hold connections and what they already have, and could wait for each other.
@@ -10,17 +10,18 @@ use trail_engine::error::{Error, ErrorKind, Result};
 
 /// The budget of the whole server.
 #[derive(Debug, Clone)]
-pub struct BodyBudget {
+pub struct ByteBudget {
+    name: &'static str,
     kib: Arc<Semaphore>,
     kib_max: usize,
 }
 
-impl BodyBudget {
-    /// A budget of so many bytes.
+impl ByteBudget {
+    /// A budget of so many bytes of what `name` says, in the plural.
     #[must_use]
-    pub fn new(bytes: u64) -> BodyBudget {
+    pub fn new(name: &'static str, bytes: u64) -> ByteBudget {
         let kib_max = usize::try_from(bytes >> 10).unwrap_or(usize::MAX).clamp(1, Semaphore::MAX_PERMITS);
-        BodyBudget { kib: Arc::new(Semaphore::new(kib_max)), kib_max }
+        ByteBudget { name, kib: Arc::new(Semaphore::new(kib_max)), kib_max }
     }
 
     /// An empty reservation, to be grown before bytes are read.
@@ -36,10 +37,10 @@ impl BodyBudget {
     }
 }
 
-/// Bytes of the budget that one body holds; given back on drop.
+/// Bytes of the budget that one holder has; given back on drop.
 #[derive(Debug)]
 pub struct Reservation {
-    budget: BodyBudget,
+    budget: ByteBudget,
     held: Option<OwnedSemaphorePermit>,
     bytes: u64,
 }
@@ -48,12 +49,16 @@ impl Reservation {
     /// Makes sure that `bytes` more than before are reserved.
     ///
     /// # Errors
-    /// `Busy` when the server holds as much as it may.
+    /// `Busy` when the server holds as much as it may; `Limit` when that would be too much even if it held nothing else.
     pub fn grow(&mut self, bytes: u64) -> Result<()> {
         let wanted = self.bytes.saturating_add(bytes);
         let missing = wanted.div_ceil(1 << 10).saturating_sub(self.held.as_ref().map_or(0, |p| p.num_permits() as u64));
         if missing > 0 {
-            let busy = || Error::new(ErrorKind::Busy, "the server holds as many request bodies as it may; try again");
+            if wanted.div_ceil(1 << 10) > self.budget.kib_max as u64 {
+                return Err(self.too_much(wanted));
+            }
+            let name = self.budget.name;
+            let busy = || Error::new(ErrorKind::Busy, format!("the server holds as many {name} as it may; try again"));
             let missing = u32::try_from(missing).map_err(|_| busy())?;
             let more = self.budget.kib.clone().try_acquire_many_owned(missing).map_err(|_| busy())?;
             match &mut self.held {
@@ -64,6 +69,22 @@ impl Reservation {
         self.bytes = wanted;
         Ok(())
     }
+
+    fn too_much(&self, wanted: u64) -> Error {
+        let all = (self.budget.kib_max as u64) << 10;
+        Error::new(ErrorKind::Limit, format!("this needs {wanted} bytes, and the server may hold {all} of all {}", self.budget.name))
+    }
+
+    /// Takes up to `bytes` of what is reserved as a reservation of its own.
+    #[must_use]
+    pub fn split(&mut self, bytes: u64) -> Reservation {
+        let bytes = bytes.min(self.bytes);
+        self.bytes -= bytes;
+        // What is left keeps a whole number of KiB; the part that was rounded up goes with the piece.
+        let keep = usize::try_from(self.bytes.div_ceil(1 << 10)).unwrap_or(usize::MAX);
+        let held = self.held.as_mut().and_then(|held| held.split(held.num_permits().saturating_sub(keep)));
+        Reservation { budget: self.budget.clone(), held, bytes }
+    }
 }
 
 #[cfg(test)]
@@ -72,7 +93,7 @@ mod tests {
 
     #[test]
     fn grows_to_the_limit_and_gives_back() {
-        let budget = BodyBudget::new(10 << 10);
+        let budget = ByteBudget::new("bodies", 10 << 10);
         let mut first = budget.reservation();
         first.grow(1).unwrap();
         first.grow(1_023).unwrap();
@@ -84,6 +105,32 @@ mod tests {
         drop(first);
         second.grow(1).unwrap();
         drop(second);
+        assert_eq!(budget.reserved_bytes(), 0);
+    }
+
+    #[test]
+    fn what_can_never_fit_is_no_reason_to_wait() {
+        let budget = ByteBudget::new("answers", 10 << 10);
+        let error = budget.reservation().grow(11 << 10).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Limit);
+        assert!(error.to_string().contains("all answers"), "{error}");
+    }
+
+    #[test]
+    fn pieces_are_given_back_one_by_one() {
+        let budget = ByteBudget::new("answers", 10 << 10);
+        let mut whole = budget.reservation();
+        whole.grow(2_500).unwrap();
+        let first = whole.split(1_000);
+        let second = whole.split(1_000);
+        let rest = whole.split(9_000);
+        assert_eq!(budget.reserved_bytes(), 3 << 10);
+        drop(whole);
+        assert_eq!(budget.reserved_bytes(), 3 << 10);
+        drop(first);
+        drop(second);
+        assert_eq!(budget.reserved_bytes(), 1 << 10);
+        drop(rest);
         assert_eq!(budget.reserved_bytes(), 0);
     }
 }

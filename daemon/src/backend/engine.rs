@@ -14,8 +14,9 @@ use trail_engine::limits::{BATCH_BYTES_MAX, BATCH_EVENTS_MAX};
 use trail_engine::options::Options;
 use trail_engine::{AuditLog, Batch, Health, Notice, Receipt, Rejection, SegmentInfo, Stats, View};
 
-use crate::backend::budget::BodyBudget;
+use crate::backend::budget::{ByteBudget, Reservation};
 use crate::backend::pool::Pool;
+use crate::backend::space::Space;
 use crate::config::Config;
 
 /// Bodies below this are read on the async thread: that takes some ten microseconds, less than handing them over.
@@ -30,8 +31,17 @@ const BUSY_PAUSE: Duration = Duration::from_millis(50);
 pub struct Appended {
     /// Sums over all batches; first and last sequence of the whole.
     pub receipt: Receipt,
-    /// Bad events; `index` counts the events of the body.
-    pub rejections: Vec<Rejection>,
+    /// Bad events.
+    pub rejections: Vec<Rejected>,
+}
+
+/// A bad event of a body.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rejected {
+    /// What is wrong with it; `index` counts the events of the body, and bytes in the message those of the event.
+    pub rejection: Rejection,
+    /// The byte of the unpacked body at which it begins.
+    pub start: usize,
 }
 
 /// The opened log behind bounded threads.
@@ -40,8 +50,10 @@ pub struct Backend {
     log: Arc<AuditLog>,
     ingest: Pool,
     queries: Pool,
-    bodies: BodyBudget,
+    bodies: ByteBudget,
+    answers: ByteBudget,
     tails: Arc<Semaphore>,
+    space: Arc<Space>,
     published: watch::Receiver<Sequence>,
 }
 
@@ -69,6 +81,7 @@ impl Backend {
     /// # Errors
     /// As [`AuditLog::open`].
     pub async fn open(directory: PathBuf, options: Options, config: &Config) -> Result<Backend> {
+        let space = Arc::new(Space::new(directory.clone(), config.disk_reserve));
         let opening = tokio::task::spawn_blocking(move || AuditLog::open(&directory, options));
         let log = opening.await.map_err(|e| Error::new(ErrorKind::Io, "opening the log ended in a panic").because(e))??;
         let (publish, published) = watch::channel(log.last_sequence());
@@ -81,16 +94,24 @@ impl Backend {
             // Bodies that wait here are within the budget of bodies, which bounds them better than a count would.
             ingest: Pool::new("bodies", config.ingest_threads, config.connections_max),
             queries: Pool::new("queries", config.query_threads, config.query_queue_max),
-            bodies: BodyBudget::new(config.inflight_bytes_max),
+            bodies: ByteBudget::new("request bodies", config.inflight_bytes_max),
+            answers: ByteBudget::new("answers", config.answer_bytes_max),
             tails: Arc::new(Semaphore::new(config.tails_max)),
+            space,
             published,
         })
     }
 
     /// The budget for request bodies.
     #[must_use]
-    pub fn bodies(&self) -> &BodyBudget {
+    pub fn bodies(&self) -> &ByteBudget {
         &self.bodies
+    }
+
+    /// The budget for answers that clients have not taken yet.
+    #[must_use]
+    pub fn answers(&self) -> &ByteBudget {
+        &self.answers
     }
 
     /// Runs work that computes over a whole body on the threads for ingest.
@@ -109,6 +130,12 @@ impl Backend {
     /// # Errors
     /// As [`AuditLog::prepare`] and [`AuditLog::submit`].
     pub async fn append(&self, body: Bytes, spans: Vec<Range<usize>>) -> Result<Appended> {
+        let appended = self.append_all(body, spans).await;
+        self.space.note(&appended);
+        appended
+    }
+
+    async fn append_all(&self, body: Bytes, spans: Vec<Range<usize>>) -> Result<Appended> {
         let mut whole = Appended::default();
         let mut waiting = Vec::new();
         let mut first_index = 0;
@@ -116,7 +143,10 @@ impl Backend {
             let events = part.len();
             let part: Arc<[Range<usize>]> = part.into();
             let (answer, rejections) = self.append_part(&body, &part, first_index > 0).await?;
-            whole.rejections.extend(rejections.into_iter().map(|r| Rejection { index: r.index + first_index, ..r }));
+            whole.rejections.extend(rejections.into_iter().map(|rejection| Rejected {
+                start: part.get(rejection.index).map_or(0, |span| span.start),
+                rejection: Rejection { index: rejection.index + first_index, ..rejection },
+            }));
             waiting.extend(answer);
             first_index += events;
         }
@@ -173,6 +203,25 @@ impl Backend {
         self.queries.run(work).await
     }
 
+    /// Asks, and pays for the answer out of the budget for answers while the thread is still held, so that the answers that nobody
+    /// has paid for are never more than the threads. `weight` says how many bytes an answer holds.
+    ///
+    /// # Errors
+    /// As [`Backend::ask`], and as [`Reservation::grow`].
+    pub async fn ask_paid<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&AuditLog, &Cancel) -> Result<T> + Send + 'static,
+        weight: impl FnOnce(&T) -> u64 + Send + 'static,
+    ) -> Result<(T, Reservation)> {
+        let mut paid = self.answers.reservation();
+        self.ask(move |log, cancel| {
+            let answer = question(log, cancel)?;
+            paid.grow(weight(&answer))?;
+            Ok((answer, paid))
+        })
+        .await
+    }
+
     /// The bytes of a segment file; `None` when there is no such segment.
     ///
     /// # Errors
@@ -197,6 +246,12 @@ impl Backend {
     #[must_use]
     pub fn health(&self) -> Health {
         self.log.health()
+    }
+
+    /// What is wrong with the room on the disk, in words. Asks the file system.
+    #[must_use]
+    pub fn space_problem(&self) -> Option<String> {
+        self.space.problem()
     }
 
     /// The last durable sequence.

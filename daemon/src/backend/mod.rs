@@ -3,13 +3,15 @@
 //! Problem: the engine blocks (it computes and reads files), the server must not. Mechanism: every call of the engine runs on a
 //! bounded pool of blocking threads, queries apart from ingest so that neither starves the other; appends are handed to the
 //! engine's writer, whose answer comes back through a channel. A query whose client went away is cancelled. Bodies are paid
-//! for from one budget of bytes before they are read. Limits: what does not fit into a pool's queue or the budget is refused
+//! for from one budget of bytes before they are read, answers from another before they are sent. Limits: what does not fit into a pool's queue or the budget is refused
 //! as busy, it never waits unbounded.
 
 mod budget;
 mod engine;
 mod pool;
+mod space;
 
-pub use budget::{BodyBudget, Reservation};
-pub use engine::{Appended, Backend};
+pub use budget::{ByteBudget, Reservation};
+pub use engine::{Appended, Backend, Rejected};
 pub use pool::Pool;
+pub use space::Space;

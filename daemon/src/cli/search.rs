@@ -22,7 +22,7 @@ pub const EXAMPLES: &str = "Examples:
   traild search user:alice -error_code:*                             what alice did without an error
   traild search 'event_name:(DeleteTrail OR StopLogging)' --from now-7d
   traild search source_ip:10.0.0.0/8 --fields event_time,user,requestParameters.bucketName
-  traild search read_only:false --order asc > changes.ndjson         all of them, one event a line, byte for byte
+  traild search read_only:false --order asc > changes.ndjson         all of them, one event a line
 
 On a terminal the answer is a table of the newest 50 events: without --fields its empty columns are left out, and the last ones when
 there is no room. In a pipe it is every event as NDJSON, verbatim but for line breaks between tokens, which become blanks.";

@@ -99,6 +99,7 @@ impl Config {
             "`inflight_bytes_max` must be at least twice `body_decoded_bytes_max`",
         );
         check(self.inflight_bytes_max <= 1 << 40, "`inflight_bytes_max` must be at most 1TiB");
+        check((4 << 20..=1 << 40).contains(&self.answer_bytes_max), "`answer_bytes_max` must be between 4MiB and 1TiB");
         check(self.body_ratio_max > 0, "`body_ratio_max` must not be zero");
         check((1 << 10..=1 << 20).contains(&self.header_bytes_max), "`header_bytes_max` must be between 1KiB and 1MiB");
         check((1..=1_000_000).contains(&self.connections_max), "`connections_max` must be between 1 and 1000000");

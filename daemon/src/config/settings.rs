@@ -40,6 +40,12 @@ pub struct Config {
     pub body_ratio_max: u64,
     /// The most bytes of bodies that are held in memory at any time.
     pub inflight_bytes_max: u64,
+    /// The free bytes on the disk below which the server says that it is not ready; 0 for none.
+    pub disk_reserve: u64,
+    /// The most bytes of answers that clients have not taken yet.
+    pub answer_bytes_max: u64,
+    /// The fewest bytes a second of an answer that waits for its client, on average, after `write_timeout`.
+    pub answer_rate_min: u64,
     /// The longest block of request headers, in bytes.
     pub header_bytes_max: u64,
     /// The most connections.
@@ -87,6 +93,9 @@ impl Default for Config {
             body_decoded_bytes_max: 64 << 20,
             body_ratio_max: 100,
             inflight_bytes_max: 256 << 20,
+            disk_reserve: 256 << 20,
+            answer_bytes_max: 256 << 20,
+            answer_rate_min: 16 << 10,
             header_bytes_max: 16 << 10,
             connections_max: 1_024,
             header_timeout: Duration::from_secs(10),
@@ -163,6 +172,8 @@ settings! {
         |c, t| c.engine.retention => parse_duration(t);
     "read_only" = "false", "take no events and do no maintenance",
         |c, t| c.engine.read_only => boolean(t);
+    "disk_reserve" = "256MiB", "free space on the disk below which `/readyz` says that the server is not ready",
+        |c, t| c.disk_reserve => parse_size(t);
     "body_bytes_max" = "16MiB", "most bytes of a request body as sent",
         |c, t| c.body_bytes_max => parse_size(t);
     "body_decoded_bytes_max" = "64MiB", "most bytes of a body after decompression",
@@ -171,6 +182,10 @@ settings! {
         |c, t| c.body_ratio_max => number(t);
     "inflight_bytes_max" = "256MiB", "most bytes of bodies held in memory; above it clients are told to wait",
         |c, t| c.inflight_bytes_max => parse_size(t);
+    "answer_bytes_max" = "256MiB", "most bytes of answers that clients have not taken yet; above it they are told to wait",
+        |c, t| c.answer_bytes_max => parse_size(t);
+    "answer_rate_min" = "16KiB", "fewest bytes a second of an answer that waits for its client; one that takes less is cut off after `write_timeout`",
+        |c, t| c.answer_rate_min => parse_size(t);
     "header_bytes_max" = "16KiB", "longest block of request headers",
         |c, t| c.header_bytes_max => parse_size(t);
     "connections_max" = "1024", "most connections",

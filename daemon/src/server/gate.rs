@@ -1,4 +1,4 @@
-//! The layer around each route: its name for the metrics, and the scope it needs.
+//! The layer around each route: its name for the metrics, the scope it needs, and that nothing is asked that it does not know.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -7,6 +7,8 @@ use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
+use crate::api::params::Params;
+use crate::api::refusal::Refusal;
 use crate::api::route::Access;
 use crate::metrics::Metrics;
 use crate::server::auth::Auth;
@@ -24,15 +26,27 @@ pub(super) struct Answered(pub(super) &'static str);
 pub(super) struct Gate {
     pub(super) path: &'static str,
     pub(super) access: Access,
+    /// Whether the route takes nothing in its query string.
+    pub(super) no_query: bool,
     pub(super) auth: Arc<Auth>,
     pub(super) metrics: Metrics,
+}
+
+impl Gate {
+    /// Routes with parameters check them by themselves.
+    fn check_query(&self, request: &Request) -> Result<(), Refusal> {
+        if self.no_query { Params::of_query(request.uri().query(), &[]).map(drop) } else { Ok(()) }
+    }
 }
 
 pub(super) async fn check(State(gate): State<Gate>, request: Request, next: Next) -> Response {
     // A request without a peer can come from a test only; it shares one bucket of failures.
     let peer = request.extensions().get::<Peer>().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0.ip());
     let mut response = match gate.auth.check(gate.access, request.headers(), peer) {
-        Ok(()) => next.run(request).await,
+        Ok(()) => match gate.check_query(&request) {
+            Ok(()) => next.run(request).await,
+            Err(refusal) => refusal.into_response(),
+        },
         Err(refusal) => {
             gate.metrics.auth_failure();
             refusal.into_response()

@@ -1,6 +1,7 @@
 //! [`Server`]: binds, opens the log, accepts connections, drains, closes the log.
 //!
-//! The port is bound before the log is opened, so that a second server fails before it touches anything. At the signal to stop the port
+//! The port is bound before the log is opened, so that a second server fails before it touches anything. While the log is opened, which
+//! may take a while after a crash, connections are accepted already: `/healthz` is answered, everything else is told to wait. At the signal to stop the port
 //! is closed, endless answers end, open requests get `drain_timeout`, then the log is closed: what was acknowledged is durable anyway,
 //! closing makes the next start fast.
 
@@ -8,7 +9,7 @@ use std::fmt;
 use std::future::Future;
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use axum::Router;
@@ -24,7 +25,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tower::ServiceExt;
-use trail_engine::error::Error;
+use trail_engine::error::{Error, ErrorKind};
 
 use crate::api::context::Context;
 use crate::api::{native, openapi};
@@ -32,9 +33,10 @@ use crate::backend::Backend;
 use crate::config::Config;
 use crate::metrics::Metrics;
 use crate::server::auth::Auth;
-use crate::server::connection::{Patience, Timed, Working};
+use crate::server::connection::{Farewell, Patience, Timed, Working, WorkingBody};
 use crate::server::gate::Peer;
-use crate::server::observe::{Observer, RequestIds, headers_too_slow};
+use crate::server::heads::Heads;
+use crate::server::observe::{Observer, RequestIds, unread};
 use crate::server::router::{RouteHead, router};
 
 /// What hyper may hold of a connection at least: enough for a body to be read in large pieces.
@@ -92,12 +94,42 @@ fn announce(address: SocketAddr) {
 /// A server whose port is bound and whose log is open.
 #[derive(Debug)]
 pub struct Server {
-    listener: TcpListener,
+    door: Door,
     address: SocketAddr,
-    router: Router,
     context: Arc<Context>,
-    ids: Arc<RequestIds>,
     stop: watch::Sender<bool>,
+}
+
+/// Where connections come in.
+struct Door {
+    listener: TcpListener,
+    hall: Arc<Hall>,
+    graceful: GracefulShutdown,
+    connections: JoinSet<()>,
+}
+
+impl fmt::Debug for Door {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Door").field("listener", &self.listener).finish_non_exhaustive()
+    }
+}
+
+/// What every connection shares.
+struct Hall {
+    config: Arc<Config>,
+    metrics: Metrics,
+    ids: Arc<RequestIds>,
+    places: Arc<Semaphore>,
+    /// Answers until the log is open.
+    opening: Router,
+    /// Answers from then on, on every connection.
+    open: OnceLock<Router>,
+}
+
+impl Hall {
+    fn router(&self) -> &Router {
+        self.open.get().unwrap_or(&self.opening)
+    }
 }
 
 impl Server {
@@ -114,18 +146,33 @@ impl Server {
         let unbound = |e| ServeError::Bind(config.listen, e);
         let listener = TcpListener::bind(config.listen).await.map_err(unbound)?;
         let address = listener.local_addr().map_err(unbound)?;
-        let backend = Backend::open(config.data_dir.clone(), options, &config).await.map_err(ServeError::Open)?;
-        let (stop, stopping) = watch::channel(false);
-        let routes = native::routes();
-        let openapi = Bytes::from(openapi::document(&routes).to_string());
-        let context = Arc::new(Context { backend, config: Arc::new(config), metrics: Metrics::new(), openapi, stopping });
-        let config = &context.config;
-        let auth = Arc::new(Auth::new(&config.keys, config.auth_failures_per_minute));
+        let config = Arc::new(config);
+        let metrics = Metrics::new();
         let ids = Arc::new(RequestIds::new());
-        let observer = Observer::new(context.metrics.clone(), config.header_bytes_max, !auth.has_keys(), ids.clone());
+        let auth = Arc::new(Auth::new(&config.keys, config.auth_failures_per_minute));
+        let observer = || Observer::new(metrics.clone(), config.header_bytes_max, !auth.has_keys(), ids.clone());
+        let routes = native::routes();
+        let opening = routes.iter().map(|route| (RouteHead::of(route), native::while_opening(route))).collect();
+        let hall = Arc::new(Hall {
+            config: config.clone(),
+            metrics: metrics.clone(),
+            ids: ids.clone(),
+            places: Arc::new(Semaphore::new(config.connections_max)),
+            opening: router(opening, (), &auth, &metrics, observer()),
+            open: OnceLock::new(),
+        });
+        let mut door = Door { listener, hall, graceful: GracefulShutdown::new(), connections: JoinSet::new() };
+        let backend = tokio::select! {
+            backend = Backend::open(config.data_dir.clone(), options, &config) => backend.map_err(ServeError::Open)?,
+            () = door.accept_all() => return Err(unaccepted()),
+        };
+        let (stop, stopping) = watch::channel(false);
+        let openapi = Bytes::from(openapi::document(&routes).to_string());
+        let context = Arc::new(Context { backend, config: config.clone(), metrics: metrics.clone(), openapi, stopping });
         let rows = routes.into_iter().map(|route| (RouteHead::of(&route), route.handler)).collect();
-        let router = router(rows, context.clone(), &auth, &context.metrics, observer);
-        Ok(Server { listener, address, router, context, ids, stop })
+        // Nobody else sets it.
+        let _ = door.hall.open.set(router(rows, context.clone(), &auth, &metrics, observer()));
+        Ok(Server { door, address, context, stop })
     }
 
     /// Where it listens; the real port when the settings say 0.
@@ -139,14 +186,13 @@ impl Server {
     /// # Errors
     /// [`ServeError::Close`].
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), ServeError> {
-        let Server { listener, address, router, context, ids, stop } = self;
+        let Server { mut door, address, context, stop } = self;
         tracing::info!(%address, data_dir = %context.config.data_dir.display(), "listening");
-        let graceful = GracefulShutdown::new();
-        let mut connections = JoinSet::new();
         tokio::select! {
-            () = accept_all(&listener, &router, &context, &ids, &graceful, &mut connections) => {}
+            () = door.accept_all() => {}
             () = shutdown => {}
         }
+        let Door { listener, graceful, mut connections, .. } = door;
         drop(listener);
         tracing::info!(connections = connections.len(), "stopping");
         stop.send_replace(true);
@@ -158,31 +204,29 @@ impl Server {
     }
 }
 
-/// Accepts for ever. Without free file descriptors it waits for some instead of spinning.
-async fn accept_all(
-    listener: &TcpListener,
-    router: &Router,
-    context: &Arc<Context>,
-    ids: &Arc<RequestIds>,
-    graceful: &GracefulShutdown,
-    connections: &mut JoinSet<()>,
-) {
-    let places = Arc::new(Semaphore::new(context.config.connections_max));
-    let mut pause = ACCEPT_PAUSE_MIN;
-    loop {
-        while connections.try_join_next().is_some() {}
-        // Further clients wait in the kernel's queue.
-        let Ok(place) = places.clone().acquire_owned().await else { return };
-        match listener.accept().await {
-            Ok((stream, peer)) => {
-                pause = ACCEPT_PAUSE_MIN;
-                connections.spawn(connection(stream, peer, router.clone(), context.clone(), ids.clone(), graceful.watcher(), place));
-            }
-            Err(e) if is_of_client(&e) => {}
-            Err(e) => {
-                tracing::warn!(error = %e, "cannot accept a connection");
-                sleep(pause).await;
-                pause = (pause * 2).min(ACCEPT_PAUSE_MAX);
+fn unaccepted() -> ServeError {
+    ServeError::Open(Error::new(ErrorKind::Closed, "the server stopped accepting"))
+}
+
+impl Door {
+    /// Accepts for ever. Without free file descriptors it waits for some instead of spinning.
+    async fn accept_all(&mut self) {
+        let mut pause = ACCEPT_PAUSE_MIN;
+        loop {
+            while self.connections.try_join_next().is_some() {}
+            // Further clients wait in the kernel's queue.
+            let Ok(place) = self.hall.places.clone().acquire_owned().await else { return };
+            match self.listener.accept().await {
+                Ok((stream, peer)) => {
+                    pause = ACCEPT_PAUSE_MIN;
+                    self.connections.spawn(connection(stream, peer, self.hall.clone(), self.graceful.watcher(), place));
+                }
+                Err(e) if is_of_client(&e) => {}
+                Err(e) => {
+                    tracing::warn!(error = %e, "cannot accept a connection");
+                    sleep(pause).await;
+                    pause = (pause * 2).min(ACCEPT_PAUSE_MAX);
+                }
             }
         }
     }
@@ -193,32 +237,34 @@ fn is_of_client(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionRefused)
 }
 
-async fn connection(
-    stream: TcpStream,
-    peer: SocketAddr,
-    router: Router,
-    context: Arc<Context>,
-    ids: Arc<RequestIds>,
-    watcher: Watcher,
-    _place: OwnedSemaphorePermit,
-) {
-    let _held = context.metrics.connection();
+fn farewell(hall: &Hall) -> Farewell {
+    let (metrics, ids) = (hall.metrics.clone(), hall.ids.clone());
+    Box::new(move |refusal| {
+        metrics.request("unmatched", "other", refusal.status().as_u16(), Duration::ZERO);
+        unread(refusal, &ids.next())
+    })
+}
+
+async fn connection(stream: TcpStream, peer: SocketAddr, hall: Arc<Hall>, watcher: Watcher, _place: OwnedSemaphorePermit) {
+    let _held = hall.metrics.connection();
     if let Err(e) = stream.set_nodelay(true) {
         tracing::debug!(%peer, error = %e, "cannot set TCP_NODELAY");
     }
-    let config = &context.config;
-    let patience = Patience { header: config.header_timeout, idle: config.idle_timeout, write: config.write_timeout };
+    let config = hall.config.clone();
+    let patience = Patience {
+        header: config.header_timeout,
+        idle: config.idle_timeout,
+        write: config.write_timeout,
+        write_rate_min: config.answer_rate_min,
+    };
     let working = Working::default();
-    let stream = Timed::new(stream, patience, working.clone(), Box::new(move || headers_too_slow(&ids.next())));
+    let stream = Timed::new(stream, patience, working.clone(), Heads::new(config.header_bytes_max), farewell(&hall));
     let service = service_fn(move |request: hyper::Request<Incoming>| {
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(Peer(peer));
         let guard = working.begin();
-        let answer = router.clone().oneshot(request);
-        async move {
-            let _guard = guard;
-            answer.await
-        }
+        let answer = hall.router().clone().oneshot(request);
+        async move { answer.await.map(|response| response.map(|body| WorkingBody { body, _guard: guard })) }
     });
     let buffer = usize::try_from(config.header_bytes_max).unwrap_or(BUFFER_BYTES_MIN).saturating_mul(2).max(BUFFER_BYTES_MIN);
     let mut builder = http1::Builder::new();
@@ -227,5 +273,47 @@ async fn connection(
     let serving = watcher.watch(builder.serve_connection(TokioIo::new(stream), service));
     if let Err(e) = serving.await {
         tracing::debug!(%peer, error = %e, "a connection ended early");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    async fn ask(client: &mut TcpStream, body: &str) {
+        client.write_all(b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
+        let mut text = String::new();
+        while !text.ends_with(body) {
+            let mut piece = [0; 1_024];
+            let count = timeout(Duration::from_secs(10), client.read(&mut piece)).await.unwrap().unwrap();
+            assert!(count > 0, "the connection ended after {text:?}");
+            text += std::str::from_utf8(&piece[..count]).unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn a_connection_from_the_time_of_recovery_serves_the_open_log() {
+        let says = |text: &'static str| Router::new().fallback(async move || text);
+        let hall = Arc::new(Hall {
+            config: Arc::new(Config::default()),
+            metrics: Metrics::new(),
+            ids: Arc::new(RequestIds::new()),
+            places: Arc::new(Semaphore::new(1)),
+            opening: says("wait"),
+            open: OnceLock::new(),
+        });
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (stream, peer) = listener.accept().await.unwrap();
+        let place = hall.places.clone().acquire_owned().await.unwrap();
+        let graceful = GracefulShutdown::new();
+        let serving = tokio::spawn(connection(stream, peer, hall.clone(), graceful.watcher(), place));
+        ask(&mut client, "wait").await;
+        hall.open.set(says("open")).unwrap();
+        ask(&mut client, "open").await;
+        drop(client);
+        serving.await.unwrap();
     }
 }

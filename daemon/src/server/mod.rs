@@ -1,12 +1,13 @@
 //! The HTTP server: connections and their limits, who may do what, and the way to stop.
 //!
-//! [`Server`] binds and opens the log, [`serve`] does all of it. Every request goes through `observe` (id, metrics, access log, shape
+//! [`Server`] binds and opens the log, [`serve`] does all of it. The head of every request is looked at by `heads`; then the request goes through `observe` (id, metrics, access log, shape
 //! of errors, guard against foreign web pages) and then, once its route is known, through `gate` (keys and scopes).
 
 mod auth;
 mod connection;
 mod failures;
 mod gate;
+mod heads;
 mod listen;
 mod logs;
 mod observe;

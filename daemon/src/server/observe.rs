@@ -108,13 +108,15 @@ pub(super) async fn observe(State(observer): State<Arc<Observer>>, request: Requ
     response
 }
 
-/// The answer to headers that did not come in time, as it goes over the wire: no request was read that could be answered.
-pub(super) fn headers_too_slow(id: &str) -> Vec<u8> {
-    let refusal = Refusal::new(StatusCode::REQUEST_TIMEOUT, "headers_too_slow", "the headers came too slowly");
+/// The answer to a request that could not be read, as it goes over the wire.
+pub(super) fn unread(refusal: &Refusal, id: &str) -> Vec<u8> {
+    let status = refusal.status();
     let body = refusal.render(id);
     let head = format!(
-        "HTTP/1.1 408 Request Timeout\r\ncontent-type: application/json\r\ncontent-length: {}\r\nx-request-id: {id}\r\n\
+        "HTTP/1.1 {} {}\r\ncontent-type: application/json\r\ncontent-length: {}\r\nx-request-id: {id}\r\n\
          cache-control: no-store\r\nx-content-type-options: nosniff\r\nconnection: close\r\n\r\n",
+        status.as_u16(),
+        status.canonical_reason().unwrap_or_default(),
         body.len()
     );
     [head.as_bytes(), &body].concat()
@@ -122,7 +124,7 @@ pub(super) fn headers_too_slow(id: &str) -> Vec<u8> {
 
 /// The answers that are given before the body was read to its end.
 fn leaves_body_unread(status: StatusCode) -> bool {
-    matches!(status.as_u16(), 401 | 403 | 404 | 405 | 408 | 413 | 415 | 429 | 431)
+    matches!(status.as_u16(), 401 | 403 | 404 | 405 | 408 | 413 | 415 | 429 | 431 | 503)
 }
 
 fn dress(headers: &mut HeaderMap, id: &str) {

@@ -8,7 +8,7 @@ use axum::http::{Method, StatusCode};
 use axum::middleware::from_fn_with_state;
 
 use crate::api::refusal::Refusal;
-use crate::api::route::Route;
+use crate::api::route::{Access, Place, RequestBody, Route};
 use crate::metrics::Metrics;
 use crate::server::auth::Auth;
 use crate::server::gate::{self, Gate};
@@ -24,7 +24,7 @@ pub(super) fn router<S: Clone + Send + Sync + 'static>(
 ) -> Router {
     let mut router = Router::new();
     for (head, handler) in routes {
-        let gate = Gate { path: head.path, access: head.access, auth: auth.clone(), metrics: metrics.clone() };
+        let gate = Gate { path: head.path, access: head.access, no_query: head.no_query, auth: auth.clone(), metrics: metrics.clone() };
         router = router.route(head.path, handler.route_layer(from_fn_with_state(gate, gate::check)));
     }
     let router = router.fallback(unknown).method_not_allowed_fallback(wrong_method).with_state(state);
@@ -35,12 +35,15 @@ pub(super) fn router<S: Clone + Send + Sync + 'static>(
 #[derive(Debug, Clone, Copy)]
 pub(super) struct RouteHead {
     path: &'static str,
-    access: crate::api::route::Access,
+    access: Access,
+    no_query: bool,
 }
 
 impl RouteHead {
     pub(super) fn of(route: &Route) -> RouteHead {
-        RouteHead { path: route.path, access: route.access }
+        let in_query = route.parameters.iter().any(|p| p.place == Place::Query) && route.body != RequestBody::Parameters;
+        // Probes and pages for people may carry anything, as those do that keep caches away.
+        RouteHead { path: route.path, access: route.access, no_query: !in_query && route.path.starts_with("/v1/") }
     }
 }
 
@@ -64,12 +67,11 @@ mod tests {
     use tower::ServiceExt;
 
     use super::*;
-    use crate::api::route::Access;
     use crate::config::{KeyEntry, Scope};
     use crate::keys;
 
     fn with_keys(keys: &[KeyEntry]) -> Router {
-        let head = |path, access| RouteHead { path, access };
+        let head = |path, access| RouteHead { path, access, no_query: false };
         let read = get(|| async { "read" });
         let write = post(|| async { Err::<(), _>(Refusal::bad_request("empty_body", "there is no event in the body").at(3)) });
         let routes = vec![

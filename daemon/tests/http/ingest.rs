@@ -43,6 +43,13 @@ async fn good_events_of_a_bad_batch_are_kept() {
     assert_eq!((answer.status, &json["accepted"], &json["rejected_count"]), (200, &json!(2), &json!(151)), "{json}");
     assert_eq!(json["rejected"].as_array().unwrap().len(), 100);
     assert_eq!((&json["rejected"][0]["index"], &json["rejected"][0]["code"]), (&json!(1), &json!("invalid_json")));
+    // The byte of the body at which the event begins, and in the message the byte of the event.
+    let array = format!("[{},  [1], {{\"b\":x}}]", event("c", "carol"));
+    let json = server.post("/v1/events", JSON, &array).await.json();
+    assert_eq!(json["rejected"][0]["position"].as_u64(), array.find("[1]").map(|at| at as u64), "{json}");
+    assert_eq!(json["rejected"][0]["message"], "an event must be a JSON object, and this is none");
+    assert_eq!(json["rejected"][1]["position"].as_u64(), array.find("{\"b\"").map(|at| at as u64), "{json}");
+    assert!(json["rejected"][1]["message"].as_str().unwrap().ends_with("at byte 5"), "{json}");
     let nothing = server.post("/v1/events", NDJSON, "nonsense\n").await;
     assert_eq!((nothing.status, nothing.code().as_str(), &nothing.json()["accepted"]), (400, "all_rejected", &json!(0)));
     assert_eq!(nothing.json()["rejected"][0]["index"], 0);

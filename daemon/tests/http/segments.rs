@@ -44,6 +44,10 @@ async fn a_segment_is_served_whole_and_in_parts() {
     assert_eq!((nothing.status, nothing.header("content-range")), (416, Some(format!("bytes */{length}").as_str())));
     assert_eq!(server.send("GET", &path, &[("if-none-match", &tag)], b"").await.status, 304);
     assert_eq!(server.get("/v1/segments/ffffffffffffffff").await.status, 404);
-    assert_eq!(server.get("/v1/segments/..%2F..%2Fetc%2Fpasswd").await.status, 404);
+    for wrong in ["1", "abc", "00000000000000FG", "..%2F..%2Fetc%2Fpasswd"] {
+        let answer = server.get(&format!("/v1/segments/{wrong}")).await;
+        assert_eq!((answer.status, answer.code().as_str()), (400, "invalid_parameter"), "{wrong}: {}", answer.text());
+        assert!(answer.text().contains("16 hex digits"), "{}", answer.text());
+    }
     server.stop().await;
 }

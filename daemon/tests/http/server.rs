@@ -38,6 +38,21 @@ async fn every_route_of_the_document_answers_and_every_answer_has_an_id() {
     server.stop().await;
 }
 
+/// A parameter that is ignored would answer another question than the one asked.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_route_ignores_a_parameter() {
+    let server = Running::start(|_| {}).await;
+    server.store(event("a", "alice")).await;
+    for route in routes().iter().filter(|route| route.path.starts_with("/v1/")) {
+        let path = route.path.replace("{event_id}", "a").replace("{sequence}", "1").replace("{segment_id}", "0000000000000001");
+        let answer = server.send(route.method.as_str(), &format!("{path}?nonsense=1"), &[], b"").await;
+        assert_eq!((answer.status, answer.code().as_str()), (400, "invalid_parameter"), "{} {path}: {}", route.method, answer.text());
+        assert!(answer.text().contains("unknown parameter `nonsense`"), "{}", answer.text());
+    }
+    assert_eq!(server.get("/healthz?at=1").await.status, 200);
+    server.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn health_stats_and_metrics() {
     let server = Running::start(|_| {}).await;
@@ -51,6 +66,16 @@ async fn health_stats_and_metrics() {
     assert!(metrics.text().contains("traild_ingest_accepted_events_total 2"), "{}", metrics.text());
     assert!(metrics.text().contains("route=\"/v1/events\",method=\"POST\",status=\"200\"} 1"), "{}", metrics.text());
     assert!(server.get("/").await.text().contains("traild"));
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_used_reserve_is_not_ready_and_still_takes_events() {
+    let server = Running::start(|c| c.disk_reserve = 1 << 60).await;
+    let answer = server.get("/readyz").await;
+    assert_eq!((answer.status, answer.code().as_str()), (503, "not_ready"));
+    assert!(answer.json()["reasons"][0].as_str().unwrap().contains("reserve"), "{}", answer.text());
+    server.store(event("a", "alice")).await;
     server.stop().await;
 }
 

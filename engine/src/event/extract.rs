@@ -158,7 +158,7 @@ fn trim(text: &[u8]) -> &[u8] {
 fn explain(at: usize, fault: Fault) -> (&'static str, String) {
     match fault {
         Fault::Syntax(reason) => ("invalid_json", format!("{reason} at byte {at}")),
-        Fault::NotAnObject => ("not_an_object", format!("an event must be a JSON object at byte {at}")),
+        Fault::NotAnObject => ("not_an_object", "an event must be a JSON object, and this is none".to_owned()),
         Fault::Depth => ("too_deep", format!("more than {} levels of nesting at byte {at}", crate::limits::JSON_DEPTH_MAX)),
     }
 }

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use serde_json::{Value, json};
+use trail_engine::DimensionInfo;
 use trail_engine::event::DimensionKind;
 use trail_engine::query::{Bucket, Facet, HistogramRequest, TermCount, TermsRequest};
 
 use crate::api::context::Context;
 use crate::api::native::incomplete::with_gaps;
-use crate::api::native::page::json_response;
+use crate::api::native::page::{ask_json, json_response};
 use crate::api::native::parameters::{COUNT, HISTOGRAM, TERMS};
 use crate::api::native::search::selection;
 use crate::api::params::{Params, invalid};
@@ -34,9 +35,12 @@ pub(super) async fn terms(State(context): State<Arc<Context>>, RawQuery(query): 
     };
     let selection = selection(&params);
     let request = TermsRequest { facet, limit: params.number("limit", 10), prefix: params.owned("prefix").unwrap_or_default() };
-    let found = context.backend.ask(move |log, cancel| log.terms(&selection, &request, cancel)).await?;
-    let body = json!({ "total": found.total, "terms": named(&found.terms), "other": found.other, "distinct": found.distinct });
-    Ok(json_response(with_gaps(body, &found.incomplete)))
+    ask_json(&context, move |log, cancel| {
+        let found = log.terms(&selection, &request, cancel)?;
+        let body = json!({ "total": found.total, "terms": named(&found.terms), "other": found.other, "distinct": found.distinct });
+        Ok(with_gaps(body, &found.incomplete))
+    })
+    .await
 }
 
 /// `GET /v1/histogram`
@@ -46,25 +50,29 @@ pub(super) async fn histogram(State(context): State<Arc<Context>>, RawQuery(quer
     let dimension = params.owned("dimension");
     let with_terms = dimension.is_some();
     let request = HistogramRequest { interval: params.owned("interval").unwrap_or_default(), dimension, limit: params.number("limit", 5) };
-    let found = context.backend.ask(move |log, cancel| log.histogram(&selection, &request, cancel)).await?;
-    let buckets: Vec<Value> = found.buckets.iter().map(|b| bucket(b, with_terms)).collect();
-    Ok(json_response(with_gaps(json!({ "buckets": buckets }), &found.incomplete)))
+    ask_json(&context, move |log, cancel| {
+        let found = log.histogram(&selection, &request, cancel)?;
+        let buckets: Vec<Value> = found.buckets.iter().map(|b| bucket(b, with_terms)).collect();
+        Ok(with_gaps(json!({ "buckets": buckets }), &found.incomplete))
+    })
+    .await
 }
 
 /// `GET /v1/dimensions`
 pub(super) async fn dimensions(State(context): State<Arc<Context>>) -> Result<Response, Refusal> {
-    let found = context.backend.ask(|log, _| log.dimensions()).await?;
-    let list: Vec<Value> = found
-        .iter()
-        .map(|info| {
-            let kind = match info.dimension.kind {
-                DimensionKind::Keyword => "keyword",
-                DimensionKind::Unique => "unique",
-            };
-            json!({ "name": info.dimension.name, "kind": kind, "paths": info.paths, "distinct_terms": info.distinct_terms })
-        })
-        .collect();
-    Ok(json_response(json!({ "dimensions": list })))
+    ask_json(&context, |log, _| {
+        let list: Vec<Value> = log.dimensions()?.iter().map(described).collect();
+        Ok(json!({ "dimensions": list }))
+    })
+    .await
+}
+
+fn described(info: &DimensionInfo) -> Value {
+    let kind = match info.dimension.kind {
+        DimensionKind::Keyword => "keyword",
+        DimensionKind::Unique => "unique",
+    };
+    json!({ "name": info.dimension.name, "kind": kind, "paths": info.paths, "distinct_terms": info.distinct_terms })
 }
 
 fn bucket(bucket: &Bucket, with_terms: bool) -> Value {

@@ -14,7 +14,7 @@ use trail_engine::id::Sequence;
 use crate::api::context::Context;
 use crate::api::native::page::{json_bytes, json_response};
 use crate::api::refusal::Refusal;
-use crate::metrics::CONTENT_TYPE as METRICS_TYPE;
+use crate::metrics::{CONTENT_TYPE as METRICS_TYPE, Reserved};
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// The page needs nothing, so it may load nothing.
@@ -28,7 +28,9 @@ pub(super) async fn alive() -> Response {
 /// `GET /readyz`
 pub(super) async fn ready(State(context): State<Arc<Context>>) -> Result<Response, Refusal> {
     let health = context.backend.health();
-    let Some(reasons) = not_ready(&health, context.config.engine.read_only, *context.stopping.borrow()) else {
+    let read_only = context.config.engine.read_only;
+    let space = context.backend.space_problem().filter(|_| !read_only);
+    let Some(reasons) = not_ready(&health, space, read_only, *context.stopping.borrow()) else {
         return Ok(json_response(json!({ "ready": true, "writable": health.writable, "problems": health.problems })));
     };
     let refusal = Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "not_ready", reasons.join("; "));
@@ -36,11 +38,12 @@ pub(super) async fn ready(State(context): State<Arc<Context>>) -> Result<Respons
 }
 
 /// Why no requests should be sent here, if they should not.
-fn not_ready(health: &Health, read_only: bool, stopping: bool) -> Option<Vec<String>> {
-    if (health.writable && !health.disk_full || read_only) && !stopping {
+fn not_ready(health: &Health, space: Option<String>, read_only: bool, stopping: bool) -> Option<Vec<String>> {
+    if (health.writable && !health.disk_full && space.is_none() || read_only) && !stopping {
         return None;
     }
     let mut reasons = health.problems.clone();
+    reasons.extend(space);
     if stopping {
         reasons.insert(0, "the server is stopping".into());
     }
@@ -71,7 +74,9 @@ pub(super) async fn stats(State(context): State<Arc<Context>>) -> Response {
 
 /// `GET /metrics`
 pub(super) async fn metrics(State(context): State<Arc<Context>>) -> Response {
-    let text = context.metrics.render(&context.backend.stats(), &context.backend.health(), context.backend.bodies().reserved_bytes());
+    let backend = &context.backend;
+    let reserved = Reserved { body_bytes: backend.bodies().reserved_bytes(), answer_bytes: backend.answers().reserved_bytes() };
+    let text = context.metrics.render(&backend.stats(), &backend.health(), reserved);
     let mut response = Response::new(Body::from(text));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(METRICS_TYPE));
     response
@@ -103,10 +108,10 @@ mod tests {
         let well = Health { writable: true, ..Health::default() };
         let full = Health { disk_full: true, problems: vec!["the disk is full".into()], ..well.clone() };
         let poisoned = Health { problems: vec!["no writes are taken".into()], ..Health::default() };
-        assert_eq!(not_ready(&well, false, false), None);
-        assert_eq!(not_ready(&well, false, true).unwrap(), ["the server is stopping"]);
-        assert_eq!(not_ready(&full, false, false).unwrap(), ["the disk is full"]);
-        assert_eq!(not_ready(&poisoned, false, false).unwrap(), ["no writes are taken"]);
-        assert_eq!(not_ready(&poisoned, true, false), None);
+        assert_eq!(not_ready(&well, None, false, false), None);
+        assert_eq!(not_ready(&well, None, false, true).unwrap(), ["the server is stopping"]);
+        assert_eq!(not_ready(&full, None, false, false).unwrap(), ["the disk is full"]);
+        assert_eq!(not_ready(&poisoned, None, false, false).unwrap(), ["no writes are taken"]);
+        assert_eq!(not_ready(&poisoned, None, true, false), None);
     }
 }

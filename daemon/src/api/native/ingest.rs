@@ -9,7 +9,6 @@ use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use bytes::Bytes;
-use trail_engine::error::{Error, ErrorKind};
 
 use crate::api::body::{Limits, read};
 use crate::api::context::Context;
@@ -115,8 +114,7 @@ fn not_unpacked(error: Unpacked, bounds: Bounds) -> Refusal {
         }
         Unpacked::TooLarge => too_large(format!("the body unfolds to more than {} bytes; send fewer events at once", bounds.bytes_max)),
         Unpacked::TooDense => too_large(format!("the body unfolds to more than {} times its length", bounds.ratio_max)),
-        Unpacked::Busy(error) if error.kind() == ErrorKind::Busy => Refusal::from(error),
-        Unpacked::Busy(error) => Refusal::from(Error::new(ErrorKind::Io, "cannot unpack the body").because(error)),
+        Unpacked::Busy(error) => Refusal::from(error),
     }
 }
 

@@ -4,6 +4,7 @@ mod aggregate;
 mod health;
 mod incomplete;
 mod ingest;
+mod opening;
 mod outcome;
 mod page;
 mod parameters;
@@ -13,4 +14,5 @@ mod search;
 mod segments;
 mod tail;
 
+pub use opening::while_opening;
 pub use routes::routes;

@@ -1,30 +1,41 @@
 //! The answer to an append: what was stored, what was there already, what was refused and why.
 
+use axum::http::StatusCode;
 use axum::response::Response;
 use serde_json::{Value, json};
+use trail_engine::Rejection;
 use trail_engine::id::Sequence;
 
 use crate::api::native::page::json_response;
 use crate::api::refusal::Refusal;
-use crate::backend::Appended;
+use crate::backend::{Appended, Rejected};
 
 /// How many rejected events are listed; `rejected_count` says how many there are.
 const LISTED_MAX: usize = 100;
 
-/// 200 when anything of the body is in the log now, else 400 with the same members.
+/// 200 when anything of the body is in the log now, else an error with the same members: 413 when every event is too long, 400 when
+/// anything else is wrong with them.
 pub(super) fn answer(appended: &Appended) -> Result<Response, Refusal> {
     let members = members(appended);
     if appended.receipt.accepted + appended.receipt.duplicates > 0 {
         return Ok(json_response(Value::Object(members.into_iter().map(|(n, v)| (n.to_owned(), v)).collect())));
     }
-    let first = appended.rejections.first().map(|r| format!(": {}", r.message)).unwrap_or_default();
-    let refusal = Refusal::bad_request("all_rejected", format!("no event of the body can be stored{first}"));
+    let first = appended.rejections.first().map(|r| format!(": {}", r.rejection.message)).unwrap_or_default();
+    let message = format!("no event of the body can be stored{first}");
+    let refusal = if appended.rejections.iter().all(|r| r.rejection.code == "too_large") {
+        Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "event_too_large", message)
+    } else {
+        Refusal::bad_request("all_rejected", message)
+    };
     Err(members.into_iter().fold(refusal, |refusal, (name, value)| refusal.with(name, value)))
 }
 
 fn members(appended: &Appended) -> Vec<(&'static str, Value)> {
-    let rejected: Vec<Value> =
-        appended.rejections.iter().take(LISTED_MAX).map(|r| json!({ "index": r.index, "code": r.code, "message": r.message })).collect();
+    let listed = |r: &Rejected| {
+        let Rejection { index, code, message } = &r.rejection;
+        json!({ "index": index, "code": code, "message": message, "position": r.start })
+    };
+    let rejected: Vec<Value> = appended.rejections.iter().take(LISTED_MAX).map(listed).collect();
     let number = |sequence: Option<Sequence>| sequence.map_or(Value::Null, |s| s.0.into());
     vec![
         ("accepted", appended.receipt.accepted.into()),
@@ -38,12 +49,17 @@ fn members(appended: &Appended) -> Vec<(&'static str, Value)> {
 
 #[cfg(test)]
 mod tests {
-    use trail_engine::{Receipt, Rejection};
+    use axum::response::IntoResponse;
+    use trail_engine::Receipt;
 
     use super::*;
 
-    fn bad(count: usize) -> Vec<Rejection> {
-        (0..count).map(|index| Rejection { index, code: "invalid_json", message: "x".into() }).collect()
+    fn rejected(index: usize, code: &'static str) -> Rejected {
+        Rejected { rejection: Rejection { index, code, message: "x".into() }, start: index * 10 }
+    }
+
+    fn bad(count: usize) -> Vec<Rejected> {
+        (0..count).map(|index| rejected(index, "invalid_json")).collect()
     }
 
     #[test]
@@ -53,6 +69,7 @@ mod tests {
         let of = |name| members.iter().find(|(n, _)| *n == name).unwrap().1.clone();
         assert_eq!(of("rejected").as_array().unwrap().len(), 100);
         assert_eq!(of("rejected_count"), 250);
+        assert_eq!(of("rejected")[7], json!({ "index": 7, "code": "invalid_json", "message": "x", "position": 70 }));
         assert_eq!(of("first_sequence"), 7);
     }
 
@@ -61,6 +78,11 @@ mod tests {
         let refusal = answer(&Appended { receipt: Receipt::default(), rejections: bad(2) }).unwrap_err();
         let body: Value = serde_json::from_slice(&refusal.render("r")).unwrap();
         assert_eq!((&body["accepted"], &body["rejected_count"], &body["error"]["code"]), (&json!(0), &json!(2), &json!("all_rejected")));
+        let status = |codes: [&'static str; 2]| {
+            let rejections = codes.map(|code| rejected(0, code)).to_vec();
+            answer(&Appended { receipt: Receipt::default(), rejections }).unwrap_err().into_response().status().as_u16()
+        };
+        assert_eq!([status(["too_large", "too_large"]), status(["too_large", "invalid_json"])], [413, 400]);
         let retry = Receipt { duplicates: 3, ..Receipt::default() };
         assert!(answer(&Appended { receipt: retry, rejections: Vec::new() }).is_ok());
     }

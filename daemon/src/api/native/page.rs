@@ -2,7 +2,8 @@
 //!
 //! Problem: an event must leave as it came, and a page may be larger than memory should hold twice. Mechanism: the JSON around the
 //! events is written by hand, the events are copied and never parsed; a large page is written piece by piece while its events are
-//! dropped. Limits: in NDJSON a line must stay a line, so that line breaks in the white space between the tokens of an event
+//! dropped. Both the events and the pieces hold what was paid for them out of the server's budget for answers, until the client has them.
+//! Limits: in NDJSON a line must stay a line, so that line breaks in the white space between the tokens of an event
 //! (nowhere else does JSON allow them) become spaces there; the JSON answers keep them.
 
 use std::convert::Infallible;
@@ -18,16 +19,25 @@ use axum::response::Response;
 use bytes::Bytes;
 use http_body::Frame;
 use serde_json::{Value, json};
+use trail_engine::AuditLog;
+use trail_engine::budget::Cancel;
+use trail_engine::error::Result as EngineResult;
 use trail_engine::index::StoredEvent;
 use trail_engine::query::{Explanation, Page};
 
+use crate::api::context::Context as Server;
 use crate::api::native::incomplete;
+use crate::api::paid::paid_bytes;
+use crate::api::refusal::Refusal;
+use crate::backend::Reservation;
 
 const NEXT_CURSOR: HeaderName = HeaderName::from_static("x-next-cursor");
 pub(super) const NDJSON: HeaderValue = HeaderValue::from_static("application/x-ndjson");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 /// Pages are written in pieces of at least this many bytes; a page of less is one piece with a length.
 const PIECE_BYTES: usize = 64 << 10;
+/// What stands around an event at most: its position, its times, commas.
+const AROUND_BYTES: usize = 256;
 
 /// What a client wants a page as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,6 +62,29 @@ impl Style {
 /// 200 with a JSON value.
 pub(super) fn json_response(value: Value) -> Response {
     json_bytes(value.to_string().into())
+}
+
+/// 200 with what a question gave, as JSON that is made on the question's thread and paid for.
+pub(super) async fn ask_json(
+    context: &Server,
+    question: impl FnOnce(&AuditLog, &Cancel) -> EngineResult<Value> + Send + 'static,
+) -> Result<Response, Refusal> {
+    let written = move |log: &AuditLog, cancel: &Cancel| Ok(question(log, cancel)?.to_string().into_bytes());
+    let (bytes, paid) = context.backend.ask_paid(written, |bytes| bytes.capacity() as u64).await?;
+    Ok(json_bytes(paid_bytes(bytes, paid)))
+}
+
+/// 200 with a JSON value that no question gave, paid for.
+pub(super) fn paid_json(context: &Server, value: &Value) -> Result<Response, Refusal> {
+    let bytes = value.to_string().into_bytes();
+    let mut paid = context.backend.answers().reservation();
+    paid.grow(bytes.capacity() as u64)?;
+    Ok(json_bytes(paid_bytes(bytes, paid)))
+}
+
+/// How many bytes these events hold in memory, with what is written around them.
+pub(super) fn weight(events: &[StoredEvent]) -> u64 {
+    events.iter().map(|event| (size_of::<StoredEvent>() + event.text.capacity() + AROUND_BYTES) as u64).sum()
 }
 
 /// 200 with JSON that is written already.
@@ -86,11 +119,11 @@ pub(super) fn write_line(out: &mut Vec<u8>, event: &StoredEvent) {
     out.push(b'\n');
 }
 
-/// 200 with a page.
-pub(super) fn page_response(page: Page, style: Style) -> Response {
+/// 200 with a page, which `paid` was reserved for.
+pub(super) fn page_response(page: Page, style: Style, paid: Reservation) -> Response {
     let cursor = page.next_cursor.as_deref().and_then(|c| HeaderValue::from_str(c).ok());
     let gaps = incomplete::header(&page.incomplete);
-    let mut body = PageBody { style, end: Vec::new(), started: false, ended: false, trailers: None, events: Vec::new().into_iter() };
+    let mut body = PageBody::new(Vec::new(), style, paid);
     let mut headers = HeaderMap::new();
     match style {
         Style::Json => {
@@ -111,7 +144,7 @@ pub(super) fn page_response(page: Page, style: Style) -> Response {
     body.events = page.events.into_iter();
     let bytes: usize = body.events.as_slice().iter().map(|e| e.text.len()).sum();
     let whole = bytes < PIECE_BYTES && body.trailers.is_none();
-    let mut response = Response::new(if whole { Body::from(body.whole()) } else { Body::new(body) });
+    let mut response = Response::new(if whole { Body::from(body.piece(usize::MAX).unwrap_or_default()) } else { Body::new(body) });
     *response.headers_mut() = headers;
     response
 }
@@ -144,34 +177,56 @@ fn explain(explanation: &Explanation) -> Value {
     })
 }
 
-struct PageBody {
+/// Events on their way into an answer.
+pub(super) struct PageBody {
     style: Style,
     events: IntoIter<StoredEvent>,
     end: Vec<u8>,
     started: bool,
     ended: bool,
     trailers: Option<HeaderMap>,
+    paid: Reservation,
 }
 
 impl PageBody {
-    /// The next piece; `None` at the end.
-    fn piece(&mut self) -> Option<Vec<u8>> {
+    pub(super) fn new(events: Vec<StoredEvent>, style: Style, paid: Reservation) -> PageBody {
+        PageBody { style, end: Vec::new(), started: false, ended: false, trailers: None, events: events.into_iter(), paid }
+    }
+
+    /// The next piece, of at least [`PIECE_BYTES`] unless it is the last; `None` at the end.
+    pub(super) fn next_piece(&mut self) -> Option<Bytes> {
+        self.piece(PIECE_BYTES)
+    }
+
+    fn piece(&mut self, bytes_min: usize) -> Option<Bytes> {
         if self.ended {
             return None;
         }
         let mut out = Vec::new();
-        while out.len() < PIECE_BYTES {
+        self.write(&mut out, bytes_min);
+        let share = if self.ended { u64::MAX } else { out.capacity() as u64 };
+        Some(paid_bytes(out, self.paid.split(share)))
+    }
+
+    fn write(&mut self, out: &mut Vec<u8>, bytes_min: usize) {
+        while out.len() < bytes_min {
             if !self.started && self.style == Style::Json {
                 out.extend_from_slice(b"{\"events\":[");
             }
             let first = !std::mem::replace(&mut self.started, true);
-            match (self.events.next(), self.style) {
-                (Some(event), Style::Lines) => write_line(&mut out, &event),
+            let event = self.events.next();
+            let length = event.as_ref().map_or(0, |event| event.text.len() + AROUND_BYTES);
+            if length > PIECE_BYTES {
+                // A vector that grows by itself may take twice what was paid for.
+                out.reserve_exact(length);
+            }
+            match (event, self.style) {
+                (Some(event), Style::Lines) => write_line(out, &event),
                 (Some(event), Style::Json) => {
                     if !first {
                         out.push(b',');
                     }
-                    write_stored(&mut out, &event);
+                    write_stored(out, &event);
                 }
                 (None, _) => {
                     self.ended = true;
@@ -180,15 +235,6 @@ impl PageBody {
                 }
             }
         }
-        Some(out)
-    }
-
-    fn whole(mut self) -> Vec<u8> {
-        let mut out = Vec::new();
-        while let Some(mut piece) = self.piece() {
-            out.append(&mut piece);
-        }
-        out
     }
 }
 
@@ -197,8 +243,8 @@ impl http_body::Body for PageBody {
     type Error = Infallible;
 
     fn poll_frame(mut self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        let frame = match self.piece() {
-            Some(piece) => Some(Frame::data(Bytes::from(piece))),
+        let frame = match self.next_piece() {
+            Some(piece) => Some(Frame::data(piece)),
             None => self.trailers.take().map(Frame::trailers),
         };
         Poll::Ready(frame.map(Ok))
@@ -211,11 +257,20 @@ mod tests {
     use trail_engine::id::{Sequence, Timestamp};
 
     use super::*;
+    use crate::backend::ByteBudget;
 
     fn event(sequence: u64, text: &str) -> StoredEvent {
         let time = Timestamp::from_seconds(0).unwrap();
         let text = text.as_bytes().to_vec();
         StoredEvent { sequence: Sequence(sequence), received_at: time, event_time: time, time_is_received: sequence == 2, text }
+    }
+
+    fn budget() -> ByteBudget {
+        ByteBudget::new("answers", 1 << 20)
+    }
+
+    fn page_response(page: Page, style: Style) -> Response {
+        super::page_response(page, style, budget().reservation())
     }
 
     fn page(events: Vec<StoredEvent>) -> Page {
@@ -257,6 +312,28 @@ mod tests {
         assert_eq!(http_body::Body::size_hint(response.body()).exact(), None);
         let value: Value = serde_json::from_str(&body(response).await.0).unwrap();
         assert_eq!(value["events"].as_array().unwrap().len(), 9);
+    }
+
+    #[tokio::test]
+    async fn a_page_is_paid_for_until_its_last_piece_is_taken() {
+        let large = format!("{{\"a\":\"{}\"}}", "x".repeat(100_000));
+        let events: Vec<_> = (1..=5).map(|i| event(i, &large)).collect();
+        let budget = budget();
+        let mut paid = budget.reservation();
+        paid.grow(weight(&events)).unwrap();
+        let mut body = super::page_response(page(events), Style::Json, paid).into_body();
+        let mut left = vec![budget.reserved_bytes()];
+        let mut pieces = Vec::new();
+        while let Some(frame) = body.frame().await {
+            pieces.push(frame.unwrap());
+        }
+        drop(body);
+        assert!(pieces.len() >= 5 && budget.reserved_bytes() == left[0], "what is not taken must stay paid for");
+        for piece in pieces {
+            drop(piece);
+            left.push(budget.reserved_bytes());
+        }
+        assert!(left.windows(2).all(|pair| pair[0] > pair[1]) && left.last() == Some(&0), "{left:?}");
     }
 
     #[test]

@@ -7,14 +7,17 @@ use axum::extract::{RawQuery, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
+use trail_engine::AuditLog;
+use trail_engine::budget::Cancel;
 use trail_engine::id::Sequence;
 use trail_engine::query::{Order, PageRequest, Selection};
 
 use crate::api::body::{Limits, read};
 use crate::api::context::Context;
 use crate::api::native::incomplete;
-use crate::api::native::page::{Style, json_bytes, page_response, write_stored};
+use crate::api::native::page::{Style, json_bytes, page_response, weight, write_stored};
 use crate::api::native::parameters::SEARCH;
+use crate::api::paid::paid_bytes;
 use crate::api::params::{Params, PathText, invalid, path_text};
 use crate::api::refusal::Refusal;
 
@@ -50,8 +53,9 @@ async fn answer(context: &Context, params: &Params, style: Style) -> Result<Resp
     let selection = selection(params);
     let order = if params.text("order") == Some("asc") { Order::Ascending } else { Order::Descending };
     let request = PageRequest { order, limit: params.number("limit", 50), cursor: params.owned("cursor"), explain: params.flag("explain") };
-    let page = context.backend.ask(move |log, cancel| log.search(&selection, &request, cancel)).await?;
-    Ok(page_response(page, style))
+    let search = move |log: &AuditLog, cancel: &Cancel| log.search(&selection, &request, cancel);
+    let (page, paid) = context.backend.ask_paid(search, |page| weight(&page.events)).await?;
+    Ok(page_response(page, style, paid))
 }
 
 /// Which events the parameters `q`, `from` and `to` name.
@@ -62,7 +66,8 @@ pub(super) fn selection(params: &Params) -> Selection {
 /// `GET /v1/events/{event_id}`
 pub(super) async fn by_id(State(context): State<Arc<Context>>, path: PathText, headers: HeaderMap) -> Result<Response, Refusal> {
     let event_id = path_text(path, "event_id")?;
-    let page = context.backend.ask(move |log, cancel| log.events_by_id(&event_id, cancel)).await?;
+    let search = move |log: &AuditLog, cancel: &Cancel| log.events_by_id(&event_id, cancel);
+    let (page, paid) = context.backend.ask_paid(search, |page| weight(&page.events)).await?;
     if page.events.is_empty() && page.incomplete.is_empty() {
         return Err(Refusal::not_found("there is no event with this id"));
     }
@@ -70,15 +75,16 @@ pub(super) async fn by_id(State(context): State<Arc<Context>>, path: PathText, h
         let refusal = Refusal::not_found("no event with this id was found, but a part of the log cannot be read");
         return Err(refusal.with("incomplete", incomplete::list(&page.incomplete)));
     }
-    Ok(page_response(page, Style::of(&headers)))
+    Ok(page_response(page, Style::of(&headers), paid))
 }
 
 /// `GET /v1/sequences/{sequence}`
 pub(super) async fn by_sequence(State(context): State<Arc<Context>>, path: PathText) -> Result<Response, Refusal> {
     let number: u64 = path_text(path, "sequence")?.parse().map_err(|_| invalid("a sequence is a whole number"))?;
-    let found = context.backend.ask(move |log, cancel| log.event_at(Sequence(number), cancel)).await?;
+    let search = move |log: &AuditLog, cancel: &Cancel| log.event_at(Sequence(number), cancel);
+    let (found, paid) = context.backend.ask_paid(search, |found| weight(found.as_slice())).await?;
     let event = found.ok_or_else(|| Refusal::not_found("there is no event at this position"))?;
     let mut out = Vec::with_capacity(event.text.len() + 200);
     write_stored(&mut out, &event);
-    Ok(json_bytes(out.into()))
+    Ok(json_bytes(paid_bytes(out, paid)))
 }

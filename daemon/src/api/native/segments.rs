@@ -1,7 +1,7 @@
 //! The list of segments, and their files.
 //!
 //! A segment file is mapped memory that may have to come from the disk, so its bytes are copied on a blocking thread, piece by
-//! piece, as fast as the client takes them.
+//! piece, as fast as the client takes them. What the pieces of one file can hold at a time is paid for when the answer begins.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -11,24 +11,27 @@ use axum::extract::State;
 use axum::http::header::{ACCEPT_RANGES, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::Response;
-use bytes::Bytes;
 use serde_json::{Value, json};
 use trail_engine::id::SegmentId;
 use trail_engine::{SegmentInfo, View};
 
 use crate::api::context::Context;
-use crate::api::native::page::json_response;
+use crate::api::native::page::paid_json;
 use crate::api::native::range::{Wanted, wanted};
-use crate::api::params::{PathText, path_text};
+use crate::api::paid::paid_bytes;
+use crate::api::params::{PathText, invalid, path_text};
 use crate::api::refusal::Refusal;
 use crate::api::stream::{ChannelBody, Sender};
+use crate::backend::Reservation;
 
 const PIECE_BYTES: usize = 256 << 10;
+/// The pieces of one file that are in memory at most: one being written, one in the connection's buffer, one in the channel, one before it.
+const PIECES_MAX: u64 = 4;
 
 /// `GET /v1/segments`
-pub(super) async fn list(State(context): State<Arc<Context>>) -> Response {
+pub(super) async fn list(State(context): State<Arc<Context>>) -> Result<Response, Refusal> {
     let segments: Vec<Value> = context.backend.segments().iter().map(describe).collect();
-    json_response(json!({ "segments": segments }))
+    paid_json(&context, &json!({ "segments": segments }))
 }
 
 fn describe(info: &SegmentInfo) -> Value {
@@ -53,16 +56,18 @@ fn state(info: &SegmentInfo) -> &'static str {
 pub(super) async fn file(State(context): State<Arc<Context>>, path: PathText, headers: HeaderMap) -> Result<Response, Refusal> {
     let id = path_text(path, "segment_id")?;
     let missing = || Refusal::not_found("there is no such segment; it may have been merged or dropped");
-    let id = read_id(&id).ok_or_else(missing)?;
+    let id = read_id(&id).ok_or_else(|| invalid("`segment_id` must be 16 hex digits, as in the list of segments"))?;
     let info = context.backend.segments().into_iter().find(|s| s.id == id).ok_or_else(missing)?;
     let bytes = context.backend.segment_bytes(id).await?.ok_or_else(missing)?;
+    let mut paid = context.backend.answers().reservation();
+    paid.grow(PIECES_MAX * PIECE_BYTES as u64)?;
     let length = bytes.as_ref().len();
     let tag = format!("\"{:08x}-{length:x}\"", info.crc32);
     let mut response = match wanted(&headers, length, &tag) {
-        Wanted::Whole => file_part(bytes, 0..length),
+        Wanted::Whole => file_part(bytes, 0..length, paid),
         Wanted::Part(range) => {
             let content_range = format!("bytes {}-{}/{length}", range.start, range.end.saturating_sub(1));
-            let mut response = file_part(bytes, range);
+            let mut response = file_part(bytes, range, paid);
             *response.status_mut() = StatusCode::PARTIAL_CONTENT;
             set(&mut response, CONTENT_RANGE, &content_range);
             response
@@ -97,11 +102,11 @@ fn set(response: &mut Response, name: HeaderName, value: &str) {
     }
 }
 
-fn file_part(bytes: View, range: Range<usize>) -> Response {
-    let (sender, body) = ChannelBody::new(2);
+fn file_part(bytes: View, range: Range<usize>, paid: Reservation) -> Response {
+    let (sender, body) = ChannelBody::new(1);
     let length = range.len();
     // Ends when the body is dropped, which the connection's write timeout makes sure of.
-    tokio::spawn(send(bytes, range, sender));
+    tokio::spawn(send(bytes, range, sender, Arc::new(paid)));
     let mut response = Response::new(Body::new(body));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
     // The length is known although the pieces are not: without it the answer would be chunked.
@@ -109,13 +114,13 @@ fn file_part(bytes: View, range: Range<usize>) -> Response {
     response
 }
 
-async fn send(bytes: View, range: Range<usize>, sender: Sender) {
+async fn send(bytes: View, range: Range<usize>, sender: Sender, paid: Arc<Reservation>) {
     let mut start = range.start;
     while start < range.end {
         let end = range.end.min(start.saturating_add(PIECE_BYTES));
         let file = bytes.clone();
-        let copy = tokio::task::spawn_blocking(move || Bytes::copy_from_slice(file.as_ref().get(start..end).unwrap_or_default()));
-        let piece = copy.await.map_err(std::io::Error::other);
+        let copy = tokio::task::spawn_blocking(move || file.as_ref().get(start..end).unwrap_or_default().to_vec());
+        let piece = copy.await.map(|piece| paid_bytes(piece, paid.clone())).map_err(std::io::Error::other);
         if sender.send(piece).await.is_err() {
             return;
         }

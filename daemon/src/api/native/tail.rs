@@ -2,7 +2,9 @@
 //!
 //! A task asks the engine for the events after its position, sends them, and sleeps until the engine has published more. A comment
 //! line `# SEQUENCE` every 15 seconds keeps the connection alive and says up to where the log was looked at: a client that comes
-//! back with `after=SEQUENCE` misses nothing. A comment `# incomplete: ...` names what could not be read. Limits: `tails_max` clients; a client that reads slowly makes its own task wait.
+//! back with `after=SEQUENCE` misses nothing. A comment `# incomplete: ...` names what could not be read. Limits: `tails_max` clients; a
+//! client that reads slowly makes its own task wait, and what waits for it is paid for out of the server's budget for answers. When that
+//! is used up, fewer events are asked for at once.
 
 use std::io;
 use std::sync::Arc;
@@ -14,18 +16,22 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::Response;
 use bytes::Bytes;
 use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::mpsc::error::SendError;
 use tokio::time::{Instant, sleep, timeout_at};
+use trail_engine::AuditLog;
+use trail_engine::budget::Cancel;
 use trail_engine::error::ErrorKind;
 use trail_engine::id::Sequence;
 use trail_engine::query::TailPage;
 
 use crate::api::context::Context;
 use crate::api::native::incomplete;
-use crate::api::native::page::{NDJSON, write_line};
+use crate::api::native::page::{NDJSON, PageBody, Style, weight};
 use crate::api::native::parameters::TAIL;
 use crate::api::params::Params;
 use crate::api::refusal::Refusal;
 use crate::api::stream::{ChannelBody, Sender};
+use crate::backend::Reservation;
 
 const HEARTBEAT: Duration = Duration::from_secs(15);
 const PAGE_EVENTS_MAX: usize = 500;
@@ -37,33 +43,61 @@ pub(super) async fn follow(State(context): State<Arc<Context>>, RawQuery(query):
     let place = context.backend.tail_place()?;
     let q: Arc<str> = params.text("q").unwrap_or_default().into();
     // The first page is asked before the answer starts, so that a wrong query is an error and not a broken stream.
-    let first = ask(&context, &q, after).await?;
-    let (sender, body) = ChannelBody::new(4);
-    tokio::spawn(run(context, q, first, sender, place));
+    let mut follower = Follower { context, q, events_max: PAGE_EVENTS_MAX };
+    let first = follower.ask(after).await?;
+    let (sender, body) = ChannelBody::new(1);
+    tokio::spawn(run(follower, first, sender, place));
     let mut response = Response::new(Body::new(body));
     response.headers_mut().insert(CONTENT_TYPE, NDJSON);
     Ok(response)
 }
 
-async fn ask(context: &Context, q: &Arc<str>, after: Sequence) -> trail_engine::Result<TailPage> {
-    let q = q.clone();
-    context.backend.ask(move |log, cancel| log.tail(&q, after, PAGE_EVENTS_MAX, cancel)).await
+type Found = (TailPage, Reservation);
+
+/// One client that follows the log.
+struct Follower {
+    context: Arc<Context>,
+    q: Arc<str>,
+    /// How many events are asked for at once: fewer after an answer that could not be paid for.
+    events_max: usize,
 }
 
-async fn run(context: Arc<Context>, q: Arc<str>, first: TailPage, sender: Sender, _place: OwnedSemaphorePermit) {
-    let mut stopping = context.stopping.clone();
+impl Follower {
+    /// The events after a position. An answer that is too large for the budget is asked for again in smaller pieces.
+    async fn ask(&mut self, after: Sequence) -> trail_engine::Result<Found> {
+        loop {
+            let (q, events_max) = (self.q.clone(), self.events_max);
+            let question = move |log: &AuditLog, cancel: &Cancel| log.tail(&q, after, events_max, cancel);
+            let found = self.context.backend.ask_paid(question, |page| weight(&page.events)).await;
+            match &found {
+                Ok(_) => self.events_max = (events_max * 2).min(PAGE_EVENTS_MAX),
+                Err(e) if matches!(e.kind(), ErrorKind::Busy | ErrorKind::Limit) => self.events_max = (events_max / 2).max(1),
+                Err(_) => {}
+            }
+            match found {
+                Err(e) if e.kind() == ErrorKind::Limit && events_max > 1 => {}
+                found => return found,
+            }
+        }
+    }
+}
+
+async fn run(mut follower: Follower, first: Found, sender: Sender, _place: OwnedSemaphorePermit) {
+    let mut stopping = follower.context.stopping.clone();
     tokio::select! {
-        () = pages(&context, &q, first, &sender) => {}
+        () = pages(&mut follower, first, &sender) => {}
         () = sender.closed() => {}
         _ = stopping.wait_for(|stop| *stop) => {}
     }
 }
 
-async fn pages(context: &Context, q: &Arc<str>, mut page: TailPage, sender: &Sender) {
-    let mut published = context.backend.published();
+async fn pages(follower: &mut Follower, mut found: Found, sender: &Sender) {
+    let mut published = follower.context.backend.published();
+    let nothing = follower.context.backend.answers().clone();
     let mut beat = Instant::now();
     let mut told = Vec::new();
     loop {
+        let (mut page, paid) = found;
         let position = page.position;
         if page.incomplete.iter().any(|gap| !told.contains(gap)) {
             let comment = Bytes::from(format!("# incomplete: {}\n", incomplete::line(&page.incomplete)));
@@ -74,7 +108,7 @@ async fn pages(context: &Context, q: &Arc<str>, mut page: TailPage, sender: &Sen
         }
         if !page.events.is_empty() || beat <= Instant::now() {
             beat = Instant::now() + HEARTBEAT;
-            if sender.send(Ok(lines(&page))).await.is_err() {
+            if send(page, paid, sender).await.is_err() {
                 return;
             }
         }
@@ -84,11 +118,11 @@ async fn pages(context: &Context, q: &Arc<str>, mut page: TailPage, sender: &Sen
                 return;
             }
         }
-        page = match ask(context, q, position).await {
+        found = match follower.ask(position).await {
             Ok(next) => next,
             Err(e) if e.kind() == ErrorKind::Busy => {
                 sleep(BUSY_PAUSE).await;
-                TailPage { position, ..TailPage::default() }
+                (TailPage { position, ..TailPage::default() }, nothing.reservation())
             }
             Err(e) => {
                 tracing::warn!(error = ?e, "a followed log stops");
@@ -100,12 +134,16 @@ async fn pages(context: &Context, q: &Arc<str>, mut page: TailPage, sender: &Sen
     }
 }
 
-/// The events, or the comment that keeps the connection alive.
-fn lines(page: &TailPage) -> Bytes {
+/// Sends the events, or the comment that keeps the connection alive.
+async fn send(page: TailPage, paid: Reservation, sender: &Sender) -> Result<(), SendError<io::Result<Bytes>>> {
     if page.events.is_empty() {
-        return Bytes::from(format!("# {}\n", page.position));
+        return sender.send(Ok(Bytes::from(format!("# {}\n", page.position)))).await;
     }
-    let mut out = Vec::with_capacity(page.events.iter().map(|e| e.text.len() + 1).sum());
-    page.events.iter().for_each(|event| write_line(&mut out, event));
-    out.into()
+    let mut body = PageBody::new(page.events, Style::Lines, paid);
+    while let Some(piece) = body.next_piece() {
+        if !piece.is_empty() {
+            sender.send(Ok(piece)).await?;
+        }
+    }
+    Ok(())
 }
