@@ -2,9 +2,11 @@
 
 pub(crate) mod catalog;
 pub(crate) mod commit;
+pub(crate) mod compaction;
 pub(crate) mod duplicates;
 pub(crate) mod flush;
 pub(crate) mod maintenance;
+pub(crate) mod pace;
 pub(crate) mod parts;
 pub(crate) mod queue;
 pub(crate) mod recovery;
@@ -12,4 +14,6 @@ pub(crate) mod retention;
 pub(crate) mod seal;
 pub(crate) mod shared;
 pub(crate) mod statistics;
+pub(crate) mod steady;
+pub(crate) mod tiers;
 pub(crate) mod verify;

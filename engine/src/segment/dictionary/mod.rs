@@ -1,9 +1,10 @@
 //! The terms of a segment: many sorted groups of terms in one component, each term known by its ordinal.
 //!
-//! [`writer`] gathers terms into compressed pages, [`reader`] finds terms in them, [`page`] is the form of one page, [`page_cache`]
-//! keeps unfolded pages for all segments.
+//! [`writer`] gathers terms into compressed pages, [`reader`] finds terms in them, [`walk`] reads nearly all of them once, [`page`] is
+//! the form of one page, [`page_cache`] keeps unfolded pages for all segments.
 
 pub(crate) mod page;
 pub(crate) mod page_cache;
 pub(crate) mod reader;
+pub(crate) mod walk;
 pub(crate) mod writer;

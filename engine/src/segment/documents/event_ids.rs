@@ -111,6 +111,28 @@ impl<'a> EventIds<'a> {
         Ok(())
     }
 
+    /// How many bits of a hash are known from its place, counted from the top.
+    pub(crate) fn known_bits(&self) -> u32 {
+        self.bits + 16
+    }
+
+    /// Calls `visit` with the known bits of the hash of each entry, at the top of a number whose other bits are 0, and its document.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Corrupt`] for a bucket or a document that cannot be.
+    pub(crate) fn for_each_known(&self, mut visit: impl FnMut(u64, u32)) -> Result<()> {
+        self.check()?;
+        let mut bucket = 0;
+        for index in 0..self.entries.len() {
+            while self.starts.get(bucket + 1) <= index as u64 {
+                bucket += 1;
+            }
+            let fingerprint = u64::from(u16_at(self.fingerprints, index * 2)) << 48 >> self.bits;
+            visit((bucket as u64).checked_shl(64 - self.bits).unwrap_or(0) | fingerprint, self.document(index)?);
+        }
+        Ok(())
+    }
+
     /// The documents of all entries, in no order.
     ///
     /// # Errors
@@ -176,6 +198,12 @@ mod tests {
                 let similar = entries.iter().filter(|(h, _)| *h != hash && (h ^ hash) >> 48 == 0).count();
                 prop_assert!(found.len() <= similar, "{found:?}");
             }
+            let mut known = Vec::new();
+            ids.for_each_known(|hash, document| known.push((hash, document))).unwrap();
+            let mut right: Vec<(u64, u32)> = entries.iter().map(|(hash, d)| (hash >> (64 - ids.known_bits()) << (64 - ids.known_bits()), *d)).collect();
+            known.sort_unstable();
+            right.sort_unstable();
+            prop_assert_eq!(known, right);
         }
 
         #[test]
