@@ -121,6 +121,39 @@ proptest! {
     }
 }
 
+/// New to each small segment, and not to all of them together: written as text first, and as codes once they are merged.
+#[test]
+fn strings_that_recur_are_written_shorter() {
+    let (memory, clock) = (Memory::default(), Hands::at(START));
+    let session = |i: usize| format!("{:016x}", (i as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    let uuid = |i: usize| format!("0f0e0d0c-0b0a-4908-{:04x}-{:012x}", i % 7, i);
+    let event = |s: usize, i: usize| {
+        let (j, odd) = (i * (s + 1) % 3_001, if i.is_multiple_of(500) { "\\u0061lice" } else { "bob" });
+        format!(r#"{{"id":"{s}-{i}","x":{{"session":"{}","uuid":"{}","text":"{odd} {}"}}}}"#, session(j), uuid(j), j % 2_500)
+    };
+    let segments: Vec<Vec<String>> = (0..7).map(|s| (0..3_000).map(|i| event(s, i)).collect()).collect();
+    let log = segments_of(&memory, &clock, &segments);
+    let paths = ["x.session", "x.uuid", "x.text"];
+    let questions = [format!("x.session:{}", session(5)), "x.text:\"alice 500\"".into(), format!("x.uuid:{}*", &uuid(77)[..30])];
+    let ask = |log: &AuditLog| {
+        let count = |q: &String| log.count(&Selection { q: q.clone(), ..everything() }, &Cancel::default()).unwrap();
+        (answers(log, &paths), questions.iter().map(count).collect::<Vec<u64>>())
+    };
+    let before = ask(&log);
+    let bytes = |log: &AuditLog| log.segments().iter().map(|s| s.file_bytes).sum::<u64>();
+    let apart = bytes(&log);
+    drop(log);
+    clock.pass(DAY);
+    let log = open(&memory, options(), &clock).unwrap();
+    eventually("the day is final", || is_final(&log));
+    assert_eq!((log.segments().len(), log.health().problems), (1, Vec::new()));
+    assert_eq!(ask(&log), before);
+    assert!(before.1.iter().all(|count| *count > 0), "{:?}", before.1);
+    assert!(log.verify(&Cancel::default()).unwrap().is_empty());
+    // Without codes for them it would be about four fifths.
+    assert!(bytes(&log) * 10 < apart * 6, "{} of {apart}", bytes(&log));
+}
+
 #[test]
 fn eight_neighbours_are_merged_while_the_day_runs() {
     let (memory, clock) = (Memory::default(), Hands::at(START));

@@ -168,24 +168,13 @@ impl<'a> Chunk<'a> {
         }
     }
 
-    /// Appends all values of a chunk without codes.
-    pub(crate) fn strings_into(&self, out: &mut StringValues) {
-        match self {
-            Chunk::Codes(..) => {}
-            Chunk::Uuids(uuids, upper) => out.push_uuids(uuids, *upper),
-            Chunk::Texts(ends, texts) => out.push_texts(ends, texts),
-            Chunk::Mixed(values) => values.iter().for_each(|value| match value {
-                Text::Raw(text) => out.push_text(text),
-                Text::Uuid(uuid, upper) => out.push_uuid(*uuid, *upper),
-            }),
-            Chunk::Numbers(numbers, _) => {
-                let mut text = Vec::new();
-                for index in 0..numbers.len() {
-                    text.clear();
-                    self.value(index, &mut text);
-                    out.push_text(&text);
-                }
-            }
+    /// Appends the text of all numbers; nothing from other chunks.
+    pub(crate) fn number_texts(&self, out: &mut StringValues) {
+        let mut text = Vec::new();
+        for index in 0..self.numbers().len() {
+            text.clear();
+            self.value(index, &mut text);
+            out.push_text(&text);
         }
     }
 

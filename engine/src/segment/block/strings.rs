@@ -2,8 +2,11 @@
 
 use std::ops::Range;
 
+use crate::codec::read::Reader;
 use crate::codec::write::Write as _;
-use crate::segment::block::typed::parse_uuid;
+use crate::error::{Error, Result};
+use crate::limits::{BLOCK_DOCUMENTS, EVENT_BYTES_MAX, EVENT_LEAVES_MAX};
+use crate::segment::block::typed::{parse_uuid, print_uuid};
 
 /// A value that is written as it is.
 pub(crate) const TEXT: u8 = 0;
@@ -59,23 +62,67 @@ impl StringValues {
         self.ends.push(self.texts.len());
     }
 
-    pub(crate) fn push_uuid(&mut self, uuid: u128, upper: bool) {
+    fn push_uuid(&mut self, uuid: u128, upper: bool) {
         self.kinds.push(if upper { UUID_UPPER } else { UUID_LOWER });
         self.uuids.put_bytes(&uuid.to_le_bytes());
     }
 
-    /// Appends UUIDs as a chunk holds them.
-    pub(crate) fn push_uuids(&mut self, uuids: &[u8], upper: bool) {
-        self.kinds.resize(self.kinds.len() + uuids.len() / 16, if upper { UUID_UPPER } else { UUID_LOWER });
-        self.uuids.put_bytes(uuids);
+    /// Appends a chunk, as [`StringValues::encode`] wrote it. The plain part follows the raw part where a unit keeps them together.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Corrupt`]; some of the values may then have been appended.
+    pub(crate) fn read(&mut self, raw: &[u8], plain: &[u8]) -> Result<()> {
+        let mut reader = Reader::new(raw);
+        let count = reader.length(BLOCK_DOCUMENTS * EVENT_LEAVES_MAX)?;
+        let kind = reader.u8()?;
+        let texts = if kind == MIXED {
+            let kinds = reader.bytes(count)?;
+            if kinds.iter().any(|kind| *kind > UUID_UPPER) {
+                return Err(Error::corrupt("unknown kind of value").expected("0 to 2", "more"));
+            }
+            self.kinds.put_bytes(kinds);
+            kinds.iter().filter(|kind| **kind == TEXT).count()
+        } else if kind <= UUID_UPPER {
+            // A text takes a byte of length at least, a UUID 16: a damaged count cannot allocate more than there is.
+            let least = if kind == TEXT { reader.remaining() } else { (reader.remaining() + plain.len()) / 16 };
+            if count > least {
+                return Err(Error::corrupt("a chunk has fewer values than it says").expected(count, least));
+            }
+            self.kinds.resize(self.kinds.len() + count, kind);
+            if kind == TEXT { count } else { 0 }
+        } else {
+            return Err(Error::corrupt("unknown kind of value").expected("0 to 3", kind));
+        };
+        let before = self.texts.len();
+        let mut end = before;
+        for _ in 0..texts {
+            end += reader.length(EVENT_BYTES_MAX)?;
+            self.ends.push(end);
+        }
+        self.texts.put_bytes(reader.bytes(end - before)?);
+        let rest = reader.bytes(reader.remaining())?;
+        let uuids = if plain.is_empty() { rest } else { plain };
+        if texts < count && uuids.len() != (count - texts) * 16 {
+            return Err(Error::corrupt("the UUIDs of a column have a wrong length").expected((count - texts) * 16, uuids.len()));
+        }
+        self.uuids.put_bytes(if texts < count { uuids } else { &[] });
+        Ok(())
     }
 
-    /// Appends texts that are known to be no UUIDs: where each ends, and all of them.
-    pub(crate) fn push_texts(&mut self, ends: &[u32], texts: &[u8]) {
-        let before = self.texts.len();
-        self.kinds.resize(self.kinds.len() + ends.len(), TEXT);
-        self.texts.put_bytes(texts);
-        self.ends.extend(ends.iter().map(|end| before + *end as usize));
+    /// Calls `visit` with the text of each value.
+    pub(crate) fn for_each(&self, mut visit: impl FnMut(&[u8])) {
+        let (mut texts, mut uuids, mut printed) = (0, self.uuids.chunks_exact(16), Vec::with_capacity(36));
+        for kind in &self.kinds {
+            if *kind == TEXT {
+                visit(self.texts.get(self.range(texts)).unwrap_or_default());
+                texts += 1;
+            } else {
+                let uuid = uuids.next().and_then(|bytes| bytes.first_chunk::<16>()).map_or(0, |bytes| u128::from_le_bytes(*bytes));
+                printed.clear();
+                print_uuid(uuid, *kind == UUID_UPPER, &mut printed);
+                visit(&printed);
+            }
+        }
     }
 
     /// Appends the values of another from a place on; returns the place behind them.
@@ -137,6 +184,15 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn any_bytes_are_read_or_refused(raw: Vec<u8>, plain: Vec<u8>) {
+            let mut values = StringValues::default();
+            if values.read(&raw, &plain).is_ok() {
+                let mut copy = StringValues::default();
+                prop_assert_eq!(copy.append(&values, Place::default(), values.len()).value, values.len());
+            }
+        }
+
         /// Values that are taken over in pieces are those that would have been pushed.
         #[test]
         fn pieces_make_the_whole(values in prop::collection::vec(any_value(), 0..60), cuts in prop::collection::vec(0usize..9, 0..20)) {
@@ -148,6 +204,16 @@ mod tests {
             }
             prop_assert_eq!(place.value, values.len());
             prop_assert_eq!(encoded(&pieces), encoded(&all));
+            let mut seen = Vec::new();
+            all.for_each(|value| seen.push(String::from_utf8(value.to_vec()).unwrap()));
+            prop_assert_eq!(&seen, &values);
+            let (mut read, (raw, plain)) = (StringValues::default(), encoded(&all));
+            read.read(&raw, &plain).unwrap();
+            read.read(&[raw.clone(), plain.clone()].concat(), &[]).unwrap();
+            let (mut twice, start) = (StringValues::default(), Place::default());
+            twice.append(&all, start, all.len());
+            twice.append(&all, start, all.len());
+            prop_assert_eq!(encoded(&read), encoded(&twice));
         }
     }
 }

@@ -16,6 +16,9 @@ use crate::segment::merge::write::Breath;
 use crate::segment::read::opened::Segment;
 use crate::segment::write::units::write_units;
 
+/// After so many blocks the mapped pages of the inputs are given back: some 30 MiB of them.
+const RELEASE_BLOCKS: usize = 128;
+
 /// Writes the components `Blocks` and `BlockDirectory`.
 ///
 /// # Errors
@@ -35,8 +38,11 @@ pub(super) fn write_blocks(
     let mut columns: Vec<Values> = encodings.iter().map(|encoding| Values::of(*encoding)).collect();
     let (mut shapes, mut blocks) = (Vec::new(), BlockWriter::default());
     file.start(Component::Blocks, 0)?;
-    for runs in order.blocks() {
+    for (number, runs) in order.blocks().enumerate() {
         breathe()?;
+        if number % RELEASE_BLOCKS == 0 {
+            inputs.iter().for_each(|input| input.view().release());
+        }
         shapes.clear();
         columns.iter_mut().for_each(Values::clear);
         for (input, count) in runs {

@@ -5,8 +5,9 @@
 
 use std::sync::Arc;
 
+use crate::codec::bits::width_of;
 use crate::codec::checksum::hash64;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::event::path::Path;
 use crate::event::scan::Class;
 use crate::event::unescape::unescape;
@@ -14,13 +15,14 @@ use crate::matcher::Matcher;
 use crate::segment::block::chunk::{Chunk, Encoding};
 use crate::segment::block::layout::{ColumnEntry, Layout};
 use crate::segment::dictionary::walk::TermWalk;
+use crate::segment::documents::event_ids::{encode_sorted, written_bits};
 use crate::segment::merge::order::Order;
 use crate::segment::merge::write::Breath;
 use crate::segment::read::opened::Segment;
 use crate::segment::read::opened_block::OpenedBlock;
 use crate::shred::whole::hashes_of_matching;
 
-/// The pairs of hash and new document of a unique dimension, input by input.
+/// Appends the index of a unique dimension.
 ///
 /// # Errors
 /// [`crate::ErrorKind::Corrupt`] naming the input, also when the values do not hold its keys; what `breathe` gives.
@@ -29,17 +31,49 @@ pub(super) fn merge_keys(
     (ordinal, paths): (u16, &[Path]),
     order: &Order,
     breathe: &mut Breath<'_>,
-) -> Result<Vec<(u64, u32)>> {
+    out: &mut Vec<u8>,
+) -> Result<()> {
     let mut count = 0;
     for input in inputs {
         count += input.unique_index(ordinal)?.len() as usize;
     }
-    let mut keys = Vec::with_capacity(count);
+    let mut keys = Keys::new(count, order.documents())?;
     for (number, input) in inputs.iter().enumerate() {
         let mut known = Known::read(input, ordinal)?;
         known.find(input, paths, order.moved(number), &mut keys, breathe).map_err(|e| input.locate(e))?;
     }
-    Ok(keys)
+    keys.encode(out);
+    Ok(())
+}
+
+/// The keys of the merged segment: of each the bits of its hash that are written, and below them its document. 8 bytes a key.
+struct Keys {
+    keys: Vec<u64>,
+    document_bits: u32,
+    hash_bits: u32,
+}
+
+impl Keys {
+    fn new(count: usize, documents: u32) -> Result<Keys> {
+        let (document_bits, hash_bits) = (width_of(u64::from(documents)), written_bits(count));
+        if document_bits + hash_bits > 64 {
+            return Err(Error::new(ErrorKind::Limit, "the segments have too many unique keys together"));
+        }
+        Ok(Keys { keys: Vec::with_capacity(count), document_bits, hash_bits })
+    }
+
+    #[inline]
+    fn push(&mut self, hash: u64, document: u32) {
+        self.keys.push(hash >> (64 - self.hash_bits) << self.document_bits | u64::from(document));
+    }
+
+    fn encode(mut self, out: &mut Vec<u8>) {
+        self.keys.sort_unstable();
+        let (document_bits, hash_bits) = (self.document_bits, self.hash_bits);
+        let mask = (1u64 << document_bits) - 1;
+        let entry = |key: &u64| (key >> document_bits << (64 - hash_bits), (key & mask) as u32);
+        encode_sorted(self.keys.iter().map(entry), out);
+    }
 }
 
 /// What an input's index knows, by document.
@@ -91,7 +125,7 @@ impl Known {
         input: &Segment,
         paths: &[Path],
         moved: &[u32],
-        keys: &mut Vec<(u64, u32)>,
+        keys: &mut Keys,
         breathe: &mut Breath<'_>,
     ) -> Result<()> {
         let (layout, directory) = (input.layout()?, input.block_directory()?);
@@ -112,7 +146,7 @@ impl Known {
                     let Some(column) = chunks.get_mut(*slot) else { continue };
                     column.next_hashes(&mut terms, paths, |hash| {
                         if self.take(document, hash) {
-                            keys.push((hash, moved.get(document as usize).copied().unwrap_or(0)));
+                            keys.push(hash, moved.get(document as usize).copied().unwrap_or(0));
                             self.left -= 1;
                         }
                     })?;

@@ -1,7 +1,7 @@
 //! [`Plan`]: how each column of the merged segment is encoded, and how the values of each input get there.
 //!
 //! A column keeps its encoding where all inputs agree on it. Terms and typed values become typed values when all terms can be read
-//! as such. Everything else becomes strings, which can hold any value. Neither is more than what flushing the same events might choose.
+//! as such, and strings become terms when enough of them recur. Everything else becomes strings, which can hold any value. Neither is more than what flushing the same events might choose.
 
 use std::sync::Arc;
 
@@ -11,6 +11,7 @@ use crate::segment::block::chunk::Encoding;
 use crate::segment::block::layout::ColumnEntry;
 use crate::segment::block::typed::{parse_integer, parse_time};
 use crate::segment::file::writer::SegmentFileWriter;
+use crate::segment::merge::recurring::Recurring;
 use crate::segment::merge::terms::Terms;
 use crate::segment::merge::united::{United, UnitedColumn};
 use crate::segment::merge::write::Breath;
@@ -38,6 +39,8 @@ pub(super) enum Way {
     CodeTexts(u32, u32),
     /// The values themselves.
     Texts,
+    /// For each value the code of the term that it became: the values, and the code of each.
+    Recurring(Arc<Recurring>, Arc<[u32]>),
 }
 
 /// The columns of the merged segment.
@@ -56,7 +59,7 @@ impl Plan {
     /// [`crate::ErrorKind::Corrupt`]; what the file and `breathe` give.
     pub(super) fn new(
         inputs: &[Arc<Segment>],
-        united: &United<'_>,
+        (united, recurring): (&United<'_>, Vec<Option<Recurring>>),
         terms: &mut Terms<'_>,
         file: &mut SegmentFileWriter,
         breathe: &mut Breath<'_>,
@@ -66,8 +69,8 @@ impl Plan {
             ways.push(input.layout()?.columns.iter().map(|_| Way::Constant).collect());
         }
         let mut entries = Vec::with_capacity(united.columns.len());
-        for column in &united.columns {
-            let (entry, column_ways) = plan_column(column, terms, file, breathe)?;
+        for (column, recurring) in united.columns.iter().zip(recurring) {
+            let (entry, column_ways) = plan_column((column, recurring.map(Arc::new)), terms, file, breathe)?;
             for ((input, number, _), way) in column.sources.iter().zip(column_ways) {
                 if let Some(slot) = ways.get_mut(*input).and_then(|ways| ways.get_mut(*number as usize)) {
                     *slot = way;
@@ -84,12 +87,13 @@ impl Plan {
 }
 
 fn plan_column(
-    column: &UnitedColumn<'_>,
+    (column, recurring): (&UnitedColumn<'_>, Option<Arc<Recurring>>),
     terms: &mut Terms<'_>,
     file: &mut SegmentFileWriter,
     breathe: &mut Breath<'_>,
 ) -> Result<(ColumnEntry, Vec<Way>)> {
-    let (mut encoding, mut ways) = (wanted(column), Vec::new());
+    let wanted = if recurring.is_some() { Encoding::Codes } else { wanted(column) };
+    let (mut encoding, mut ways) = (wanted, Vec::new());
     if let Encoding::Integers | Encoding::Times(_) = encoding {
         match numbers(column, encoding, terms)? {
             Some(found) => ways = found,
@@ -100,10 +104,14 @@ fn plan_column(
     match encoding {
         Encoding::Constant | Encoding::Codes => {
             let groups: Vec<_> = column.sources.iter().map(|(input, _, entry)| (*input, range_of(entry))).collect();
-            let places = terms.merge(&groups, file, breathe)?;
+            let mut places = terms.merge(&groups, recurring.as_ref(), file, breathe)?;
             let one = terms.len() - first == 1;
             encoding = if one { Encoding::Constant } else { Encoding::Codes };
-            ways = column.sources.iter().zip(places).map(|((_, _, entry), places)| of_codes(one, entry, places)).collect();
+            let strings = recurring.map(|strings| {
+                let codes = strings.codes(&places.pop().unwrap_or_default());
+                (strings, codes)
+            });
+            ways = column.sources.iter().zip(places).map(|((_, _, entry), places)| of_codes(one, entry, places, strings.as_ref())).collect();
         }
         Encoding::Strings => ways = texts(column, terms)?,
         _ => {}
@@ -134,11 +142,12 @@ fn range_of(entry: &ColumnEntry) -> std::ops::Range<u32> {
     entry.terms.0..entry.terms.0.saturating_add(entry.terms.1)
 }
 
-fn of_codes(one: bool, entry: &ColumnEntry, places: Vec<u32>) -> Way {
-    match (one, entry.encoding) {
-        (true, _) => Way::Constant,
-        (false, Encoding::Constant) => Way::Code(places.first().copied().unwrap_or(0)),
-        (false, _) => Way::Codes(places),
+fn of_codes(one: bool, entry: &ColumnEntry, places: Vec<u32>, strings: Option<&(Arc<Recurring>, Arc<[u32]>)>) -> Way {
+    match (entry.encoding, strings) {
+        _ if one => Way::Constant,
+        (Encoding::Constant, _) => Way::Code(places.first().copied().unwrap_or(0)),
+        (Encoding::Strings, Some((strings, codes))) => Way::Recurring(strings.clone(), codes.clone()),
+        _ => Way::Codes(places),
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::segment::block::chunk::{Chunk, Encoding};
 use crate::segment::block::layout::Layout;
-use crate::segment::block::strings::Place;
+use crate::segment::block::strings::{Place, StringValues};
 use crate::segment::block::units::{Block, BlockDirectory, for_each_shared};
 use crate::segment::dictionary::walk::TermWalk;
 use crate::segment::merge::plan::Way;
@@ -29,6 +29,7 @@ pub(super) struct Source<'a> {
     columns: Vec<Held>,
     counts: Vec<u32>,
     raw: Vec<u8>,
+    strings: StringValues,
 }
 
 /// The values of a column in the open block.
@@ -65,6 +66,7 @@ impl<'a> Source<'a> {
             columns: renumbered.columns.iter().map(held).collect(),
             counts: vec![0; renumbered.columns.len()],
             raw: Vec::new(),
+            strings: StringValues::default(),
         })
     }
 
@@ -155,6 +157,18 @@ impl<'a> Source<'a> {
     fn open_chunk(&mut self, column: u32, raw: &[u8], plain: &[u8]) -> Result<()> {
         let entry = self.layout.column(column)?;
         let (Some(held), Some(way)) = (self.columns.get_mut(column as usize), self.ways.get(column as usize)) else { return Ok(()) };
+        if let (Way::Texts, Encoding::Strings, Values::Strings(strings)) = (way, entry.encoding, &mut held.values) {
+            return strings.read(raw, plain);
+        }
+        if let (Way::Recurring(strings, codes), Values::Codes(out)) = (way, &mut held.values) {
+            self.strings.clear();
+            self.strings.read(raw, plain)?;
+            self.strings.for_each(|value| {
+                let code = strings.find(value).and_then(|number| codes.get(number as usize));
+                out.extend(code);
+            });
+            return Ok(());
+        }
         let chunk = Chunk::read(entry.encoding, raw, plain)?;
         match (way, &mut held.values) {
             (Way::Codes(places), Values::Codes(codes)) => chunk.map_codes(places, codes),
@@ -164,7 +178,7 @@ impl<'a> Source<'a> {
                 Ok(())
             }
             (Way::Texts, Values::Strings(strings)) => {
-                chunk.strings_into(strings);
+                chunk.number_texts(strings);
                 Ok(())
             }
             (Way::CodeTexts(first, count), Values::Strings(_)) => self.open_code_texts(column, &chunk, (*first, *count)),

@@ -8,6 +8,7 @@ use crate::segment::dictionary::walk::TermWalk;
 use crate::segment::dictionary::writer::DictionaryWriter;
 use crate::segment::file::component::Component;
 use crate::segment::file::writer::SegmentFileWriter;
+use crate::segment::merge::recurring::Recurring;
 use crate::segment::merge::write::Breath;
 use crate::segment::read::opened::Segment;
 
@@ -20,7 +21,13 @@ pub(super) struct Terms<'a> {
     walks: Vec<TermWalk<'a>>,
     dictionary: DictionaryWriter,
     pages: Vec<u8>,
+    /// The strings that are merged with the terms of inputs.
+    recurring: Option<Arc<Recurring>>,
+    taken: Vec<u8>,
 }
+
+/// In place of an input: the strings that are to be terms.
+const STRINGS: usize = usize::MAX;
 
 /// Where the terms of one input went: for each of a group of terms its place in the merged group.
 pub(super) type Places = Vec<u32>;
@@ -30,6 +37,8 @@ struct Front {
     input: usize,
     /// Its first bytes as a number, which orders most terms.
     start: u64,
+    /// Its number.
+    rank: u32,
     terms: Range<u32>,
     places: Places,
 }
@@ -39,7 +48,7 @@ impl<'a> Terms<'a> {
     pub(super) fn new(inputs: &'a [Arc<Segment>], file: &mut SegmentFileWriter) -> Result<Terms<'a>> {
         let walks = inputs.iter().map(|input| input.dictionary().map(TermWalk::new)).collect::<Result<_>>()?;
         file.start(Component::Dictionary, 0)?;
-        Ok(Terms { inputs, walks, dictionary: DictionaryWriter::default(), pages: Vec::new() })
+        Ok(Terms { inputs, walks, dictionary: DictionaryWriter::default(), pages: Vec::new(), recurring: None, taken: Vec::new() })
     }
 
     /// How many terms there are up to now.
@@ -57,18 +66,22 @@ impl<'a> Terms<'a> {
         Ok(())
     }
 
-    /// Merges one group of terms from each of several inputs; returns for each of them where its terms went.
+    /// Merges one group of terms from each of several inputs, and the strings that are to be terms; returns for each group where its terms
+    /// went, and for the strings, by rank, at the end.
     pub(super) fn merge(
         &mut self,
         groups: &[(usize, Range<u32>)],
+        recurring: Option<&Arc<Recurring>>,
         file: &mut SegmentFileWriter,
         breathe: &mut Breath<'_>,
     ) -> Result<Vec<Places>> {
         let mut done: Vec<(usize, Places)> = Vec::new();
-        let mut fronts = Vec::with_capacity(groups.len());
-        for (input, terms) in groups {
+        let mut fronts = Vec::with_capacity(groups.len() + 1);
+        self.recurring = recurring.cloned();
+        let strings = recurring.map(|strings| (STRINGS, 0..strings.len() as u32));
+        for (input, terms) in groups.iter().cloned().chain(strings) {
             let places = Vec::with_capacity(terms.len());
-            fronts.push(Front { input: *input, start: 0, terms: terms.clone(), places });
+            fronts.push(Front { input, start: 0, rank: terms.start, terms, places });
         }
         fronts.iter_mut().try_for_each(|front| self.load(front))?;
         let first = self.dictionary.len();
@@ -82,6 +95,7 @@ impl<'a> Terms<'a> {
                 breathe()?;
             }
         }
+        self.recurring = None;
         self.write_pages(file)?;
         done.sort_unstable_by_key(|(input, _)| *input);
         Ok(done.into_iter().map(|(_, places)| places).collect())
@@ -102,31 +116,28 @@ impl<'a> Terms<'a> {
     }
 
     fn term(&self, front: &Front) -> &[u8] {
-        self.walks.get(front.input).map(TermWalk::term).unwrap_or_default()
+        match &self.recurring {
+            Some(strings) if front.input == STRINGS => strings.value(strings.number_at(front.rank)),
+            _ => self.walks.get(front.input).map(TermWalk::term).unwrap_or_default(),
+        }
     }
 
     /// Takes the least term from all inputs that have it.
     fn take(&mut self, fronts: &mut [Front], least: usize, first: u32) -> Result<()> {
         let Some(front) = fronts.get(least) else { return Ok(()) };
-        let (start, walk) = (front.start, front.input);
-        let Some(term) = self.walks.get(walk).map(TermWalk::term) else { return Ok(()) };
-        let place = self.dictionary.push(term)? - first;
+        self.taken.clear();
+        let mut taken = std::mem::take(&mut self.taken);
+        taken.extend_from_slice(self.term(front));
+        let (start, place) = (front.start, self.dictionary.push(&taken)? - first);
         // Those in front of it are above it.
-        let mut holders = [0u64; 4];
-        for (at, front) in fronts.iter().enumerate().skip(least) {
-            if front.start == start && (at == least || self.term(front) == self.walks.get(walk).map(TermWalk::term).unwrap_or_default())
-                && let Some(word) = holders.get_mut(at / 64)
-            {
-                *word |= 1 << (at % 64);
-            }
-        }
-        for (at, front) in fronts.iter_mut().enumerate().skip(least) {
-            if holders.get(at / 64).is_some_and(|word| word >> (at % 64) & 1 == 1) {
+        for front in fronts.iter_mut().skip(least) {
+            if front.start == start && self.term(front) == taken {
                 front.places.push(place);
                 front.terms.start += 1;
                 self.load(front)?;
             }
         }
+        self.taken = taken;
         Ok(())
     }
 
@@ -134,9 +145,11 @@ impl<'a> Terms<'a> {
         if front.terms.is_empty() {
             return Ok(());
         }
-        let Some(walk) = self.walks.get_mut(front.input) else { return Ok(()) };
-        load(self.inputs, front.input, walk, front.terms.start)?;
-        front.start = start_of(walk.term());
+        front.rank = front.terms.start;
+        if let Some(walk) = self.walks.get_mut(front.input) {
+            load(self.inputs, front.input, walk, front.terms.start)?;
+        }
+        front.start = start_of(self.term(front));
         Ok(())
     }
 

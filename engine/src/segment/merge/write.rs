@@ -11,7 +11,7 @@ use crate::limits::SEGMENT_DOCUMENTS_MAX;
 use crate::segment::block::layout::{encode_columns, encode_shapes};
 use crate::segment::documents::received::{ReceivedWriter, Run};
 use crate::segment::documents::timestamps::TimestampsWriter;
-use crate::segment::documents::{event_ids, sequences};
+use crate::segment::documents::sequences;
 use crate::segment::file::component::Component;
 use crate::segment::file::writer::{FileSummary, SegmentFileWriter};
 use crate::segment::merge::blocks::write_blocks;
@@ -19,6 +19,7 @@ use crate::segment::merge::keys::merge_keys;
 use crate::segment::merge::lists::merge_lists;
 use crate::segment::merge::order::Order;
 use crate::segment::merge::plan::Plan;
+use crate::segment::merge::recurring::gather;
 use crate::segment::merge::terms::{Places, Terms};
 use crate::segment::merge::united::United;
 use crate::segment::meta::{DimensionEntry, Meta, encode_dimensions};
@@ -63,7 +64,8 @@ pub(crate) fn merge(
     let order = Order::new(inputs, &mut times)?;
     let mut file = SegmentFileWriter::new(file, name, id)?;
     let mut terms = Terms::new(inputs, &mut file)?;
-    let plan = Plan::new(inputs, &united, &mut terms, &mut file, breathe)?;
+    let recurring = gather(inputs, &united, breathe)?;
+    let plan = Plan::new(inputs, (&united, recurring), &mut terms, &mut file, breathe)?;
     let (dimensions, places) = merge_dimension_terms(inputs, &mut terms, &mut file, breathe)?;
     terms.finish(&mut file)?;
     write_blocks(inputs, (&united, &plan, &order), &mut file, breathe)?;
@@ -124,7 +126,7 @@ fn merge_dimension_terms(
         let groups = inputs.iter().map(|input| input.dimensions().get(ordinal).map_or(0..0, |dimension| dimension.terms.clone()));
         let groups: Vec<_> = groups.enumerate().collect();
         places.push(match dimension.kind {
-            DimensionKind::Keyword => terms.merge(&groups, file, breathe)?,
+            DimensionKind::Keyword => terms.merge(&groups, None, file, breathe)?,
             DimensionKind::Unique => Vec::new(),
         });
         dimensions.push(DimensionEntry { terms: first..terms.len(), ..dimension.clone() });
@@ -179,6 +181,7 @@ fn write_indexes(
     breathe: &mut Breath<'_>,
 ) -> Result<()> {
     for ((ordinal, dimension), places) in (0u16..).zip(dimensions).zip(places) {
+        inputs.iter().for_each(|input| input.view().release());
         match dimension.kind {
             DimensionKind::Keyword => {
                 let terms = dimension.terms.len() as u32;
@@ -189,10 +192,8 @@ fn write_indexes(
                 })?;
             }
             DimensionKind::Unique => {
-                let mut keys = merge_keys(inputs, (ordinal, &dimension.paths), order, breathe)?;
                 file.component(Component::UniqueIndex, ordinal, |bytes| {
-                    event_ids::encode(&mut keys, bytes);
-                    Ok(())
+                    merge_keys(inputs, (ordinal, &dimension.paths), order, breathe, bytes)
                 })?;
             }
         }
