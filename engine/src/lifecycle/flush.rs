@@ -54,11 +54,7 @@ fn dimension(dimension: &DimensionState) -> DimensionInput<'_> {
 ///
 /// # Errors
 /// What `write` gives, and the disk says; the file may then be there under either name.
-pub(crate) fn write_durably<T>(
-    storage: &dyn Storage,
-    id: SegmentId,
-    write: impl FnOnce(Arc<dyn File>, &str) -> Result<T>,
-) -> Result<T> {
+pub(crate) fn write_durably<T>(storage: &dyn Storage, id: SegmentId, write: impl FnOnce(Arc<dyn File>, &str) -> Result<T>) -> Result<T> {
     let name = segment_name(id);
     let partial = format!("{name}{PARTIAL}");
     let io = |what: &'static str| move |e: std::io::Error| Error::io(what, e);

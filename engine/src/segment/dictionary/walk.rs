@@ -69,7 +69,9 @@ mod tests {
     fn any_order_gives_the_right_terms_and_leaves_the_cache_alone() {
         let (mut writer, mut bytes) = (DictionaryWriter::default(), Vec::new());
         let terms: Vec<Vec<u8>> = (0..30_000u32).map(|i| format!("term-{i:06}").into_bytes()).collect();
-        terms.iter().for_each(|term| drop(writer.push(term).unwrap()));
+        for term in &terms {
+            writer.push(term).unwrap();
+        }
         writer.finish(&mut bytes).unwrap();
         let cache = PageCache::new(1 << 20);
         let mut walk = TermWalk::new(Dictionary::read(&bytes, SegmentId(1), &cache).unwrap());

@@ -63,12 +63,7 @@ impl SegmentFileWriter {
     ///
     /// # Errors
     /// As [`SegmentFileWriter::start`]; what `encode` gives.
-    pub(crate) fn component(
-        &mut self,
-        component: Component,
-        ordinal: u16,
-        encode: impl FnOnce(&mut Vec<u8>) -> Result<()>,
-    ) -> Result<()> {
+    pub(crate) fn component(&mut self, component: Component, ordinal: u16, encode: impl FnOnce(&mut Vec<u8>) -> Result<()>) -> Result<()> {
         let mut bytes = std::mem::take(&mut self.scratch);
         bytes.clear();
         encode(&mut bytes)?;

@@ -93,7 +93,8 @@ impl Known {
     fn read(input: &Segment, ordinal: u16) -> Result<Known> {
         let index = input.unique_index(ordinal)?;
         let mask = u64::MAX.checked_shl(64 - index.known_bits()).unwrap_or(0);
-        let mut known = Known { first: vec![TAKEN; input.meta().documents as usize], further: Vec::new(), mask, left: index.len() as usize };
+        let mut known =
+            Known { first: vec![TAKEN; input.meta().documents as usize], further: Vec::new(), mask, left: index.len() as usize };
         let read = index.for_each_known(|hash, document| match known.first.get_mut(document as usize) {
             Some(slot) if *slot == TAKEN => *slot = hash | 1,
             _ => known.further.push((document, hash | 1)),
@@ -120,14 +121,7 @@ impl Known {
         own.map(|(_, key)| key).find(|key| **key == wanted).map(|key| *key = TAKEN).is_some()
     }
 
-    fn find(
-        &mut self,
-        input: &Segment,
-        paths: &[Path],
-        moved: &[u32],
-        keys: &mut Keys,
-        breathe: &mut Breath<'_>,
-    ) -> Result<()> {
+    fn find(&mut self, input: &Segment, paths: &[Path], moved: &[u32], keys: &mut Keys, breathe: &mut Breath<'_>) -> Result<()> {
         let (layout, directory) = (input.layout()?, input.block_directory()?);
         let holders = Holders::new(layout, paths);
         let mut terms = TermWalk::new(input.dictionary()?);

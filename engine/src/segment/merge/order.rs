@@ -59,9 +59,12 @@ impl Order {
     }
 }
 
-/// The input with the first time of all, and the least that any other has: time and input.
-fn first_of(times: &mut [Times<'_>]) -> Option<(usize, Option<(i64, usize)>)> {
-    let (mut first, mut second): (Option<(i64, usize)>, Option<(i64, usize)>) = (None, None);
+/// What orders documents of several inputs: time and input.
+type Key = (i64, usize);
+
+/// The input with the first key of all, and the least that any other has.
+fn first_of(times: &mut [Times<'_>]) -> Option<(usize, Option<Key>)> {
+    let (mut first, mut second): (Option<Key>, Option<Key>) = (None, None);
     for (input, times) in times.iter_mut().enumerate() {
         let Some(time) = times.peek() else { continue };
         let key = (time, input);

@@ -111,7 +111,8 @@ fn plan_column(
                 let codes = strings.codes(&places.pop().unwrap_or_default());
                 (strings, codes)
             });
-            ways = column.sources.iter().zip(places).map(|((_, _, entry), places)| of_codes(one, entry, places, strings.as_ref())).collect();
+            ways =
+                column.sources.iter().zip(places).map(|((_, _, entry), places)| of_codes(one, entry, places, strings.as_ref())).collect();
         }
         Encoding::Strings => ways = texts(column, terms)?,
         _ => {}

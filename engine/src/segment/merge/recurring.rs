@@ -13,6 +13,7 @@ use crate::event::scan::Class;
 use crate::segment::block::chunk::Encoding;
 use crate::segment::block::strings::StringValues;
 use crate::segment::block::units::for_each_shared;
+use crate::segment::merge::front::start_of;
 use crate::segment::merge::united::{United, UnitedColumn};
 use crate::segment::merge::write::Breath;
 use crate::segment::read::opened::Segment;
@@ -20,18 +21,26 @@ use crate::segment::read::opened::Segment;
 /// The most room of gathered values, in bytes.
 const ROOM_BYTES: usize = 64 << 20;
 
-/// What a value takes beside its text: its place, and its entry in the table.
-const VALUE_BYTES: usize = 24;
+/// What a value takes beside its text: its place, its entry in a table that is half empty, its rank.
+const VALUE_BYTES: usize = 48;
 
 /// From so many values on, a column whose values hardly recur is given up.
 const JUDGED_FROM: u64 = 4_096;
+
+/// Where to find a value: its place is kept here too, so that a look-up goes straight to the bytes.
+#[derive(Debug)]
+struct Entry {
+    hash: u64,
+    number: u32,
+    place: (u32, u32),
+}
 
 /// The distinct values of one column.
 #[derive(Debug, Default)]
 pub(super) struct Recurring {
     arena: Vec<u8>,
     places: Vec<(u32, u32)>,
-    table: HashTable<(u64, u32)>,
+    table: HashTable<Entry>,
     hasher: foldhash::fast::FixedState,
     /// The numbers of the values, in the order of their bytes.
     order: Vec<u32>,
@@ -46,8 +55,13 @@ impl Recurring {
     /// The number of a value, if it was gathered.
     #[inline]
     pub(super) fn find(&self, value: &[u8]) -> Option<u32> {
-        let hash = self.hash(value);
-        self.table.find(hash, |(h, number)| *h == hash && self.value(*number) == value).map(|(_, number)| *number)
+        self.find_hashed(self.hash(value), value)
+    }
+
+    #[inline]
+    fn find_hashed(&self, hash: u64, value: &[u8]) -> Option<u32> {
+        let is_it = |e: &Entry| e.hash == hash && self.arena.get(e.place.0 as usize..e.place.1 as usize) == Some(value);
+        self.table.find(hash, is_it).map(|entry| entry.number)
     }
 
     /// The number of the value with this rank.
@@ -82,13 +96,15 @@ impl Recurring {
 
     fn add(&mut self, value: &[u8]) {
         self.seen += 1;
-        if self.find(value).is_some() {
+        let hash = self.hash(value);
+        if self.find_hashed(hash, value).is_some() {
             return;
         }
-        let (start, number, hash) = (self.arena.len() as u32, self.places.len() as u32, self.hash(value));
+        let (start, number) = (self.arena.len() as u32, self.places.len() as u32);
         self.arena.extend_from_slice(value);
-        self.places.push((start, self.arena.len() as u32));
-        self.table.insert_unique(hash, (hash, number), |(hash, _)| *hash);
+        let place = (start, self.arena.len() as u32);
+        self.places.push(place);
+        self.table.insert_unique(hash, Entry { hash, number, place }, |entry| entry.hash);
     }
 
     fn bytes(&self) -> usize {
@@ -100,9 +116,10 @@ impl Recurring {
     }
 
     fn sort(&mut self) {
-        let mut order: Vec<u32> = (0..self.places.len() as u32).collect();
-        order.sort_unstable_by(|a, b| self.value(*a).cmp(self.value(*b)));
-        self.order = order;
+        // Most are told apart by their first bytes, which stand side by side.
+        let mut order: Vec<(u64, u32)> = (0..self.places.len() as u32).map(|number| (start_of(self.value(number)), number)).collect();
+        order.sort_unstable_by(|a, b| a.0.cmp(&b.0).then_with(|| self.value(a.1).cmp(self.value(b.1))));
+        self.order = order.into_iter().map(|(_, number)| number).collect();
     }
 }
 

@@ -8,6 +8,7 @@ use crate::segment::dictionary::walk::TermWalk;
 use crate::segment::dictionary::writer::DictionaryWriter;
 use crate::segment::file::component::Component;
 use crate::segment::file::writer::SegmentFileWriter;
+use crate::segment::merge::front::start_of;
 use crate::segment::merge::recurring::Recurring;
 use crate::segment::merge::write::Breath;
 use crate::segment::read::opened::Segment;
@@ -173,16 +174,4 @@ fn load(inputs: &[Arc<Segment>], input: usize, walk: &mut TermWalk<'_>, ordinal:
         Some(segment) => segment.locate(e.in_component("dictionary")),
         None => e,
     })
-}
-
-/// The first 8 bytes as a number, filled up with zeros: never greater for a lesser term.
-fn start_of(term: &[u8]) -> u64 {
-    match term.first_chunk::<8>() {
-        Some(start) => u64::from_be_bytes(*start),
-        None => {
-            let mut start = [0; 8];
-            start.iter_mut().zip(term).for_each(|(slot, byte)| *slot = *byte);
-            u64::from_be_bytes(start)
-        }
-    }
 }

@@ -47,10 +47,8 @@ impl<'a> United<'a> {
         let (mut united, mut columns, mut shapes) = (United::default(), Map::default(), Map::default());
         for (number, input) in inputs.iter().enumerate() {
             let layout = input.layout()?;
-            let renumbered = Renumbered {
-                columns: united.add_columns(number, layout, &mut columns),
-                shapes: Vec::with_capacity(layout.shapes.len()),
-            };
+            let renumbered =
+                Renumbered { columns: united.add_columns(number, layout, &mut columns), shapes: Vec::with_capacity(layout.shapes.len()) };
             united.inputs.push(renumbered);
             united.add_shapes(number, layout, &mut shapes).map_err(|e| input.locate(e))?;
             united.count_values(number, input)?;
