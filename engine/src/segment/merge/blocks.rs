@@ -7,17 +7,17 @@ use crate::segment::block::chunk::Encoding;
 use crate::segment::block::units::{BlockDirectory, BlockWriter};
 use crate::segment::file::component::Component;
 use crate::segment::file::writer::SegmentFileWriter;
+use crate::segment::merge::breath::Breath;
 use crate::segment::merge::order::Order;
 use crate::segment::merge::plan::Plan;
 use crate::segment::merge::source::Source;
 use crate::segment::merge::united::United;
 use crate::segment::merge::values::Values;
-use crate::segment::merge::write::Breath;
 use crate::segment::read::opened::Segment;
 use crate::segment::write::units::write_units;
 
 /// After so many blocks the mapped pages of the inputs are given back: some 30 MiB of them.
-const RELEASE_BLOCKS: usize = 128;
+pub(super) const RELEASE_BLOCKS: usize = 128;
 
 /// Writes the components `Blocks` and `BlockDirectory`.
 ///

@@ -16,8 +16,9 @@ use crate::segment::block::chunk::{Chunk, Encoding};
 use crate::segment::block::layout::{ColumnEntry, Layout};
 use crate::segment::dictionary::walk::TermWalk;
 use crate::segment::documents::event_ids::{encode_sorted, written_bits};
+use crate::segment::merge::blocks::RELEASE_BLOCKS;
+use crate::segment::merge::breath::Breath;
 use crate::segment::merge::order::Order;
-use crate::segment::merge::write::Breath;
 use crate::segment::read::opened::Segment;
 use crate::segment::read::opened_block::OpenedBlock;
 use crate::shred::whole::hashes_of_matching;
@@ -127,6 +128,9 @@ impl Known {
         let mut terms = TermWalk::new(input.dictionary()?);
         for number in 0..directory.blocks() {
             breathe()?;
+            if number % RELEASE_BLOCKS == 0 {
+                input.view().release();
+            }
             let mut block = OpenedBlock::open(input, &directory, number)?;
             let (shapes, start) = (block.shapes()?, block.documents().start);
             block.unfold(holders.columns.iter().copied())?;

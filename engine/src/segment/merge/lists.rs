@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
+use crate::segment::merge::breath::Breath;
 use crate::segment::merge::order::Order;
 use crate::segment::merge::terms::Places;
-use crate::segment::merge::write::Breath;
 use crate::segment::postings::lists::{PostingsReader, PostingsWriter};
 use crate::segment::read::opened::Segment;
 

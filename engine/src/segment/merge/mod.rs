@@ -9,6 +9,7 @@
 //! are written as they come. Mapped pages of the inputs are given back after every few blocks.
 
 pub(crate) mod blocks;
+pub(crate) mod breath;
 pub(crate) mod front;
 pub(crate) mod keys;
 pub(crate) mod lists;

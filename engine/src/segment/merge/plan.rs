@@ -11,10 +11,10 @@ use crate::segment::block::chunk::Encoding;
 use crate::segment::block::layout::ColumnEntry;
 use crate::segment::block::typed::{parse_integer, parse_time};
 use crate::segment::file::writer::SegmentFileWriter;
+use crate::segment::merge::breath::Breath;
 use crate::segment::merge::recurring::Recurring;
 use crate::segment::merge::terms::Terms;
 use crate::segment::merge::united::{United, UnitedColumn};
-use crate::segment::merge::write::Breath;
 use crate::segment::read::opened::Segment;
 use crate::segment::write::units::{UnitPlan, block_bytes};
 

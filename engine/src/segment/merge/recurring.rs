@@ -13,9 +13,9 @@ use crate::event::scan::Class;
 use crate::segment::block::chunk::Encoding;
 use crate::segment::block::strings::StringValues;
 use crate::segment::block::units::for_each_shared;
+use crate::segment::merge::breath::Breath;
 use crate::segment::merge::front::start_of;
 use crate::segment::merge::united::{United, UnitedColumn};
-use crate::segment::merge::write::Breath;
 use crate::segment::read::opened::Segment;
 
 /// The most room of gathered values, in bytes.

@@ -8,9 +8,9 @@ use crate::segment::dictionary::walk::TermWalk;
 use crate::segment::dictionary::writer::DictionaryWriter;
 use crate::segment::file::component::Component;
 use crate::segment::file::writer::SegmentFileWriter;
+use crate::segment::merge::breath::Breath;
 use crate::segment::merge::front::start_of;
 use crate::segment::merge::recurring::Recurring;
-use crate::segment::merge::write::Breath;
 use crate::segment::read::opened::Segment;
 
 /// How many terms are merged between two breaths.

@@ -15,6 +15,7 @@ use crate::segment::documents::timestamps::TimestampsWriter;
 use crate::segment::file::component::Component;
 use crate::segment::file::writer::{FileSummary, SegmentFileWriter};
 use crate::segment::merge::blocks::write_blocks;
+use crate::segment::merge::breath::Breath;
 use crate::segment::merge::keys::merge_keys;
 use crate::segment::merge::lists::merge_lists;
 use crate::segment::merge::order::Order;
@@ -28,9 +29,6 @@ use crate::storage::File;
 
 /// The most segments that are merged at once: each of them has a block unfolded in memory.
 pub(crate) const INPUTS_MAX: usize = 64;
-
-/// What a merge calls every few milliseconds: it may wait, and ends the merge by an error.
-pub(crate) type Breath<'a> = dyn FnMut() -> Result<()> + 'a;
 
 /// Whether two segments may stand in one: the second follows the first without a gap, on the same day, and has the same dimensions in
 /// the same order, filled from the same paths.
