@@ -18,7 +18,7 @@ use crate::lifecycle::duplicates::mark;
 use crate::lifecycle::queue::{OnDone, Receipt, Submission, Task};
 use crate::lifecycle::recovery::recover;
 use crate::lifecycle::shared::Shared;
-use crate::lifecycle::{self, maintenance, statistics};
+use crate::lifecycle::{self, compaction, maintenance, statistics};
 use crate::options::Options;
 use crate::query::{self, Context, Count, Histogram, HistogramRequest, Page, PageRequest, Selection, TailPage, Terms, TermsRequest};
 use crate::status::{DimensionInfo, Gap, Health, Notice, SegmentInfo, Stats};
@@ -90,6 +90,11 @@ impl AuditLog {
                 handles.push(threads::spawn("trail-writer", move || committer.run())?);
                 let (work, stopped) = (shared.clone(), stop.clone());
                 handles.push(threads::spawn("trail-upkeep", move || maintenance::run(&work, &|| stopped.load(Ordering::Acquire)))?);
+                let (work, stopped) = (shared.clone(), stop.clone());
+                handles.push(threads::spawn("trail-merge", move || {
+                    threads::lower_priority();
+                    compaction::run(&work, &|| stopped.load(Ordering::Acquire));
+                })?);
             }
         }
         Ok(AuditLog { shared, stop, threads: Mutex::new(handles) })

@@ -28,6 +28,8 @@ pub struct Options {
     pub segment_bytes_max: u64,
     /// ... or when its day has been over for this long.
     pub seal_grace: Duration,
+    /// How much of one core merging segments may take, in percent; with 0 nothing is merged.
+    pub merge_cpu_percent: u32,
     /// How far the wall clock may be ahead of the time that retention trusts before the log names it among its problems. Retention
     /// follows the wall clock at most at twice the speed of the monotonic one, whatever this says (see `lifecycle::retention`).
     pub clock_jump_max: Duration,
@@ -52,6 +54,7 @@ impl Default for Options {
             segment_events_max: 16_000_000,
             segment_bytes_max: 1 << 30,
             seal_grace: Duration::from_secs(15 * 60),
+            merge_cpu_percent: 50,
             clock_jump_max: Duration::from_secs(26 * 3_600),
             query_time_max: Duration::from_secs(30),
             query_memory_bytes_max: 256 << 20,

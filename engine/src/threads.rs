@@ -11,3 +11,12 @@ use crate::error::{Error, Result};
 pub fn spawn<T: Send + 'static>(name: &str, work: impl FnOnce() -> T + Send + 'static) -> Result<JoinHandle<T>> {
     Builder::new().name(name.to_owned()).spawn(work).map_err(|e| Error::io(format!("cannot start thread {name}"), e))
 }
+
+/// How much less urgent background work is (the "nice" value): beside threads that want all of a core it gets about a tenth of it.
+const BACKGROUND_NICENESS: i32 = 10;
+
+/// Makes the calling thread one of background work: others go first wherever both want a core. On Linux priorities are those of threads.
+pub fn lower_priority() {
+    // Where it is refused, the thread is as urgent as the others.
+    let _unused = rustix::process::setpriority_process(None, BACKGROUND_NICENESS);
+}

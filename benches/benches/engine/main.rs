@@ -9,6 +9,7 @@ mod append;
 mod extract;
 mod flush;
 mod ground;
+mod merge;
 mod open;
 mod query;
 
@@ -25,6 +26,7 @@ fn main() {
     extract::benches(&mut criterion);
     append::benches(&mut criterion);
     flush::benches(&mut criterion);
+    merge::benches(&mut criterion);
     open::benches(&mut criterion);
     query::benches(&mut criterion);
     criterion.final_summary();

@@ -228,6 +228,8 @@ settings! {
         |c, t| c.engine.segment_bytes_max => parse_size(t);
     "seal_grace" = "15m", "time after the end of a day at which its segments are sealed",
         |c, t| c.engine.seal_grace => parse_duration(t);
+    "merge_cpu_percent" = "50", "share of one core that merging segments may take, in percent; 0: nothing is merged",
+        |c, t| c.engine.merge_cpu_percent => number(t);
     "clock_jump_max" = "26h", "how far the wall clock may be ahead of what retention trusts before that is reported as a problem",
         |c, t| c.engine.clock_jump_max => parse_duration(t);
     "auth_failures_per_minute" = "30", "failed authentications that an address has a minute",

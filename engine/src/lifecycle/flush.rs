@@ -15,7 +15,7 @@ use crate::lifecycle::shared::{Counters, Shared};
 use crate::segment::Segment;
 use crate::segment::cache::Caches;
 use crate::segment::write::segment::{DimensionInput, EntriesInput, SegmentInput, write};
-use crate::storage::Storage;
+use crate::storage::{File, Storage};
 
 /// What a file that is not finished is called, behind the name it will have.
 pub(crate) const PARTIAL: &str = ".partial";
@@ -38,8 +38,8 @@ pub(crate) fn write_head(storage: &dyn Storage, head: &DayHead, id: SegmentId) -
         terms: &state.terms,
         event_bytes: state.event_bytes,
     };
-    let (file_bytes, crc32) = write_file(storage, &input)?;
-    Ok(entry(&state, head, id, file_bytes, crc32))
+    let summary = write_durably(storage, id, |file, name| write(&input, file, name))?;
+    Ok(entry(&state, head, id, summary.length, summary.crc32))
 }
 
 fn dimension(dimension: &DimensionState) -> DimensionInput<'_> {
@@ -50,17 +50,20 @@ fn dimension(dimension: &DimensionState) -> DimensionInput<'_> {
     DimensionInput { name: &dimension.name, paths: &dimension.paths, entries }
 }
 
-/// Writes a segment file under its final name, durably; returns its length and checksum.
-pub(crate) fn write_file(storage: &dyn Storage, input: &SegmentInput<'_>) -> Result<(u64, u32)> {
-    let name = segment_name(input.id);
+/// Has a segment file written under a temporary name, syncs it, and gives it its name, durably.
+///
+/// # Errors
+/// What `write` gives, and the disk says; the file may then be there under either name.
+pub(crate) fn write_durably<T>(storage: &dyn Storage, id: SegmentId, write: impl FnOnce(Arc<dyn File>, &str) -> Result<T>) -> Result<T> {
+    let name = segment_name(id);
     let partial = format!("{name}{PARTIAL}");
     let io = |what: &'static str| move |e: std::io::Error| Error::io(what, e);
     let file = storage.create(&partial).map_err(|e| io("cannot create a segment")(e).in_file(&partial))?;
-    let summary = write(input, file.clone(), &name)?;
+    let written = write(file.clone(), &name)?;
     file.sync().map_err(|e| io("cannot sync a segment")(e).in_file(&partial))?;
     storage.rename(&partial, &name).map_err(|e| io("cannot rename a segment")(e).in_file(&partial))?;
     storage.sync_directory().map_err(io("cannot sync the directory"))?;
-    Ok((summary.length, summary.crc32))
+    Ok(written)
 }
 
 fn entry(state: &State, head: &DayHead, id: SegmentId, file_bytes: u64, crc32: u32) -> CatalogEntry {

@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::Result;
-use crate::id::{Day, Timestamp};
 use crate::lifecycle::catalog::CatalogEntry;
+use crate::lifecycle::compaction::awaited;
 use crate::lifecycle::flush::flush_one;
 use crate::lifecycle::problems::Work;
 use crate::lifecycle::queue::Task;
 use crate::lifecycle::retention::is_due;
-use crate::lifecycle::seal::seal;
+use crate::lifecycle::seal::{seal, seal_time};
 use crate::lifecycle::shared::{Counters, Shared};
 
 /// How often there is a look at the clock when nothing else happens.
@@ -69,10 +69,11 @@ fn freeze_old(shared: &Shared) {
 
 /// Seals and drops segments.
 fn tidy(shared: &Shared) -> Result<()> {
+    let awaited = awaited(shared);
     let mut catalog = shared.catalog();
     let trusted = shared.trusted.now();
     let mut next = catalog.clone();
-    let sealed = seal(&mut next.segments, &shared.options, shared.clock.now().min(latest_day_end(trusted)));
+    let sealed = seal(&mut next.segments, &shared.options, seal_time(shared), &awaited);
     let (due, kept): (Vec<CatalogEntry>, Vec<CatalogEntry>) =
         next.segments.iter().partition(|e| is_due(e, shared.options.retention, trusted));
     if !sealed && due.is_empty() {
@@ -96,9 +97,4 @@ fn tidy(shared: &Shared) -> Result<()> {
     }
     Counters::add(&shared.counters.expired_segments, due.len() as u64);
     Ok(())
-}
-
-/// A clock that jumped forward must not seal the running day.
-fn latest_day_end(trusted: Timestamp) -> Timestamp {
-    trusted.shift(Day::NANOS)
 }

@@ -2,9 +2,11 @@
 
 pub(crate) mod catalog;
 pub(crate) mod commit;
+pub(crate) mod compaction;
 pub(crate) mod duplicates;
 pub(crate) mod flush;
 pub(crate) mod maintenance;
+pub(crate) mod pace;
 pub(crate) mod parts;
 pub(crate) mod problems;
 pub(crate) mod queue;
@@ -14,5 +16,7 @@ pub(crate) mod seal;
 pub(crate) mod shared;
 pub(crate) mod spare;
 pub(crate) mod statistics;
+pub(crate) mod steady;
 pub(crate) mod strays;
+pub(crate) mod tiers;
 pub(crate) mod verify;

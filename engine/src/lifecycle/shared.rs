@@ -1,12 +1,13 @@
 //! [`Shared`]: what the threads of a log have in common.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::event::extract::Extractor;
-use crate::id::Sequence;
+use crate::id::{SegmentId, Sequence};
 use crate::index::TimeRange;
 use crate::lifecycle::catalog::Catalog;
 use crate::lifecycle::parts::Parts;
@@ -42,6 +43,8 @@ pub(crate) struct Shared {
     pub(crate) notify: RwLock<Option<Notify>>,
     /// The bytes of the journal files, as the writer last saw them.
     pub(crate) journal_bytes: AtomicU64,
+    /// Segments that were found not to be mergeable, until the log is opened again.
+    unmergeable: Mutex<BTreeSet<SegmentId>>,
     wake: Signal,
 }
 
@@ -107,6 +110,7 @@ impl Shared {
             lost: beginning.lost,
             notify: RwLock::new(None),
             journal_bytes: AtomicU64::new(0),
+            unmergeable: Mutex::default(),
             wake: Signal::default(),
         }
     }
@@ -125,6 +129,16 @@ impl Shared {
 
     pub(crate) fn catalog(&self) -> MutexGuard<'_, Catalog> {
         self.catalog.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Segments that were found not to be mergeable.
+    pub(crate) fn unmergeable(&self) -> MutexGuard<'_, BTreeSet<SegmentId>> {
+        self.unmergeable.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether a full head waits to be flushed.
+    pub(crate) fn is_flushing(&self) -> bool {
+        !self.parts.read().unwrap_or_else(PoisonError::into_inner).frozen.is_empty()
     }
 
     /// Notes something that an operator should know. Told once.

@@ -3,9 +3,25 @@
 use std::fs::File;
 use std::io;
 
-use memmap2::Mmap;
+use memmap2::{Mmap, UncheckedAdvice};
 
-use super::seam::View;
+use super::seam::{Bytes, View};
+
+/// A mapped file.
+struct Mapped(Mmap);
+
+impl Bytes for Mapped {
+    fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    #[expect(unsafe_code, reason = "giving back mapped pages is unsafe for maps that are written")]
+    fn release(&self) {
+        // SAFETY: the map is shared and read-only, and the file is never written again. Pages that are given back are read
+        // from the file again, with the same bytes, by whoever touches them next.
+        let _unused = unsafe { self.0.unchecked_advise(UncheckedAdvice::DontNeed) };
+    }
+}
 
 /// Maps a whole file for reading.
 ///
@@ -22,5 +38,5 @@ pub(crate) fn map(file: &File) -> io::Result<View> {
     // map change, which the checksums find: no value in it is trusted beyond them, and none is a pointer or length that
     // is used unchecked.
     let map = unsafe { Mmap::map(file)? };
-    Ok(View::new(map))
+    Ok(View::of(Mapped(map)))
 }

@@ -54,12 +54,39 @@ pub trait File: Send + Sync + fmt::Debug {
 
 /// The unchanging bytes of a finished file: mapped, or held in memory.
 #[derive(Clone)]
-pub struct View(Arc<dyn AsRef<[u8]> + Send + Sync>);
+pub struct View(Arc<dyn Bytes>);
+
+/// What owns the bytes of a view.
+pub(super) trait Bytes: Send + Sync {
+    fn bytes(&self) -> &[u8];
+
+    /// Lets go of memory that can be had again.
+    fn release(&self) {}
+}
+
+/// Bytes in memory, which stay there.
+struct Held<T>(T);
+
+impl<T: AsRef<[u8]> + Send + Sync> Bytes for Held<T> {
+    fn bytes(&self) -> &[u8] {
+        self.0.as_ref()
+    }
+}
 
 impl View {
     /// A view of anything that owns bytes.
     pub fn new(owner: impl AsRef<[u8]> + Send + Sync + 'static) -> View {
+        View(Arc::new(Held(owner)))
+    }
+
+    pub(super) fn of(owner: impl Bytes + 'static) -> View {
         View(Arc::new(owner))
+    }
+
+    /// Says that what was read will hardly be read again soon: of a mapped file, the process no longer counts its pages as its own. They
+    /// can be read as before; the system may still have them.
+    pub fn release(&self) {
+        self.0.release();
     }
 }
 
@@ -67,7 +94,7 @@ impl Deref for View {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
-        (*self.0).as_ref()
+        self.0.bytes()
     }
 }
 

@@ -73,7 +73,7 @@ fn a_clock_that_jumps_drops_nothing() {
 #[test]
 fn a_head_of_an_older_day_or_age_becomes_a_segment() {
     let (memory, clock) = (Memory::default(), Hands::at(START));
-    let options = Options { head_age_max: Duration::from_secs(60), ..options() };
+    let options = Options { head_age_max: Duration::from_secs(60), merge_cpu_percent: 0, ..options() };
     let log = open(&memory, options, &clock).unwrap();
     append(&log, &[event("first")]).unwrap();
     clock.pass(Duration::from_secs(59));

@@ -1,4 +1,4 @@
-//! Generated filters over one log in four states, each answer compared with a straight evaluation of every event.
+//! Generated filters over one log in five states, each answer compared with a straight evaluation of every event.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -11,10 +11,10 @@ use trail_engine::query::{Bucket, Facet, Filter, HistogramRequest, Order, PageRe
 use trail_engine::{AuditLog, Options};
 
 use crate::support::answers;
-use crate::support::clock::{Hands, START};
+use crate::support::clock::{DAY, Hands, START};
 use crate::support::events::{mixed, trimmed};
 use crate::support::filters::{Filters, path_with_values};
-use crate::support::log::{append, open, options};
+use crate::support::log::{append, eventually, open, options};
 use crate::support::memory::Memory;
 use crate::support::oracle::{Known, holds};
 use crate::support::random::{Random, number, seed};
@@ -27,6 +27,7 @@ enum Place {
     Segments,
     Both,
     Reopened,
+    Merged,
 }
 
 struct Case {
@@ -39,15 +40,16 @@ struct Case {
 fn fill(place: Place, events: &[Vec<u8>]) -> Case {
     let (memory, clock) = (Memory::default(), Hands::at(START));
     let options = match place {
-        Place::Segments => Options { head_bytes_max: 900 << 10, ..options() },
-        _ => options(),
+        Place::Segments => Options { head_bytes_max: 900 << 10, merge_cpu_percent: 0, ..options() },
+        Place::Merged => options(),
+        _ => Options { merge_cpu_percent: 0, ..options() },
     };
     let mut log = open(&memory, options.clone(), &clock).unwrap();
     for (i, batch) in events.chunks(50).enumerate() {
         clock.pass(Duration::from_millis(7));
         append(&log, batch).unwrap();
         let middle = i == events.len() / 100;
-        if (place == Place::Both && (middle || i == 3)) || (place == Place::Segments && i % 5 == 4) {
+        if (place == Place::Both && (middle || i == 3)) || (place == Place::Segments && i % 5 == 4) || place == Place::Merged {
             log.flush().unwrap();
         }
     }
@@ -62,7 +64,12 @@ fn fill(place: Place, events: &[Vec<u8>]) -> Case {
         _ => {}
     }
     // All logs are asked at the same moment.
-    clock.pass(Duration::from_secs(3_600));
+    clock.pass(DAY);
+    if place == Place::Merged {
+        eventually("the day is one segment", || log.segments().iter().all(|s| s.sealed));
+        assert_eq!((log.segments().len(), log.health().problems), (1, Vec::new()));
+        assert!(log.stats().compacted_segments > 8);
+    }
     Case { log, clock, place }
 }
 
@@ -99,7 +106,7 @@ fn generated_filters_agree_with_a_straight_evaluation() {
     println!("TRAIL_SEED={seed}");
     let events = mixed(seed, 500);
     let known = known(&events);
-    let cases = [Place::Head, Place::Segments, Place::Both, Place::Reopened].map(|place| fill(place, &events));
+    let cases = [Place::Head, Place::Segments, Place::Both, Place::Reopened, Place::Merged].map(|place| fill(place, &events));
     for case in &cases {
         same_events(case, &known);
     }
@@ -234,7 +241,7 @@ fn tail(asked: &Asked<'_>, random: &mut Random, shown: &str) {
     assert!(inside.iter().all(|s| found.contains(s)), "tail misses events {shown}");
 }
 
-fn ask_terms(cases: &[Case; 4], selection: &Selection, right: &[&Known], filters: &mut Filters<'_>, seed: u64) {
+fn ask_terms(cases: &[Case; 5], selection: &Selection, right: &[&Known], filters: &mut Filters<'_>, seed: u64) {
     let ranked: Vec<String> = filters.dimensions.iter().filter(|d| !d.ends_with("_id")).cloned().collect();
     let dimension = filters.random.pick(&ranked).clone();
     let path = path_with_values(filters);
@@ -270,7 +277,7 @@ fn ask_terms(cases: &[Case; 4], selection: &Selection, right: &[&Known], filters
 fn cursors_stand_still_while_events_arrive() {
     let seed = seed();
     let events = mixed(seed, 200);
-    for place in [Place::Head, Place::Both, Place::Segments] {
+    for place in [Place::Head, Place::Both, Place::Segments, Place::Merged] {
         let case = fill(place, &events);
         let selection = Selection { q: "-user:alice".into(), ..crate::support::log::everything() };
         for order in [Order::Ascending, Order::Descending] {

@@ -8,9 +8,9 @@ use trail_engine::id::Sequence;
 use trail_engine::query::{Facet, TermsRequest};
 use trail_engine::{AuditLog, Options};
 
-use crate::support::clock::{Hands, START};
+use crate::support::clock::{DAY, Hands, START};
 use crate::support::events::{all_corpora, corpus, odd_event, trimmed};
-use crate::support::log::{all_events, append, everything, open, options};
+use crate::support::log::{all_events, append, eventually, everything, open, options};
 use crate::support::memory::Memory;
 use crate::support::oracle::Known;
 use crate::support::random::{Random, seed};
@@ -46,6 +46,30 @@ fn through_all_places(events: &[Vec<u8>], batch: usize) {
     let again = open(&memory, options(), &clock).unwrap();
     holds_exactly(&again, events, "after a close");
     assert_eq!(again.health().problems, Vec::<String>::new());
+    through_a_merge(events, batch);
+}
+
+/// Each batch is a segment, and all of them become one if one can hold them.
+fn through_a_merge(events: &[Vec<u8>], batch: usize) {
+    let (memory, clock) = (Memory::default(), Hands::at(START));
+    let log = open(&memory, options(), &clock).unwrap();
+    for batch in events.chunks(batch) {
+        append(&log, batch).unwrap();
+        log.flush().unwrap();
+    }
+    clock.pass(DAY);
+    eventually("the day is final", || log.segments().iter().all(|s| s.sealed));
+    holds_exactly(&log, events, "merged");
+    assert_eq!(log.health().problems, Vec::<String>::new());
+    let found = log.verify(&Cancel::default()).unwrap();
+    assert!(found.is_empty(), "merged: {found:?}");
+    let with_ids = events.iter().filter(|e| Known::new(&schema(), 1, START, e).id.is_some()).count() as u64;
+    assert_eq!(append(&log, events).unwrap().duplicates, with_ids, "copies are found in what was merged");
+    drop(log);
+    let again = open(&memory, Options { merge_cpu_percent: 0, ..options() }, &clock).unwrap();
+    let bytes = |events: &mut dyn Iterator<Item = usize>| events.sum::<usize>();
+    let stored = all_events(&again).unwrap();
+    assert_eq!(bytes(&mut stored.iter().take(events.len()).map(|e| e.text.len())), bytes(&mut events.iter().map(|e| trimmed(e).len())));
 }
 
 /// The corpus without the one exact copy at the end of `edge.ndjson`.

@@ -9,7 +9,8 @@ use crate::codec::write::Write as _;
 use crate::error::{Error, Result};
 use crate::limits::{BLOCK_DOCUMENTS, EVENT_BYTES_MAX, EVENT_LEAVES_MAX, LEAF_BYTES_MAX};
 use crate::segment::block::planes::{self, Planes};
-use crate::segment::block::typed::{TimeForm, parse_uuid, print_integer, print_time, print_uuid};
+use crate::segment::block::strings::{MIXED, StringValues, TEXT, UUID_LOWER, UUID_UPPER};
+use crate::segment::block::typed::{TimeForm, print_integer, print_time, print_uuid};
 use crate::shred::texts::Texts;
 
 /// How a column keeps its values, in all blocks of a segment.
@@ -52,19 +53,12 @@ impl Encoding {
     }
 }
 
-const TEXT: u8 = 0;
-const UUID_LOWER: u8 = 1;
-const UUID_UPPER: u8 = 2;
-/// In place of a common kind: the kinds stand value by value.
-const MIXED: u8 = 3;
-
 /// Appends codes: `count: varint`, `base: varint`, then the planes of code - base.
 pub(crate) fn encode_codes(codes: &[u32], raw: &mut Vec<u8>) {
     raw.put_varint(codes.len() as u64);
     let base = codes.iter().copied().min().unwrap_or(0);
     raw.put_varint(u64::from(base));
-    let rest: Vec<u64> = codes.iter().map(|c| u64::from(c - base)).collect();
-    planes::encode(&rest, raw);
+    planes::encode_above(codes, base, raw);
 }
 
 /// Appends numbers: `count: varint`, `first: signed varint`, then the planes of the zigzag differences.
@@ -78,30 +72,11 @@ pub(crate) fn encode_numbers(numbers: &[i64], raw: &mut Vec<u8>) {
     planes::encode(&differences.collect::<Vec<_>>(), raw);
 }
 
-/// Appends strings: `count: varint`, `kind: u8`, for mixed kinds one byte a value, for texts `length: varint` each, the texts; UUIDs go to `plain`.
-pub(crate) fn encode_strings<'a>(values: impl Iterator<Item = &'a [u8]> + Clone, raw: &mut Vec<u8>, plain: &mut Vec<u8>) {
-    let kinds: Vec<(u8, u128)> = values
-        .clone()
-        .map(|value| match parse_uuid(value) {
-            Some((uuid, false)) => (UUID_LOWER, uuid),
-            Some((uuid, true)) => (UUID_UPPER, uuid),
-            None => (TEXT, 0),
-        })
-        .collect();
-    let first = kinds.first().map_or(TEXT, |k| k.0);
-    raw.put_varint(kinds.len() as u64);
-    if kinds.iter().all(|k| k.0 == first) {
-        raw.put_u8(first);
-    } else {
-        raw.put_u8(MIXED);
-        raw.extend(kinds.iter().map(|k| k.0));
-    }
-    let texts = values.zip(&kinds).filter(|(_, kind)| kind.0 == TEXT).map(|(value, _)| value);
-    texts.clone().for_each(|text| raw.put_varint(text.len() as u64));
-    texts.for_each(|text| raw.put_bytes(text));
-    for (_, uuid) in kinds.iter().filter(|k| k.0 != TEXT) {
-        plain.put_bytes(&uuid.to_le_bytes());
-    }
+/// Appends strings, as [`StringValues::encode`] does.
+pub(crate) fn encode_strings<'a>(values: impl Iterator<Item = &'a [u8]>, raw: &mut Vec<u8>, plain: &mut Vec<u8>) {
+    let mut strings = StringValues::default();
+    values.for_each(|value| strings.push(value));
+    strings.encode(raw, plain);
 }
 
 /// A decoded chunk, read in place.
@@ -166,6 +141,47 @@ impl<'a> Chunk<'a> {
         match self {
             Chunk::Codes(_, base, planes) => u32::try_from(base.wrapping_add(planes.get(index))).ok(),
             _ => None,
+        }
+    }
+
+    /// Appends what `map` has in place of each code; nothing from a chunk without codes.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Corrupt`] for a code that `map` does not have.
+    pub(crate) fn map_codes<T: Copy + Default>(&self, map: &[T], out: &mut Vec<T>) -> Result<()> {
+        let Chunk::Codes(count, base, planes) = self else { return Ok(()) };
+        let (count, map) = (*count, usize::try_from(*base).ok().and_then(|base| map.get(base..)).unwrap_or_default());
+        let mut largest = 0usize;
+        let mut take = |code: usize| {
+            largest = largest.max(code);
+            map.get(code).copied().unwrap_or_default()
+        };
+        match planes.narrow() {
+            Some((low, [])) => out.extend(low.iter().map(|low| take(usize::from(*low)))),
+            Some((low, high)) => out.extend(low.iter().zip(high).map(|(low, high)| take(usize::from(*low) | usize::from(*high) << 8))),
+            None => out.extend((0..count).map(|index| take(usize::try_from(planes.get(index)).unwrap_or(usize::MAX)))),
+        }
+        if count > 0 && largest >= map.len() {
+            return Err(Error::corrupt("a code is not in the dictionary").expected(format_args!("below {}", map.len()), largest));
+        }
+        Ok(())
+    }
+
+    /// The numbers; none in other chunks.
+    pub(crate) fn numbers(&self) -> &[i64] {
+        match self {
+            Chunk::Numbers(numbers, _) => numbers,
+            _ => &[],
+        }
+    }
+
+    /// Appends the text of all numbers; nothing from other chunks.
+    pub(crate) fn number_texts(&self, out: &mut StringValues) {
+        let mut text = Vec::new();
+        for index in 0..self.numbers().len() {
+            text.clear();
+            self.value(index, &mut text);
+            out.push_text(&text);
         }
     }
 

@@ -110,7 +110,7 @@ pub(crate) fn assign_units(columns: &mut [ColumnEntry], bytes: impl Fn(usize) ->
 }
 
 /// A column with this many bytes in an average block gets a unit of its own.
-const OWN_UNIT_BYTES: usize = 512;
+pub(crate) const OWN_UNIT_BYTES: usize = 512;
 /// Small columns share a unit up to this many bytes in an average block.
 const SHARED_UNIT_BYTES: usize = 8_192;
 

@@ -1,10 +1,11 @@
 //! The values of documents: which columns a segment has, and how their values lie in blocks.
 //!
-//! [`layout`] lists shapes and columns, [`chunk`] is one column within one block, [`typed`] and [`planes`] are its forms for numbers and
-//! for text of one width, [`units`] puts chunks together into what is compressed apart.
+//! [`layout`] lists shapes and columns, [`chunk`] is one column within one block, [`typed`], [`planes`] and [`strings`] are its forms for
+//! numbers, for text of one width and for any text, [`units`] puts chunks together into what is compressed apart.
 
 pub(crate) mod chunk;
 pub(crate) mod layout;
 pub(crate) mod planes;
+pub(crate) mod strings;
 pub(crate) mod typed;
 pub(crate) mod units;

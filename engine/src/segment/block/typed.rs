@@ -136,13 +136,16 @@ pub(crate) fn print_uuid(value: u128, upper: bool, out: &mut Vec<u8>) {
     const LOWER: &[u8; 16] = b"0123456789abcdef";
     const UPPER: &[u8; 16] = b"0123456789ABCDEF";
     let alphabet = if upper { UPPER } else { LOWER };
-    for place in 0..32u32 {
-        if matches!(place, 8 | 12 | 16 | 20) {
-            out.push(b'-');
+    let mut text = [b'-'; 36];
+    let pairs = [0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34];
+    for (byte, at) in value.to_be_bytes().into_iter().zip(pairs) {
+        for (digit, at) in [(byte >> 4, at), (byte & 15, at + 1)] {
+            if let (Some(slot), Some(letter)) = (text.get_mut(at), alphabet.get(usize::from(digit))) {
+                *slot = *letter;
+            }
         }
-        let digit = (value >> (4 * (31 - place)) & 15) as usize;
-        out.push(alphabet.get(digit).copied().unwrap_or(b'0'));
     }
+    out.extend_from_slice(&text);
 }
 
 #[cfg(test)]

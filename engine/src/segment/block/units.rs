@@ -103,25 +103,37 @@ pub(crate) fn encode_shared(chunks: &[(u32, Vec<u8>)], raw: &mut Vec<u8>) {
     chunks.iter().for_each(|(_, chunk)| raw.put_bytes(chunk));
 }
 
-/// Finds the chunk of the column at `place` in a shared unit.
-pub(crate) fn find_shared(raw: &[u8], place: u32) -> Result<Option<&[u8]>> {
+/// Calls `visit` with the place and the chunk of each column that has one in a shared unit.
+pub(crate) fn for_each_shared<'a>(raw: &'a [u8], mut visit: impl FnMut(u32, &'a [u8]) -> Result<()>) -> Result<()> {
     if raw.is_empty() {
-        return Ok(None);
+        return Ok(());
     }
     let mut reader = Reader::new(raw);
-    let chunks = reader.length(COLUMNS_MAX)?;
-    let (mut next, mut before, mut found) = (0, 0usize, None);
-    for _ in 0..chunks {
-        next = reader.length(COLUMNS_MAX)?.saturating_add(next as usize).min(COLUMNS_MAX) as u32;
-        let length = reader.length(raw.len())?;
-        if next == place {
-            found = Some((before, length));
-        }
-        before = before.checked_add(length).ok_or_else(|| Error::corrupt("chunks are too long"))?;
-        next += 1;
+    let count = reader.length(COLUMNS_MAX)?;
+    let mut lengths = reader.clone();
+    for _ in 0..count {
+        lengths.varint()?;
+        lengths.varint()?;
     }
-    let chunks = reader.bytes(reader.remaining())?;
-    found.map(|(start, length)| Reader::new(chunks.get(start..).unwrap_or_default()).bytes(length)).transpose()
+    let (mut chunks, mut next) = (lengths, 0u32);
+    for _ in 0..count {
+        let place = reader.length(COLUMNS_MAX)?.saturating_add(next as usize).min(COLUMNS_MAX) as u32;
+        visit(place, chunks.bytes(reader.length(raw.len())?)?)?;
+        next = place + 1;
+    }
+    Ok(())
+}
+
+/// Finds the chunk of the column at `place` in a shared unit.
+pub(crate) fn find_shared(raw: &[u8], place: u32) -> Result<Option<&[u8]>> {
+    let mut found = None;
+    for_each_shared(raw, |at, chunk| {
+        if at == place {
+            found = Some(chunk);
+        }
+        Ok(())
+    })?;
+    Ok(found)
 }
 
 /// The directory of a segment's blocks.
@@ -273,6 +285,14 @@ impl<'a> Block<'a> {
         let compressed = stored & 1 == 1;
         let stored = reader.bytes(usize::try_from(stored >> 1).unwrap_or(usize::MAX))?;
         Ok(Some(UnitParts { length, compressed, stored, plain: reader.bytes(reader.remaining())? }))
+    }
+
+    /// Appends the shape number of every document; `raw` is scratch.
+    pub(crate) fn read_shapes(&self, raw: &mut Vec<u8>, shapes: &mut Vec<u32>) -> Result<()> {
+        raw.clear();
+        self.unit(0, raw)?;
+        shapes.append(&mut self.shapes(raw)?);
+        Ok(())
     }
 
     /// The shape number of every document, from the raw part of unit 0.

@@ -191,6 +191,17 @@ impl<'a> Dictionary<'a> {
         }
     }
 
+    /// Unfolds the page that holds a term, without the cache; returns the ordinals of its terms.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Corrupt`], also when there is no such ordinal.
+    pub(super) fn unfold_page_of(&self, ordinal: u32, coded: &mut Vec<u8>, page: &mut Page) -> Result<Range<u32>> {
+        let (number, _) = self.pages_of(&(ordinal..ordinal.saturating_add(1)))?;
+        let place = self.place(number)?;
+        unfold_page(&place, coded, page)?;
+        Ok(place.ordinals)
+    }
+
     fn search(&self, range: Range<u32>, term: &[u8]) -> Result<(u32, bool)> {
         if range.is_empty() {
             return Ok((range.start, false));
@@ -283,12 +294,16 @@ struct Unfolder {
 
 impl Unfolder {
     fn unfold(&mut self, place: &Place<'_>) -> Result<&Page> {
-        check_crc32(place.bytes, place.checksum).map_err(|e| e.at(place.offset))?;
-        self.coded.clear();
-        decompress(place.bytes, place.coded_len, &mut self.coded).map_err(|e| e.at(place.offset))?;
-        self.page.unfold(&self.coded, place.ordinals.len())?;
+        unfold_page(place, &mut self.coded, &mut self.page)?;
         Ok(&self.page)
     }
+}
+
+fn unfold_page(place: &Place<'_>, coded: &mut Vec<u8>, page: &mut Page) -> Result<()> {
+    check_crc32(place.bytes, place.checksum).map_err(|e| e.at(place.offset))?;
+    coded.clear();
+    decompress(place.bytes, place.coded_len, coded).map_err(|e| e.at(place.offset))?;
+    page.unfold(coded, place.ordinals.len())
 }
 
 /// Reads terms one by one; ordinals near each other cost one look into the cache.

@@ -20,24 +20,39 @@ const BUCKET_BITS_MAX: u32 = 28;
 /// Appends the index of these pairs of hash ([`crate::codec::checksum::hash64`]) and document; sorts them.
 pub(crate) fn encode(entries: &mut [(u64, u32)], out: &mut Vec<u8>) {
     entries.sort_unstable();
-    let bits = width_of((entries.len() as u64) >> BUCKET_ENTRIES_LOG).min(BUCKET_BITS_MAX);
-    let start_width = width_of(entries.len() as u64);
-    let document_width = entries.iter().map(|(_, document)| width_of(u64::from(*document))).max().unwrap_or(0);
-    out.put_u32(entries.len() as u32);
+    encode_sorted(entries.iter().copied(), out);
+}
+
+/// How many bits of a hash are written in an index of so many entries, counted from the top.
+pub(crate) fn written_bits(entries: usize) -> u32 {
+    bucket_bits(entries) + 16
+}
+
+fn bucket_bits(entries: usize) -> u32 {
+    width_of((entries as u64) >> BUCKET_ENTRIES_LOG).min(BUCKET_BITS_MAX)
+}
+
+/// Appends the index of pairs that ascend by the written bits of their hashes.
+pub(crate) fn encode_sorted(entries: impl ExactSizeIterator<Item = (u64, u32)> + Clone, out: &mut Vec<u8>) {
+    let count = entries.len();
+    let bits = bucket_bits(count);
+    let start_width = width_of(count as u64);
+    let document_width = entries.clone().map(|(_, document)| width_of(u64::from(document))).max().unwrap_or(0);
+    out.put_u32(count as u32);
     out.put_u8(bits as u8);
     out.put_u8(start_width as u8);
     out.put_u8(document_width as u8);
     out.put_u8(0);
-    let mut start = 0;
+    let (mut start, mut rest) = (0u64, entries.clone().map(|(hash, _)| bucket(hash, bits)).peekable());
     let starts = (0..=1u64 << bits).map(|wanted| {
-        while entries.get(start).is_some_and(|(hash, _)| bucket(*hash, bits) < wanted) {
+        while rest.next_if(|bucket| *bucket < wanted).is_some() {
             start += 1;
         }
-        start as u64
+        start
     });
     pack(starts, start_width, out);
-    entries.iter().for_each(|(hash, _)| out.put_u16(fingerprint(*hash, bits)));
-    pack(entries.iter().map(|(_, document)| u64::from(*document)), document_width, out);
+    entries.clone().for_each(|(hash, _)| out.put_u16(fingerprint(hash, bits)));
+    pack(entries.map(|(_, document)| u64::from(document)), document_width, out);
 }
 
 /// The bucket of a hash: its top bits.
@@ -111,6 +126,28 @@ impl<'a> EventIds<'a> {
         Ok(())
     }
 
+    /// How many bits of a hash are known from its place, counted from the top.
+    pub(crate) fn known_bits(&self) -> u32 {
+        self.bits + 16
+    }
+
+    /// Calls `visit` with the known bits of the hash of each entry, at the top of a number whose other bits are 0, and its document.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Corrupt`] for a bucket or a document that cannot be.
+    pub(crate) fn for_each_known(&self, mut visit: impl FnMut(u64, u32)) -> Result<()> {
+        self.check()?;
+        let mut bucket = 0;
+        for index in 0..self.entries.len() {
+            while self.starts.get(bucket + 1) <= index as u64 {
+                bucket += 1;
+            }
+            let fingerprint = u64::from(u16_at(self.fingerprints, index * 2)) << 48 >> self.bits;
+            visit((bucket as u64).checked_shl(64 - self.bits).unwrap_or(0) | fingerprint, self.document(index)?);
+        }
+        Ok(())
+    }
+
     /// The documents of all entries, in no order.
     ///
     /// # Errors
@@ -176,6 +213,12 @@ mod tests {
                 let similar = entries.iter().filter(|(h, _)| *h != hash && (h ^ hash) >> 48 == 0).count();
                 prop_assert!(found.len() <= similar, "{found:?}");
             }
+            let mut known = Vec::new();
+            ids.for_each_known(|hash, document| known.push((hash, document))).unwrap();
+            let mut right: Vec<(u64, u32)> = entries.iter().map(|(hash, d)| (hash >> (64 - ids.known_bits()) << (64 - ids.known_bits()), *d)).collect();
+            known.sort_unstable();
+            right.sort_unstable();
+            prop_assert_eq!(known, right);
         }
 
         #[test]

@@ -24,23 +24,51 @@ pub(crate) struct Run {
 
 /// Appends runs: the first at offset 0, offsets strictly ascending and below 2^28.
 pub(crate) fn encode(runs: &[Run], out: &mut Vec<u8>) {
-    debug_assert!(runs.is_sorted_by(|a, b| a.first < b.first) && runs.first().is_none_or(|run| run.first == 0));
-    let mut writer = GroupsWriter::default();
-    for group in runs.chunks(GROUP) {
-        let first = group.first().map_or(0, |run| run.first);
-        let time = group.iter().map(|run| run.received_ms).min().unwrap_or(0);
-        let offsets = group.iter().zip(first..).map(|(run, least)| u64::from(run.first.saturating_sub(least)));
-        let times = group.iter().map(|run| run.received_ms.wrapping_sub(time) as u64);
+    let mut writer = ReceivedWriter::default();
+    runs.iter().for_each(|run| writer.push(*run));
+    writer.finish(out);
+}
+
+/// Builds the component run by run.
+#[derive(Debug, Default)]
+pub(crate) struct ReceivedWriter {
+    count: u32,
+    group: Vec<Run>,
+    groups: GroupsWriter,
+}
+
+impl ReceivedWriter {
+    /// Adds the next run.
+    pub(crate) fn push(&mut self, run: Run) {
+        debug_assert!(self.group.last().is_none_or(|last| last.first < run.first) && (self.count > 0 || run.first == 0));
+        self.group.push(run);
+        self.count += 1;
+        if self.group.len() == GROUP {
+            self.end_group();
+        }
+    }
+
+    fn end_group(&mut self) {
+        let Some(first) = self.group.first().map(|run| run.first) else { return };
+        let time = self.group.iter().map(|run| run.received_ms).min().unwrap_or(0);
+        let offsets = self.group.iter().zip(first..).map(|(run, least)| u64::from(run.first.saturating_sub(least)));
+        let times = self.group.iter().map(|run| run.received_ms.wrapping_sub(time) as u64);
         let offset_width = stored_width(offsets.clone().max().unwrap_or(0));
         let time_width = stored_width(times.clone().max().unwrap_or(0));
-        let entry = writer.entry();
+        let entry = self.groups.entry();
         entry.put_u32(first);
         entry.put_i64(time);
         entry.put_u8(offset_width as u8);
-        writer.numbers(offsets, offset_width);
-        writer.numbers(times, time_width);
+        self.groups.numbers(offsets, offset_width);
+        self.groups.numbers(times, time_width);
+        self.group.clear();
     }
-    writer.finish(runs.len() as u32, 0, out);
+
+    /// Appends the component.
+    pub(crate) fn finish(mut self, out: &mut Vec<u8>) {
+        self.end_group();
+        self.groups.finish(self.count, 0, out);
+    }
 }
 
 /// Receive times, read in place.

@@ -22,16 +22,49 @@ const ENTRY_BYTES: usize = 4 + 8;
 pub(crate) fn encode(times: &[i64], out: &mut Vec<u8>) {
     debug_assert!(times.is_sorted());
     let code = (1..UNITS.len()).rev().find(|&c| times.iter().all(|t| t % unit(c as u32) == 0)).unwrap_or(0) as u32;
-    let unit = unit(code);
-    let mut writer = GroupsWriter::default();
-    for group in times.chunks(GROUP) {
-        let base = group.first().map_or(0, |t| t / unit);
-        let differences = group.iter().map(|t| (t / unit).wrapping_sub(base) as u64);
-        let width = stored_width(differences.clone().max().unwrap_or(0));
-        writer.entry().put_i64(base);
-        writer.numbers(differences, width);
+    let mut writer = TimestampsWriter::new(code);
+    times.iter().for_each(|time| writer.push(*time));
+    writer.finish(out);
+}
+
+/// Builds the component time by time.
+#[derive(Debug)]
+pub(crate) struct TimestampsWriter {
+    code: u32,
+    count: u32,
+    group: Vec<i64>,
+    groups: GroupsWriter,
+}
+
+impl TimestampsWriter {
+    /// For times that are all whole numbers of a unit: see [`Timestamps::unit_code`].
+    pub(crate) fn new(code: u32) -> TimestampsWriter {
+        TimestampsWriter { code, count: 0, group: Vec::with_capacity(GROUP), groups: GroupsWriter::default() }
     }
-    writer.finish(times.len() as u32, code, out);
+
+    /// Adds the next time, which is not before the last.
+    pub(crate) fn push(&mut self, time: i64) {
+        self.group.push(time / unit(self.code));
+        self.count += 1;
+        if self.group.len() == GROUP {
+            self.end_group();
+        }
+    }
+
+    fn end_group(&mut self) {
+        let Some(base) = self.group.first().copied() else { return };
+        let differences = self.group.iter().map(|time| time.wrapping_sub(base) as u64);
+        let width = stored_width(differences.clone().max().unwrap_or(0));
+        self.groups.entry().put_i64(base);
+        self.groups.numbers(differences, width);
+        self.group.clear();
+    }
+
+    /// Appends the component.
+    pub(crate) fn finish(mut self, out: &mut Vec<u8>) {
+        self.end_group();
+        self.groups.finish(self.count, self.code, out);
+    }
 }
 
 fn unit(code: u32) -> i64 {
@@ -61,6 +94,11 @@ impl<'a> Timestamps<'a> {
     /// How many times there are.
     pub(crate) fn len(&self) -> u32 {
         self.groups.count()
+    }
+
+    /// The number of the largest unit that all times are whole numbers of, as it was when they were written.
+    pub(crate) fn unit_code(&self) -> u32 {
+        self.groups.detail()
     }
 
     /// The time of a document; 0 past the end.

@@ -34,6 +34,8 @@ pub(crate) struct SegmentFileWriter {
     part: crc32fast::Hasher,
     open: Option<Entry>,
     entries: Vec<Entry>,
+    /// Where a component is built that is written at once.
+    scratch: Vec<u8>,
 }
 
 impl SegmentFileWriter {
@@ -51,9 +53,24 @@ impl SegmentFileWriter {
             part: crc32fast::Hasher::new(),
             open: None,
             entries: Vec::new(),
+            scratch: Vec::new(),
         };
         writer.put(&header(id))?;
         Ok(writer)
+    }
+
+    /// Writes a whole component, which `encode` appends to the buffer that it is given.
+    ///
+    /// # Errors
+    /// As [`SegmentFileWriter::start`]; what `encode` gives.
+    pub(crate) fn component(&mut self, component: Component, ordinal: u16, encode: impl FnOnce(&mut Vec<u8>) -> Result<()>) -> Result<()> {
+        let mut bytes = std::mem::take(&mut self.scratch);
+        bytes.clear();
+        encode(&mut bytes)?;
+        self.start(component, ordinal)?;
+        self.write(&bytes)?;
+        self.scratch = bytes;
+        self.end().map(|_| ())
     }
 
     /// Begins a component; `ordinal` is that of its dimension, or 0.

@@ -198,6 +198,20 @@ impl<'a> PostingsReader<'a> {
         Ok(Postings::Sorted(scratch))
     }
 
+    /// Calls `visit` with each document of a term, ascending.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Corrupt`], also when there is no such term; `visit` may then have seen some of them.
+    pub(crate) fn for_each(&self, ordinal: u32, mut visit: impl FnMut(u32)) -> Result<()> {
+        match self.stored(ordinal)? {
+            Stored::One(document) => visit(document),
+            Stored::Differences { count, bytes } => self.for_each_of(count, bytes, visit)?,
+            Stored::EliasFano { count, bytes } => elias_fano::for_each(bytes, count, self.documents, visit)?,
+            Stored::Bitmap { count, bytes } => self.bitmap(count, bytes)?.iter().for_each(visit),
+        }
+        Ok(())
+    }
+
     /// Adds the documents of a term that are within a range to a set.
     ///
     /// # Errors

@@ -1,4 +1,6 @@
-//! Making a segment: [`segment`] writes every component from shreds, after [`plan_columns`] chose the encoding of each column.
+//! Making a segment: [`segment`] writes every component from shreds, after [`plan_columns`] chose the encoding of each column and
+//! [`units`] what is compressed together.
 
 pub(crate) mod plan_columns;
 pub(crate) mod segment;
+pub(crate) mod units;

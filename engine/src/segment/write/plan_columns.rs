@@ -2,11 +2,11 @@
 
 use crate::error::Result;
 use crate::event::scan::Class;
-use crate::limits::BLOCK_DOCUMENTS;
 use crate::segment::block::chunk::Encoding;
-use crate::segment::block::layout::{ColumnEntry, assign_units};
+use crate::segment::block::layout::ColumnEntry;
 use crate::segment::block::typed::{TimeForm, parse_integer, parse_time, parse_uuid};
 use crate::segment::dictionary::writer::DictionaryWriter;
+use crate::segment::write::units::{UnitPlan, block_bytes};
 use crate::shred::Shreds;
 
 /// The columns of a new segment.
@@ -15,9 +15,7 @@ pub(crate) struct ColumnPlan {
     pub(crate) entries: Vec<ColumnEntry>,
     /// For columns of codes: from the code in the shreds to the ordinal among the sorted terms.
     pub(crate) ordinals: Vec<Vec<u32>>,
-    /// For each column its place in its unit.
-    pub(crate) places: Vec<u32>,
-    pub(crate) units: u32,
+    pub(crate) units: UnitPlan,
 }
 
 /// Plans the columns and pushes their terms, column by column, to the dictionary.
@@ -33,17 +31,14 @@ pub(crate) fn plan(shreds: &Shreds, dictionary: &mut DictionaryWriter) -> Result
         plan.entries.push(ColumnEntry { path: (**path).clone(), encoding, has_escapes, unit: 0, terms });
         plan.ordinals.push(ordinals);
     }
-    let sizes: Vec<usize> = plan.entries.iter().zip(0u32..).map(|(entry, column)| block_bytes(shreds, column, entry)).collect();
-    assign_units(&mut plan.entries, |column| sizes.get(column).copied().unwrap_or(0));
-    plan.units = plan.entries.iter().map(|e| e.unit).max().unwrap_or(0);
-    let mut next = vec![0u32; plan.units as usize + 1];
-    for entry in &plan.entries {
-        let place = next.get_mut(entry.unit as usize);
-        plan.places.push(place.as_ref().map_or(0, |p| **p));
-        if let (Some(place), true) = (place, entry.encoding != Encoding::Constant) {
-            *place += 1;
-        }
-    }
+    let values = |column| shreds.columns.get(column).map_or(0, |state| state.count);
+    let sizes: Vec<usize> = plan
+        .entries
+        .iter()
+        .zip(0u32..)
+        .map(|(entry, column)| block_bytes(values(column), shreds.len(), entry.encoding, || text_bytes(shreds, column)))
+        .collect();
+    plan.units = UnitPlan::new(&mut plan.entries, |column| sizes.get(column).copied().unwrap_or(0));
     Ok(plan)
 }
 
@@ -95,16 +90,4 @@ fn text_bytes(shreds: &Shreds, column: u32) -> usize {
         count += 1;
     }
     bytes.div_ceil(count.max(1))
-}
-
-/// About how many bytes a column has in a block before compression.
-fn block_bytes(shreds: &Shreds, column: u32, entry: &ColumnEntry) -> usize {
-    let Some(state) = shreds.columns.get(column) else { return 0 };
-    let blocks = (shreds.len() as usize).div_ceil(BLOCK_DOCUMENTS).max(1);
-    let values = state.count as usize / blocks;
-    match entry.encoding {
-        Encoding::Constant => 0,
-        Encoding::Codes | Encoding::Integers | Encoding::Times(_) => values * 2,
-        Encoding::Strings => values * text_bytes(shreds, column),
-    }
 }

@@ -12,7 +12,7 @@ use crate::limits::BLOCK_DOCUMENTS;
 use crate::segment::block::chunk::{Encoding, encode_codes, encode_numbers, encode_strings};
 use crate::segment::block::layout::{ShapeEntry, encode_columns, encode_shapes};
 use crate::segment::block::typed::{parse_integer, parse_time};
-use crate::segment::block::units::{BlockWriter, encode_shape_numbers, encode_shared};
+use crate::segment::block::units::BlockWriter;
 use crate::segment::dictionary::writer::DictionaryWriter;
 use crate::segment::documents::received::{self, Run};
 use crate::segment::documents::{event_ids, sequences, timestamps};
@@ -21,6 +21,7 @@ use crate::segment::file::writer::{FileSummary, SegmentFileWriter};
 use crate::segment::meta::{DimensionEntry, Meta, encode_dimensions};
 use crate::segment::postings::lists::PostingsWriter;
 use crate::segment::write::plan_columns::{ColumnPlan, plan};
+use crate::segment::write::units::write_units;
 use crate::shred::{Columns, Shreds, TermRows};
 use crate::storage::File;
 
@@ -68,8 +69,7 @@ pub(crate) enum EntriesInput<'a> {
 /// What the disk says; [`crate::ErrorKind::Io`] when compression has no memory.
 pub(crate) fn write(input: &SegmentInput<'_>, file: Arc<dyn File>, name: &str) -> Result<FileSummary> {
     let order = Order::new(input.times);
-    let mut out =
-        Writer { file: SegmentFileWriter::new(file, name, input.id)?, scratch: Vec::new(), dictionary: DictionaryWriter::default() };
+    let mut out = Writer { file: SegmentFileWriter::new(file, name, input.id)?, dictionary: DictionaryWriter::default() };
     let plan = plan(input.shreds, &mut out.dictionary)?;
     out.blocks(input.shreds, &plan, &order)?;
     out.component(Component::Columns, 0, |bytes| encode_columns(&plan.entries, bytes))?;
@@ -114,17 +114,12 @@ impl Order {
 
 struct Writer {
     file: SegmentFileWriter,
-    scratch: Vec<u8>,
     dictionary: DictionaryWriter,
 }
 
 impl Writer {
     fn component(&mut self, component: Component, ordinal: u16, encode: impl FnOnce(&mut Vec<u8>) -> Result<()>) -> Result<()> {
-        self.scratch.clear();
-        encode(&mut self.scratch)?;
-        self.file.start(component, ordinal)?;
-        self.file.write(&self.scratch)?;
-        self.file.end().map(|_| ())
+        self.file.component(component, ordinal, encode)
     }
 
     fn blocks(&mut self, shreds: &Shreds, plan: &ColumnPlan, order: &Order) -> Result<()> {
@@ -133,7 +128,10 @@ impl Writer {
         self.file.start(Component::Blocks, 0)?;
         for documents in order.old.chunks(BLOCK_DOCUMENTS) {
             let shapes = gather(shreds, documents, &mut codes);
-            write_block(shreds, plan, &shapes, &mut codes, &mut blocks)?;
+            write_units(&plan.units, &shapes, &mut blocks, |column, raw, plain| {
+                encode_chunk(shreds, plan, column, &codes, raw, plain);
+            })?;
+            codes.iter_mut().for_each(Vec::clear);
             self.file.write(&blocks.end_block())?;
         }
         self.file.end()?;
@@ -235,43 +233,6 @@ fn gather(shreds: &Shreds, documents: &[u32], codes: &mut [Vec<u32>]) -> Vec<u64
         }
     }
     shapes
-}
-
-/// Writes the units of a block, and empties the codes.
-fn write_block(shreds: &Shreds, plan: &ColumnPlan, shapes: &[u64], codes: &mut [Vec<u32>], blocks: &mut BlockWriter) -> Result<()> {
-    let (mut raw, mut plain) = (Vec::new(), Vec::new());
-    encode_shape_numbers(shapes, &mut raw);
-    blocks.unit(&raw, &plain)?;
-    let mut units: Vec<Vec<u32>> = vec![Vec::new(); plan.units as usize + 1];
-    for (column, entry) in (0u32..).zip(&plan.entries) {
-        if let Some(unit) = units.get_mut(entry.unit as usize).filter(|_| entry.encoding != Encoding::Constant) {
-            unit.push(column);
-        }
-    }
-    for columns in units.iter().skip(1) {
-        raw.clear();
-        plain.clear();
-        match columns.as_slice() {
-            [column] => encode_chunk(shreds, plan, *column, codes, &mut raw, &mut plain),
-            columns => encode_unit(shreds, plan, columns, codes, &mut raw),
-        }
-        blocks.unit(&raw, &plain)?;
-    }
-    codes.iter_mut().for_each(Vec::clear);
-    Ok(())
-}
-
-fn encode_unit(shreds: &Shreds, plan: &ColumnPlan, columns: &[u32], codes: &[Vec<u32>], raw: &mut Vec<u8>) {
-    let mut chunks = Vec::new();
-    for column in columns {
-        let (mut chunk, mut plain) = (Vec::new(), Vec::new());
-        encode_chunk(shreds, plan, *column, codes, &mut chunk, &mut plain);
-        if !chunk.is_empty() {
-            chunk.append(&mut plain);
-            chunks.push((plan.places.get(*column as usize).copied().unwrap_or(0), chunk));
-        }
-    }
-    encode_shared(&chunks, raw);
 }
 
 /// Appends the chunk of a column; nothing when it has no values in the block.

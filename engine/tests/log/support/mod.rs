@@ -2,6 +2,7 @@
 
 pub(crate) mod answers;
 pub(crate) mod clock;
+pub(crate) mod crash;
 pub(crate) mod events;
 pub(crate) mod filters;
 pub(crate) mod json;
