@@ -87,6 +87,9 @@ pub(crate) enum Entries {
     Unique(HashTable<(u64, u32)>),
 }
 
+/// The most memory that room is reserved for beforehand.
+const RESERVED_BYTES_MAX: usize = 256 << 20;
+
 impl DimensionState {
     fn bytes(&self) -> usize {
         let entries = match &self.entries {
@@ -98,8 +101,11 @@ impl DimensionState {
 }
 
 impl Head {
-    pub(crate) fn new(first_sequence: Sequence, schema: &DimensionSchema) -> Head {
-        Head { first_sequence, state: RwLock::new(State::new(schema)) }
+    /// A head that will grow to about `bytes_max` bytes.
+    pub(crate) fn new(first_sequence: Sequence, schema: &DimensionSchema, bytes_max: u64) -> Head {
+        let mut state = State::new(schema);
+        state.reserve(usize::try_from(bytes_max).unwrap_or(usize::MAX).min(RESERVED_BYTES_MAX));
+        Head { first_sequence, state: RwLock::new(state) }
     }
 
     /// A head in the memory of one that is done with; both have the same schema.
@@ -158,6 +164,12 @@ impl State {
             without_time: RoaringBitmap::new(),
             event_bytes: 0,
         }
+    }
+
+    fn reserve(&mut self, bytes: usize) {
+        self.shreds.reserve(bytes);
+        self.terms.reserve(bytes / 16, bytes / 768);
+        self.times.reserve(bytes / 512);
     }
 
     /// Forgets the events and keeps the memory and the dimensions.

@@ -198,7 +198,11 @@ impl Committer {
     }
 
     fn begin_head(&self, day: Day) {
-        let head = Arc::new(self.shared.spare.head(self.journal.next_sequence(), self.shared.extractor.schema()));
+        let head = Arc::new(self.shared.spare.head(
+            self.journal.next_sequence(),
+            self.shared.extractor.schema(),
+            self.shared.options.head_bytes_max,
+        ));
         self.shared.change(|parts| parts.active = Some(DayHead { head, day }));
     }
 

@@ -261,7 +261,7 @@ impl Recovery<'_> {
             }
             self.freeze()?;
         }
-        let head = Arc::new(Head::new(first, self.extractor.schema()));
+        let head = Arc::new(Head::new(first, self.extractor.schema(), self.options.head_bytes_max));
         self.parts.active = Some(DayHead { head: head.clone(), day });
         Ok(head)
     }

@@ -25,11 +25,11 @@ impl SpareHead {
     }
 
     /// A new head, in the memory of the one that was kept if nobody reads that any more.
-    pub(crate) fn head(&self, first_sequence: Sequence, schema: &DimensionSchema) -> Head {
+    pub(crate) fn head(&self, first_sequence: Sequence, schema: &DimensionSchema, bytes_max: u64) -> Head {
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
         match kept.and_then(|(head, _)| Arc::try_unwrap(head).ok()) {
             Some(head) => Head::recycled(first_sequence, head.into_state()),
-            None => Head::new(first_sequence, schema),
+            None => Head::new(first_sequence, schema, bytes_max),
         }
     }
 
@@ -62,11 +62,11 @@ mod tests {
     fn a_head_in_used_memory_knows_nothing_of_the_one_before() {
         let schema = DimensionSchema::default();
         let extractor = Extractor::new(schema.clone());
-        let (spare, fresh) = (SpareHead::default(), Head::new(Sequence(9), &schema));
-        let used = Head::new(Sequence(1), &schema);
+        let (spare, fresh) = (SpareHead::default(), Head::new(Sequence(9), &schema, 1 << 20));
+        let used = Head::new(Sequence(1), &schema, 1 << 20);
         (0..100).for_each(|i| fill(&used, &extractor, &format!(r#"{{"id":"{i}","old":{i},"time":"2026-01-01T00:00:00Z"}}"#)));
         spare.keep(Arc::new(used), Duration::ZERO);
-        let again = spare.head(Sequence(9), &schema);
+        let again = spare.head(Sequence(9), &schema, 1 << 20);
         for head in [&again, &fresh] {
             fill(head, &extractor, r#"{"id":"5","new":[true]}"#);
         }
@@ -82,9 +82,9 @@ mod tests {
     fn memory_that_is_read_or_not_wanted_is_not_used() {
         let schema = DimensionSchema::default();
         let spare = SpareHead::default();
-        let read = Arc::new(Head::new(Sequence(1), &schema));
+        let read = Arc::new(Head::new(Sequence(1), &schema, 1 << 20));
         spare.keep(read.clone(), Duration::ZERO);
-        assert_eq!(spare.head(Sequence(4), &schema).first_sequence, Sequence(4));
+        assert_eq!(spare.head(Sequence(4), &schema, 1 << 20).first_sequence, Sequence(4));
         assert_eq!(Arc::strong_count(&read), 1);
         spare.keep(read.clone(), Duration::from_secs(5));
         spare.let_go(Duration::from_secs(34));

@@ -67,6 +67,13 @@ impl Columns {
         self.columns.len()
     }
 
+    /// Reserves room for values of so many bytes together, and for so many that are looked up. Room costs nothing until it is used,
+    /// and growing by doubling uses all of it twice.
+    pub(crate) fn reserve(&mut self, bytes: usize, values: usize) {
+        self.arena.reserve(bytes);
+        self.table.reserve(values, |e| e.hash);
+    }
+
     /// Forgets everything and keeps the memory: touching a page for the first time costs more than filling it.
     pub(crate) fn clear(&mut self) {
         self.columns.clear();
