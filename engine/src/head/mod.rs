@@ -1,6 +1,6 @@
 //! [`Head`]: the mutable index of what no segment holds yet.
 //!
-//! It keeps events shredded, with a postings list for every term, and answers the same questions as a segment. Its documents are in
+//! It keeps events shredded, with the terms of every document, and answers the same questions as a segment. Its documents are in
 //! sequence order. When it is full it is frozen, and a segment is written from it.
 
 mod documents;

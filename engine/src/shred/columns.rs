@@ -26,6 +26,9 @@ pub(crate) struct Column {
     pub(crate) count: u64,
 }
 
+/// How many entries are kept at hand: 24 bytes each.
+const RECENT: usize = 1 << 14;
+
 /// From this many values on, a column may be found to be one of unique values.
 const UNIQUE_FROM_VALUES: u64 = 4_096;
 
@@ -37,11 +40,13 @@ pub(crate) struct Columns {
     columns: Vec<Column>,
     arena: Vec<u8>,
     table: HashTable<Entry>,
+    /// Entries that were met of late, by the low bits of their hashes: the table does not fit a processor's cache, this does.
+    recent: Vec<Entry>,
     hasher: foldhash::fast::FixedState,
 }
 
 /// One distinct value. Its place is kept here too, so that a look-up goes straight to the bytes.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 struct Entry {
     hash: u64,
     column: u32,
@@ -79,6 +84,7 @@ impl Columns {
         self.columns.clear();
         self.arena.clear();
         self.table.clear();
+        self.recent.clear();
     }
 
     pub(crate) fn get(&self, column: u32) -> Option<&Column> {
@@ -116,13 +122,33 @@ impl Columns {
 
     /// The code of a value, if the column has it. Not for columns that need a scan.
     pub(crate) fn find(&self, column: u32, value: &[u8]) -> Option<Code> {
-        self.find_hashed(self.hash(column, value), column, value).map(|(code, _)| code)
+        self.find_hashed(self.hash(column, value), column, value).map(|entry| entry.code)
     }
 
     #[inline]
-    fn find_hashed(&self, hash: u64, column: u32, value: &[u8]) -> Option<(Code, (u32, u32))> {
-        let is_it = |e: &Entry| e.hash == hash && e.column == column && self.arena.get(e.start as usize..e.end as usize) == Some(value);
-        self.table.find(hash, is_it).map(|e| (e.code, (e.start, e.end)))
+    fn find_hashed(&self, hash: u64, column: u32, value: &[u8]) -> Option<Entry> {
+        self.table.find(hash, |entry| self.is_it(entry, hash, column, value)).copied()
+    }
+
+    #[inline]
+    fn is_it(&self, entry: &Entry, hash: u64, column: u32, value: &[u8]) -> bool {
+        entry.hash == hash && entry.column == column && self.arena.get(entry.start as usize..entry.end as usize) == Some(value)
+    }
+
+    /// As [`Columns::find_hashed`], by way of the entries at hand.
+    #[inline]
+    fn find_recent(&mut self, hash: u64, column: u32, value: &[u8]) -> Option<Entry> {
+        if self.recent.is_empty() {
+            // No column has this number.
+            self.recent.resize(RECENT, Entry { column: u32::MAX, ..Entry::default() });
+        }
+        let at = hash as usize % RECENT;
+        if let Some(entry) = self.recent.get(at).filter(|entry| self.is_it(entry, hash, column, value)) {
+            return Some(*entry);
+        }
+        let entry = self.find_hashed(hash, column, value)?;
+        self.recent.get_mut(at).into_iter().for_each(|slot| *slot = entry);
+        Some(entry)
     }
 
     /// The code of a value, which is added if it is new. `None` when the arena is full (4 GiB).
@@ -138,10 +164,10 @@ impl Columns {
             return Some(last);
         }
         let hash = self.hash(column, value);
-        if let Some((code, place)) = self.find_hashed(hash, column, value) {
+        if let Some(entry) = self.find_recent(hash, column, value) {
             let state = self.columns.get_mut(column as usize)?;
-            (state.last, state.last_place, state.count) = (code, place, state.count + 1);
-            return Some(code);
+            (state.last, state.last_place, state.count) = (entry.code, (entry.start, entry.end), state.count + 1);
+            return Some(entry.code);
         }
         let (code, start, end) = self.push(column, value)?;
         self.table.insert_unique(hash, Entry { hash, column, code, start, end }, |e| e.hash);
