@@ -104,7 +104,7 @@ pub mod threads;
 pub use audit_log::AuditLog;
 pub use error::{Error, ErrorKind, Result};
 pub use event::{Batch, Rejection};
-pub use lifecycle::queue::{OnDone, Receipt};
+pub use lifecycle::live::queue::{OnDone, Receipt};
 pub use options::Options;
 pub use status::{DimensionInfo, Gap, Health, Notice, SegmentInfo, Stats};
 pub use storage::View;

@@ -31,7 +31,7 @@ pub struct Options {
     /// How much of one core merging segments may take, in percent; with 0 nothing is merged.
     pub merge_cpu_percent: u32,
     /// How far the wall clock may be ahead of the time that retention trusts before the log names it among its problems. Retention
-    /// follows the wall clock at most at twice the speed of the monotonic one, whatever this says (see `lifecycle::retention`).
+    /// follows the wall clock at most at twice the speed of the monotonic one, whatever this says (see `lifecycle::live::retention`).
     pub clock_jump_max: Duration,
     /// How long one query may run.
     pub query_time_max: Duration,

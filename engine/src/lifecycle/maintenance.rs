@@ -4,14 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::Result;
-use crate::lifecycle::catalog::CatalogEntry;
-use crate::lifecycle::compaction::awaited;
 use crate::lifecycle::flush::flush_one;
-use crate::lifecycle::problems::Work;
-use crate::lifecycle::queue::Task;
-use crate::lifecycle::retention::is_due;
+use crate::lifecycle::live::catalog::CatalogEntry;
+use crate::lifecycle::live::problems::Work;
+use crate::lifecycle::live::queue::Task;
+use crate::lifecycle::live::retention::is_due;
+use crate::lifecycle::live::shared::{Counters, Shared};
+use crate::lifecycle::merging::compaction::awaited;
 use crate::lifecycle::seal::{seal, seal_time};
-use crate::lifecycle::shared::{Counters, Shared};
 
 /// How often there is a look at the clock when nothing else happens.
 const TICK: Duration = Duration::from_secs(1);

@@ -5,8 +5,8 @@
 use std::collections::BTreeSet;
 
 use crate::id::{Day, SegmentId, Timestamp};
-use crate::lifecycle::catalog::CatalogEntry;
-use crate::lifecycle::shared::Shared;
+use crate::lifecycle::live::catalog::CatalogEntry;
+use crate::lifecycle::live::shared::Shared;
 use crate::options::Options;
 
 /// The time that decides whether a day is over: a clock that jumped forward must not seal the running day.
@@ -39,7 +39,7 @@ pub(crate) fn seal(segments: &mut [CatalogEntry], options: &Options, now: Timest
 mod tests {
     use super::*;
     use crate::id::Day;
-    use crate::lifecycle::catalog::tests_entry;
+    use crate::lifecycle::live::catalog::tests_entry;
 
     #[test]
     fn sealed_by_size_or_by_the_end_of_the_day() {

@@ -6,12 +6,12 @@ use crate::error::{ErrorKind, Result};
 use crate::event::DimensionKind;
 use crate::head::Entries;
 use crate::id::Sequence;
-use crate::lifecycle::shared::Shared;
+use crate::lifecycle::live::shared::Shared;
 use crate::status::{DimensionInfo, Health, SegmentInfo, Stats};
 
 /// The segments, in sequence order.
 pub(crate) fn segments(shared: &Shared) -> Vec<SegmentInfo> {
-    let info = |live: &crate::lifecycle::parts::LiveSegment| SegmentInfo {
+    let info = |live: &crate::lifecycle::live::parts::LiveSegment| SegmentInfo {
         id: live.entry.id,
         day: live.entry.day,
         first_sequence: live.entry.first_sequence,

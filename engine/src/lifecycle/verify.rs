@@ -3,7 +3,7 @@
 use crate::budget::Budget;
 use crate::codec::checksum::crc32;
 use crate::error::{Error, Result};
-use crate::lifecycle::shared::Shared;
+use crate::lifecycle::live::shared::Shared;
 use crate::segment::read::verify;
 
 /// Everything that is wrong with the segments; the log can be used meanwhile.

@@ -10,7 +10,7 @@ use crate::budget::Budget;
 use crate::error::Result;
 use crate::event::batch::{Batch, Prepared};
 use crate::head::State;
-use crate::lifecycle::parts::{LiveSegment, Parts};
+use crate::lifecycle::live::parts::{LiveSegment, Parts};
 use crate::segment::read::gaps::pass_over_all;
 
 /// For every event of a batch whether it is to be stored: not if the same stands earlier in the batch, or in one of the segments.

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::id::{Day, Timestamp};
-use crate::lifecycle::catalog::CatalogEntry;
+use crate::lifecycle::live::catalog::CatalogEntry;
 
 /// The time that retention believes.
 #[derive(Debug)]
@@ -116,7 +116,7 @@ mod tests {
 
     #[test]
     fn a_day_is_dropped_whole_and_not_a_nanosecond_early() {
-        let mut entry = crate::lifecycle::catalog::tests_entry();
+        let mut entry = crate::lifecycle::live::catalog::tests_entry();
         entry.day = Day(10);
         let retention = Duration::from_secs(30 * 86_400);
         let due = Day(41).start();

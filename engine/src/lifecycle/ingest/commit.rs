@@ -14,11 +14,11 @@ use crate::budget::Budget;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{Day, Sequence, Timestamp};
 use crate::journal::{GroupEntry, JournalWriter, Payload};
-use crate::lifecycle::duplicates::{in_head, mark_in_segments};
-use crate::lifecycle::parts::{DayHead, Parts};
-use crate::lifecycle::problems::Work;
-use crate::lifecycle::queue::{Receipt, Submission, Task};
-use crate::lifecycle::shared::{Counters, Shared};
+use crate::lifecycle::ingest::duplicates::{in_head, mark_in_segments};
+use crate::lifecycle::live::parts::{DayHead, Parts};
+use crate::lifecycle::live::problems::Work;
+use crate::lifecycle::live::queue::{Receipt, Submission, Task};
+use crate::lifecycle::live::shared::{Counters, Shared};
 
 /// The most batches in a group.
 const GROUP_BATCHES_MAX: usize = 1_024;
@@ -245,7 +245,7 @@ impl Committer {
 }
 
 /// The segments that came after a change.
-fn newer_segments(parts: &Parts, checked: u64) -> &[crate::lifecycle::parts::LiveSegment] {
+fn newer_segments(parts: &Parts, checked: u64) -> &[crate::lifecycle::live::parts::LiveSegment] {
     let first = parts.segments.iter().position(|live| live.change > checked).unwrap_or(parts.segments.len());
     parts.segments.get(first..).unwrap_or_default()
 }

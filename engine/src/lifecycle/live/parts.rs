@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::head::{Head, HeadIndex};
 use crate::id::{Day, Sequence};
 use crate::index::Index;
-use crate::lifecycle::catalog::CatalogEntry;
+use crate::lifecycle::live::catalog::CatalogEntry;
 use crate::segment::Segment;
 use crate::status::Gap;
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::lifecycle::shared::Shared;
+use crate::lifecycle::live::shared::Shared;
 
 /// How long to work between two rests.
 const SLICE: Duration = Duration::from_millis(10);
