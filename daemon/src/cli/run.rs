@@ -5,11 +5,14 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
-use super::connection::ConnectionArgs;
-use super::exit::{self, Exit, Outcome};
-use super::import::command as import;
-use super::output::tell;
-use super::{completions, count, histogram, key, search, segments, selection, serve, stats, tail, terms, verify};
+use crate::cli::answers::{count, histogram, segments, stats, terms};
+use crate::cli::asking::connection::ConnectionArgs;
+use crate::cli::asking::selection;
+use crate::cli::events::{search, tail};
+use crate::cli::exit::{self, Exit, Outcome};
+use crate::cli::import::command as import;
+use crate::cli::local::{completions, key, serve, verify};
+use crate::cli::terminal::output::tell;
 
 const ABOUT: &str =
     "A self-hosted audit trail: takes operation records over HTTP, keeps them durable and indexed, answers questions about them.";

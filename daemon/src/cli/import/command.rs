@@ -10,12 +10,12 @@ use super::pipeline::{Target, run};
 use super::report::Report;
 use super::server::ServerTarget;
 use super::source::expand;
-use crate::cli::connection::ConnectionArgs;
+use crate::cli::asking::connection::ConnectionArgs;
 use crate::cli::exit::{Exit, Failure, Outcome};
-use crate::cli::interrupt::{interrupted, listen};
-use crate::cli::output::tell;
-use crate::cli::progress::Progress;
-use crate::cli::serve::load_config;
+use crate::cli::local::serve::load_config;
+use crate::cli::terminal::interrupt::{interrupted, listen};
+use crate::cli::terminal::output::tell;
+use crate::cli::terminal::progress::Progress;
 use crate::config::Overrides;
 
 /// Examples for the help text.

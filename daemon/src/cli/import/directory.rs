@@ -11,10 +11,10 @@ use super::batch::Batch;
 use super::pipeline::Target;
 use super::report::{Rejected, Stored};
 use crate::cli::exit::Failure;
-use crate::cli::interrupt::pause;
-use crate::cli::output::tell;
-use crate::cli::progress::Progress;
-use crate::cli::text::printable;
+use crate::cli::terminal::interrupt::pause;
+use crate::cli::terminal::output::tell;
+use crate::cli::terminal::progress::Progress;
+use crate::cli::terminal::text::printable;
 
 /// How long to wait when the log cannot keep up; its flusher is at work.
 const WAIT: Duration = Duration::from_millis(50);

@@ -19,9 +19,9 @@ use super::pieces::Pieces;
 use super::report::{Report, Stored};
 use super::source::{Content, Input, Stream, open};
 use crate::cli::exit::Failure;
-use crate::cli::interrupt::interrupted;
-use crate::cli::progress::Progress;
-use crate::cli::text::printable;
+use crate::cli::terminal::interrupt::interrupted;
+use crate::cli::terminal::progress::Progress;
+use crate::cli::terminal::text::printable;
 
 /// Batches on their way at once.
 const SENDERS: usize = 2;

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use super::batch::Origin;
 use crate::cli::exit::{Exit, Failure};
-use crate::cli::progress::Progress;
-use crate::cli::text::{counted, printable, thousands};
+use crate::cli::terminal::progress::Progress;
+use crate::cli::terminal::text::{counted, printable, thousands};
 
 /// How many rejected events are named on the terminal: as many as the server names in an answer.
 const NAMED_MAX: u64 = 100;

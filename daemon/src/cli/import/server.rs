@@ -12,10 +12,10 @@ use serde::Deserialize;
 use super::batch::Batch;
 use super::pipeline::Target;
 use super::report::{Rejected, Stored};
-use crate::cli::client::{Answer, Client, refusal};
+use crate::cli::asking::client::{Answer, Client, refusal};
 use crate::cli::exit::{Exit, Failure};
-use crate::cli::interrupt::{interrupted, pause};
-use crate::cli::progress::Progress;
+use crate::cli::terminal::interrupt::{interrupted, pause};
+use crate::cli::terminal::progress::Progress;
 
 /// The first wait; each further one is twice as long, up to the longest.
 const WAIT_FIRST: Duration = Duration::from_millis(250);

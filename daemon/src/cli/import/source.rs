@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::cli::exit::Failure;
-use crate::cli::progress::Progress;
+use crate::cli::terminal::progress::Progress;
 
 /// How many compressions may stand in each other.
 const LAYERS_MAX: usize = 3;

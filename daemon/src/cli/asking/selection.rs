@@ -9,9 +9,9 @@ use std::io::IsTerminal;
 
 use clap::{Args, Command};
 
-use super::exit::Exit;
-use super::output::tell;
-use super::text::printable;
+use crate::cli::exit::Exit;
+use crate::cli::terminal::output::tell;
+use crate::cli::terminal::text::printable;
 use crate::dialect::default_schema;
 
 /// Stands before a word that must not be read as an option. A private-use character: no shell and no query has it.

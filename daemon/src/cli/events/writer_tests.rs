@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::*;
-use crate::cli::text::width;
+use crate::cli::terminal::text::width;
 
 fn found(sequence: u64, event: &Value) -> Found {
     let event = RawValue::from_string(event.to_string()).unwrap();

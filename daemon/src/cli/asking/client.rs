@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use ureq::http::{Response, StatusCode};
 use ureq::{Agent, Body};
 
-use super::exit::{Exit, Failure};
+use crate::cli::exit::{Exit, Failure};
 
 /// How long connecting may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -192,7 +192,7 @@ pub fn refusal(status: u16, body: &[u8], q: Option<&str>) -> Failure {
     };
     if let (Some(position), Some(q)) = (error.position, q.filter(|q| !q.contains(char::is_control))) {
         let before = q.get(..usize::try_from(position).unwrap_or(usize::MAX)).unwrap_or(q);
-        message.push_str(&format!("\n  {q}\n  {}^", " ".repeat(super::text::width(before))));
+        message.push_str(&format!("\n  {q}\n  {}^", " ".repeat(crate::cli::terminal::text::width(before))));
     }
     if message.is_empty() {
         message = format!("status {status} {}", error.code);

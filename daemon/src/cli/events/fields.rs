@@ -6,8 +6,8 @@
 use serde_json::Value;
 use trail_engine::event::{DimensionSchema, EventKind, Path, Pick, Source, Step, Take};
 
-use super::exit::Failure;
-use super::table::Align;
+use crate::cli::exit::Failure;
+use crate::cli::terminal::table::Align;
 use crate::nearest::nearest;
 
 /// Columns when none are asked for.

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueHint};
 
-use super::client::Client;
-use super::exit::Failure;
+use crate::cli::asking::client::Client;
+use crate::cli::exit::Failure;
 
 /// The longest key file that is read, in bytes.
 const KEY_FILE_BYTES_MAX: u64 = 64 << 10;

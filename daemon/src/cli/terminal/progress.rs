@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
 
-use super::output::tell;
-use super::text::{bytes, counted, printable, thousands};
+use crate::cli::terminal::output::tell;
+use crate::cli::terminal::text::{bytes, counted, printable, thousands};
 
 /// How often the bar is drawn.
 const TICK: Duration = Duration::from_millis(120);

@@ -8,10 +8,10 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::exit::Failure;
-use super::fields::{DEFAULT, Fields, Row};
-use super::output::{Format, Output, cells};
-use super::table::Table;
+use crate::cli::events::fields::{DEFAULT, Fields, Row};
+use crate::cli::exit::Failure;
+use crate::cli::terminal::output::{Format, Output, cells};
+use crate::cli::terminal::table::Table;
 use crate::dialect::default_schema;
 
 /// A default column that is narrower than this, and than what it holds, is left out.
@@ -139,5 +139,5 @@ impl EventWriter {
 }
 
 #[cfg(test)]
-#[path = "events_tests.rs"]
+#[path = "writer_tests.rs"]
 mod tests;

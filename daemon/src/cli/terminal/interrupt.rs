@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use trail_engine::threads;
 
-use super::exit::{Exit, Failure};
+use crate::cli::exit::{Exit, Failure};
 
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 

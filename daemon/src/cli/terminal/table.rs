@@ -4,7 +4,7 @@
 //! columns of text give way first, down to a width at which a reader still sees something. Numbers and times are never cut: half of
 //! one is a lie. So a table of many columns may be wider than the terminal.
 
-use super::text::{fit, printable, width};
+use crate::cli::terminal::text::{fit, printable, width};
 
 /// A column never gets narrower than this for want of room.
 const CELLS_MIN: usize = 8;

@@ -4,8 +4,8 @@ use clap::{Args, Subcommand, ValueEnum};
 use trail_engine::clock::{Clock, SystemClock};
 use trail_engine::id::Timestamp;
 
-use super::exit::{Exit, Failure, Outcome};
-use super::output::{Output, tell};
+use crate::cli::exit::{Exit, Failure, Outcome};
+use crate::cli::terminal::output::{Output, tell};
 use crate::config::{Scope, parse_duration};
 use crate::keys;
 

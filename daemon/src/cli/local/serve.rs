@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueHint};
 
-use super::exit::{Exit, Failure, Outcome};
+use crate::cli::exit::{Exit, Failure, Outcome};
 use crate::config::{Config, Overrides};
 use crate::server;
 

@@ -4,8 +4,8 @@ use std::io::{self, IsTerminal, StdoutLock, Write};
 
 use serde::{Deserialize, Serialize};
 
-use super::exit::Failure;
-use super::text::{printable, printable_json};
+use crate::cli::exit::Failure;
+use crate::cli::terminal::text::{printable, printable_json};
 
 /// The width of a table where no terminal says otherwise.
 const PIPE_CELLS: usize = 160;

@@ -3,8 +3,8 @@
 use clap::{Args, Command};
 use clap_complete::Shell;
 
-use super::exit::{Exit, Outcome};
-use super::output::Output;
+use crate::cli::exit::{Exit, Outcome};
+use crate::cli::terminal::output::Output;
 
 /// Examples for the help text.
 pub const EXAMPLES: &str = "Examples:

@@ -3,12 +3,12 @@
 use clap::Args;
 use serde::{Deserialize, Serialize};
 
-use super::connection::ConnectionArgs;
-use super::exit::{Exit, Outcome};
-use super::output::{Gap, show, tell_incomplete};
-use super::selection::SelectionArgs;
-use super::table::{Align, Table};
-use super::text::{fit, printable, thousands, width};
+use crate::cli::asking::connection::ConnectionArgs;
+use crate::cli::asking::selection::SelectionArgs;
+use crate::cli::exit::{Exit, Outcome};
+use crate::cli::terminal::output::{Gap, show, tell_incomplete};
+use crate::cli::terminal::table::{Align, Table};
+use crate::cli::terminal::text::{fit, printable, thousands, width};
 
 /// The longest bar, in cells.
 const BAR_CELLS: usize = 60;

@@ -9,13 +9,13 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::value::RawValue;
 
-use super::client::Client;
-use super::connection::ConnectionArgs;
-use super::events::{EventWriter, Found};
-use super::exit::{Exit, Failure, Outcome};
-use super::interrupt::{listen, pause};
-use super::output::{Format, Output};
-use super::selection::join;
+use crate::cli::asking::client::Client;
+use crate::cli::asking::connection::ConnectionArgs;
+use crate::cli::asking::selection::join;
+use crate::cli::events::writer::{EventWriter, Found};
+use crate::cli::exit::{Exit, Failure, Outcome};
+use crate::cli::terminal::interrupt::{listen, pause};
+use crate::cli::terminal::output::{Format, Output};
 
 /// The wait before a broken connection is made again.
 const RECONNECT: Duration = Duration::from_secs(1);

@@ -3,10 +3,10 @@
 use clap::Args;
 use serde::{Deserialize, Serialize};
 
-use super::connection::ConnectionArgs;
-use super::exit::{Exit, Outcome};
-use super::output::{Gap, show, tell_incomplete};
-use super::selection::SelectionArgs;
+use crate::cli::asking::connection::ConnectionArgs;
+use crate::cli::asking::selection::SelectionArgs;
+use crate::cli::exit::{Exit, Outcome};
+use crate::cli::terminal::output::{Gap, show, tell_incomplete};
 
 /// Examples for the help text.
 pub const EXAMPLES: &str = "Examples:

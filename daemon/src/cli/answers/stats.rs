@@ -3,11 +3,11 @@
 use clap::Args;
 use serde_json::Value;
 
-use super::connection::ConnectionArgs;
-use super::exit::{Exit, Outcome};
-use super::output::show;
-use super::table::{Align, Table};
-use super::text::{bytes, thousands};
+use crate::cli::asking::connection::ConnectionArgs;
+use crate::cli::exit::{Exit, Outcome};
+use crate::cli::terminal::output::show;
+use crate::cli::terminal::table::{Align, Table};
+use crate::cli::terminal::text::{bytes, thousands};
 
 /// Examples for the help text.
 pub const EXAMPLES: &str = "Examples:

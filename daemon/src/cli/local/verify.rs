@@ -12,9 +12,9 @@ use trail_engine::error::ErrorKind;
 use trail_engine::options::Options;
 use trail_engine::{AuditLog, Notice};
 
-use super::exit::{Exit, Failure, Outcome};
-use super::output::{Output, tell};
-use super::text::{printable, thousands};
+use crate::cli::exit::{Exit, Failure, Outcome};
+use crate::cli::terminal::output::{Output, tell};
+use crate::cli::terminal::text::{printable, thousands};
 
 /// Examples for the help text.
 pub const EXAMPLES: &str = "Examples:

@@ -3,12 +3,12 @@
 use clap::Args;
 use serde::{Deserialize, Serialize};
 
-use super::connection::ConnectionArgs;
-use super::exit::{Exit, Outcome};
-use super::output::{Gap, show, tell_incomplete};
-use super::selection::{SelectionArgs, join};
-use super::table::{Align, Table};
-use super::text::{counted, thousands};
+use crate::cli::asking::connection::ConnectionArgs;
+use crate::cli::asking::selection::{SelectionArgs, join};
+use crate::cli::exit::{Exit, Outcome};
+use crate::cli::terminal::output::{Gap, show, tell_incomplete};
+use crate::cli::terminal::table::{Align, Table};
+use crate::cli::terminal::text::{counted, thousands};
 
 /// Examples for the help text.
 pub const EXAMPLES: &str = "Examples:

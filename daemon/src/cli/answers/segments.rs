@@ -4,11 +4,11 @@ use clap::Args;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::connection::ConnectionArgs;
-use super::exit::{Exit, Outcome};
-use super::output::{Output, cells};
-use super::table::{Align, Table};
-use super::text::{bytes, counted, thousands};
+use crate::cli::asking::connection::ConnectionArgs;
+use crate::cli::exit::{Exit, Outcome};
+use crate::cli::terminal::output::{Output, cells};
+use crate::cli::terminal::table::{Align, Table};
+use crate::cli::terminal::text::{bytes, counted, thousands};
 
 /// Examples for the help text.
 pub const EXAMPLES: &str = "Examples:

@@ -4,12 +4,12 @@ use clap::{Args, ValueEnum};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::client::Client;
-use super::connection::ConnectionArgs;
-use super::events::{EventWriter, Found};
-use super::exit::{Exit, Failure, Outcome};
-use super::output::{Format, Gap, Output, tell, tell_incomplete};
-use super::selection::SelectionArgs;
+use crate::cli::asking::client::Client;
+use crate::cli::asking::connection::ConnectionArgs;
+use crate::cli::asking::selection::SelectionArgs;
+use crate::cli::events::writer::{EventWriter, Found};
+use crate::cli::exit::{Exit, Failure, Outcome};
+use crate::cli::terminal::output::{Format, Gap, Output, tell, tell_incomplete};
 
 /// How many events a person is shown when no number is given.
 const TERMINAL_LIMIT: u64 = 50;
@@ -92,7 +92,7 @@ pub fn search(args: &SearchArgs, connection: &ConnectionArgs) -> Outcome {
         output.flush()
     })?;
     for name in writer.never_filled().filter(|_| found > 0) {
-        tell(super::text::printable(&format!("no value in any of these events: {name}")));
+        tell(crate::cli::terminal::text::printable(&format!("no value in any of these events: {name}")));
     }
     if more && args.limit.is_none() {
         tell("there are more; --limit N shows them");
@@ -122,7 +122,7 @@ fn page_through(
         tell_incomplete(page.incomplete.iter().filter(|gap| !gaps.contains(gap)));
         gaps.extend(page.incomplete);
         if let Some(explanation) = &page.explanation {
-            tell(super::text::printable(&explanation.to_string()));
+            tell(crate::cli::terminal::text::printable(&explanation.to_string()));
         }
         let more = page.next_cursor.is_some();
         if !more || found >= limit {

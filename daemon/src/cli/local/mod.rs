@@ -1,0 +1,6 @@
+//! Commands that need no server, or are one.
+
+pub mod completions;
+pub mod key;
+pub mod serve;
+pub mod verify;
