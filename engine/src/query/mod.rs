@@ -4,26 +4,10 @@
 //! becomes a plan: cheapest comparison first, scans only on what is left. Answers of the parts are merged by
 //! (event time, sequence). Nothing here knows how a part stores its events: that is behind [`crate::index::Index`].
 
-mod context;
-mod count;
-mod cursor;
-mod evaluate;
-mod explain;
-mod fetch;
+mod answer;
 mod filter;
-mod gaps;
-mod histogram;
-mod lookup;
-mod page;
-mod part;
 mod plan;
 mod question;
-mod request;
-mod sequences;
-mod tail;
-mod terms;
-mod times;
-mod top;
 
 #[cfg(test)]
 mod naive;
@@ -32,16 +16,16 @@ mod oracle;
 #[cfg(test)]
 mod tests;
 
-pub use context::Context;
-pub use count::count;
+pub use answer::count::count;
+pub use answer::histogram::histogram;
+pub use answer::lookup::{event_at, events_by_id};
+pub use answer::page::search;
+pub use answer::tail::tail;
+pub use answer::terms::terms;
 pub use filter::{Comparison, Field, Filter, Test};
-pub use histogram::histogram;
-pub use lookup::{event_at, events_by_id};
-pub use page::search;
-pub use request::{
+pub use question::context::Context;
+pub use question::request::{
     Bucket, Count, Explanation, Facet, Histogram, HistogramRequest, Order, Page, PageRequest, PartExplanation, Selection, TailPage,
     TermCount, Terms, TermsRequest,
 };
-pub use tail::tail;
-pub use terms::terms;
-pub use times::{Moment, read_interval};
+pub use question::times::{Moment, read_interval};

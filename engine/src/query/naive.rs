@@ -15,19 +15,19 @@ use crate::id::{SegmentId, Sequence, Timestamp};
 use crate::index::{Extent, Index, Key, PartId, Postings, StoredEvent, TermVisitor, TimeRange, ValueVisitor};
 use crate::matcher::{Lookup, Matcher, TextMatcher};
 
-pub(super) const NOW: Timestamp = Timestamp(1_795_334_400_000_000_000);
-pub(super) const HOUR: i64 = 3_600_000_000_000;
+pub(crate) const NOW: Timestamp = Timestamp(1_795_334_400_000_000_000);
+pub(crate) const HOUR: i64 = 3_600_000_000_000;
 
 #[derive(Debug, Clone)]
-pub(super) struct NaiveEvent {
-    pub(super) key: Key,
-    pub(super) received_at: Timestamp,
-    pub(super) text: String,
-    pub(super) value: Value,
-    pub(super) terms: BTreeMap<&'static str, Vec<String>>,
+pub(crate) struct NaiveEvent {
+    pub(crate) key: Key,
+    pub(crate) received_at: Timestamp,
+    pub(crate) text: String,
+    pub(crate) value: Value,
+    pub(crate) terms: BTreeMap<&'static str, Vec<String>>,
 }
 
-pub(super) struct NaiveIndex {
+pub(crate) struct NaiveIndex {
     extent: Extent,
     events: Vec<NaiveEvent>,
     dimensions: Vec<&'static str>,
@@ -35,7 +35,7 @@ pub(super) struct NaiveIndex {
 
 impl NaiveIndex {
     /// Events are given in sequence order without gaps.
-    pub(super) fn new(number: u64, mut events: Vec<NaiveEvent>, time_ordered: bool, dimensions: &[&'static str]) -> NaiveIndex {
+    pub(crate) fn new(number: u64, mut events: Vec<NaiveEvent>, time_ordered: bool, dimensions: &[&'static str]) -> NaiveIndex {
         let first_sequence = events.first().map_or(Sequence::FIRST, |e| e.key.sequence);
         if time_ordered {
             events.sort_by_key(|e| e.key);
@@ -61,7 +61,7 @@ impl NaiveIndex {
 }
 
 /// The strings (false) and literals (true) at a path.
-pub(super) fn values_at(value: &Value, steps: &[Step]) -> Vec<(String, bool)> {
+pub(crate) fn values_at(value: &Value, steps: &[Step]) -> Vec<(String, bool)> {
     match (value, steps.split_first()) {
         (Value::Array(items), _) => items.iter().flat_map(|item| values_at(item, steps)).collect(),
         (Value::Object(members), Some((Step::Key(key), rest))) => members.get(key).map(|v| values_at(v, rest)).unwrap_or_default(),
@@ -73,7 +73,7 @@ pub(super) fn values_at(value: &Value, steps: &[Step]) -> Vec<(String, bool)> {
 }
 
 /// Whether there is a value other than `null` at or beneath a path.
-pub(super) fn exists_at(value: &Value, steps: &[Step]) -> bool {
+pub(crate) fn exists_at(value: &Value, steps: &[Step]) -> bool {
     match (value, steps.split_first()) {
         (Value::Array(items), _) => items.iter().any(|item| exists_at(item, steps)),
         (Value::Object(members), Some((Step::Key(key), rest))) => members.get(key).is_some_and(|v| exists_at(v, rest)),
@@ -187,21 +187,21 @@ impl Index for NaiveIndex {
 }
 
 /// Parts of a log, and all their events in sequence order as an oracle sees them.
-pub(super) struct NaiveLog {
-    pub(super) parts: Vec<Arc<dyn Index>>,
-    pub(super) events: Vec<NaiveEvent>,
-    pub(super) dimensions: Vec<Dimension>,
+pub(crate) struct NaiveLog {
+    pub(crate) parts: Vec<Arc<dyn Index>>,
+    pub(crate) events: Vec<NaiveEvent>,
+    pub(crate) dimensions: Vec<Dimension>,
 }
 
 const DIMENSIONS: [&str; 5] = ["event_id", "user", "event_name", "source_ip", "size"];
 
-pub(super) fn dimensions() -> Vec<Dimension> {
+pub(crate) fn dimensions() -> Vec<Dimension> {
     let kind = |name: &str| if name == "event_id" { DimensionKind::Unique } else { DimensionKind::Keyword };
     DIMENSIONS.iter().map(|name| Dimension { name: (*name).into(), kind: kind(name) }).collect()
 }
 
 /// A log of four parts, two of them in time order, with late events, equal times, and a part without `size`.
-pub(super) fn log(sizes: [usize; 4], seed: u64) -> NaiveLog {
+pub(crate) fn log(sizes: [usize; 4], seed: u64) -> NaiveLog {
     let (mut state, mut sequence) = (seed, 3u64);
     let mut random = |below: u64| {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);

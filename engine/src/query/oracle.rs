@@ -7,9 +7,9 @@ use crate::event::read_time;
 use crate::id::Timestamp;
 use crate::query::filter::{Comparison, Field, Filter, Test};
 use crate::query::naive::{NOW, NaiveEvent, exists_at, values_at};
-use crate::query::times::Moment;
+use crate::query::question::times::Moment;
 
-pub(super) fn holds(filter: &Filter, event: &NaiveEvent) -> bool {
+pub(crate) fn holds(filter: &Filter, event: &NaiveEvent) -> bool {
     match filter {
         Filter::All => true,
         Filter::And(all) => all.iter().all(|f| holds(f, event)),

@@ -14,7 +14,7 @@ use crate::id::{Sequence, Timestamp};
 use crate::query::filter::{Comparison, Field, Filter, Test};
 use crate::query::naive::{HOUR, NOW, NaiveEvent, NaiveLog, log, values_at};
 use crate::query::oracle::holds;
-use crate::query::times::Moment;
+use crate::query::question::times::Moment;
 use crate::query::{
     Context, Facet, HistogramRequest, Order, PageRequest, Selection, TermsRequest, count, event_at, events_by_id, histogram, search, tail,
     terms,

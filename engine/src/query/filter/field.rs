@@ -30,7 +30,7 @@ pub(super) fn read_field(name: &str, at: u64, dimensions: &[Dimension]) -> Resul
 ///
 /// # Errors
 /// [`crate::ErrorKind::Invalid`], with the closest name when one is close.
-pub(in crate::query) fn dimension_named<'d>(name: &str, dimensions: &'d [Dimension]) -> Result<&'d Dimension> {
+pub(crate) fn dimension_named<'d>(name: &str, dimensions: &'d [Dimension]) -> Result<&'d Dimension> {
     if let Some(dimension) = dimensions.iter().find(|d| d.name == name) {
         return Ok(dimension);
     }

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use std::ops::Bound;
 
 use crate::event::path::Path;
-use crate::query::times::Moment;
+use crate::query::question::times::Moment;
 
 /// A condition on events.
 #[derive(Debug, Clone, PartialEq)]

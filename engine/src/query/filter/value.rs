@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::matcher::Matcher;
 use crate::query::filter::lexer::{Scalar, Scanner};
 use crate::query::filter::tree::{Field, Test};
-use crate::query::times::{Moment, is_day};
+use crate::query::question::times::{Moment, is_day};
 
 /// In nanoseconds.
 const DAY: i64 = 86_400_000_000_000;

@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::id::{Sequence, Timestamp};
 use crate::index::{Key, TimeRange};
 use crate::limits::CURSOR_BYTES_MAX;
-use crate::query::request::Order;
+use crate::query::question::request::Order;
 
 /// Byte 0: version. 1: order. Then eight numbers of 8 bytes, little-endian, the last of which is the checksum of all before it.
 const VERSION: u8 = 1;
@@ -23,28 +23,28 @@ const CHECK_SEED: u64 = 0x7472_6169_6c2d_6375;
 
 /// Where a page ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Cursor {
-    pub(super) order: Order,
+pub(crate) struct Cursor {
+    pub(crate) order: Order,
     /// What `now` meant on the first page.
-    pub(super) now: Timestamp,
+    pub(crate) now: Timestamp,
     /// The range of event times asked for on the first page.
-    pub(super) range: TimeRange,
+    pub(crate) range: TimeRange,
     /// The last sequence that was visible on the first page.
-    pub(super) upper: Sequence,
+    pub(crate) upper: Sequence,
     /// The key of the last event of the page.
-    pub(super) last: Key,
+    pub(crate) last: Key,
     /// The hash of the filter's text.
-    pub(super) query: u64,
+    pub(crate) query: u64,
 }
 
 /// The hash by which a cursor knows its filter.
-pub(super) fn query_hash(q: &str) -> u64 {
+pub(crate) fn query_hash(q: &str) -> u64 {
     xxh3_64(q.trim().as_bytes())
 }
 
 impl Cursor {
     /// As text.
-    pub(super) fn write(&self) -> String {
+    pub(crate) fn write(&self) -> String {
         let mut bytes = Vec::with_capacity(LENGTH);
         bytes.extend([VERSION, u8::from(self.order == Order::Ascending)]);
         for time in [self.now, self.range.from, self.range.to, self.last.time] {
@@ -58,7 +58,7 @@ impl Cursor {
     }
 
     /// Reads the cursor of a query.
-    pub(super) fn read(text: &str, q: &str, order: Order) -> Result<Cursor> {
+    pub(crate) fn read(text: &str, q: &str, order: Order) -> Result<Cursor> {
         let cursor = decode(text)?;
         if cursor.query != query_hash(q) {
             return Err(Error::invalid("the cursor belongs to another query; send the same `q` with it, or start without a cursor"));

@@ -3,20 +3,20 @@
 use std::collections::BinaryHeap;
 
 use crate::index::Key;
-use crate::query::request::Order;
+use crate::query::question::request::Order;
 
 /// A document of a page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Hit {
+pub(crate) struct Hit {
     rank: (i64, u64),
-    pub(super) key: Key,
+    pub(crate) key: Key,
     /// The number of its part in the context.
-    pub(super) part: usize,
-    pub(super) document: u32,
+    pub(crate) part: usize,
+    pub(crate) document: u32,
 }
 
 /// A bounded heap of hits; the worst is on top.
-pub(super) struct Top {
+pub(crate) struct Top {
     order: Order,
     after: Option<(i64, u64)>,
     capacity: usize,
@@ -34,16 +34,16 @@ fn rank(order: Order, key: Key) -> (i64, u64) {
 
 impl Top {
     /// Holds at most `capacity` hits that come after the key `after`.
-    pub(super) fn new(order: Order, after: Option<Key>, capacity: usize) -> Top {
+    pub(crate) fn new(order: Order, after: Option<Key>, capacity: usize) -> Top {
         Top { order, after: after.map(|key| rank(order, key)), capacity, hits: BinaryHeap::new() }
     }
 
-    pub(super) fn capacity(&self) -> usize {
+    pub(crate) fn capacity(&self) -> usize {
         self.capacity
     }
 
     /// Offers a document. False when it is no better than what is held: nothing that comes after it need be offered.
-    pub(super) fn offer(&mut self, key: Key, part: usize, document: u32) -> bool {
+    pub(crate) fn offer(&mut self, key: Key, part: usize, document: u32) -> bool {
         let hit = Hit { rank: rank(self.order, key), key, part, document };
         if self.after.is_some_and(|after| hit.rank <= after) {
             return true;
@@ -62,17 +62,17 @@ impl Top {
     }
 
     /// The key that a hit must be better than; `None` while there is room.
-    pub(super) fn worst(&self) -> Option<Key> {
+    pub(crate) fn worst(&self) -> Option<Key> {
         if self.hits.len() < self.capacity { None } else { self.hits.peek().map(|hit| hit.key) }
     }
 
     /// Whether a key would be held.
-    pub(super) fn takes(&self, key: Key) -> bool {
+    pub(crate) fn takes(&self, key: Key) -> bool {
         self.worst().is_none_or(|worst| rank(self.order, key) < rank(self.order, worst))
     }
 
     /// The hits in page order.
-    pub(super) fn into_hits(self) -> Vec<Hit> {
+    pub(crate) fn into_hits(self) -> Vec<Hit> {
         self.hits.into_sorted_vec()
     }
 }

@@ -43,7 +43,7 @@ impl Moment {
     }
 
     /// The moment so many nanoseconds after this one, which must be a whole number of milliseconds for a relative one.
-    pub(super) fn later(self, nanos: i64) -> Moment {
+    pub(crate) fn later(self, nanos: i64) -> Moment {
         match self {
             Moment::At(time) => Moment::At(time.shift(nanos)),
             Moment::Now(after) => Moment::Now(after.saturating_add(nanos)),
@@ -85,7 +85,7 @@ pub fn read_interval(text: &str) -> Result<i64> {
 }
 
 /// Prints a length in its largest whole unit, as [`read_interval`] reads it.
-pub(super) fn show_interval(nanos: i64) -> String {
+pub(crate) fn show_interval(nanos: i64) -> String {
     let (unit, length) = UNITS.iter().find(|(_, length)| nanos % length == 0).copied().unwrap_or(("ms", MILLI));
     format!("{}{unit}", nanos / length)
 }
@@ -120,7 +120,7 @@ fn read_moment(text: &str) -> Option<Moment> {
 }
 
 /// Whether a text has the form of a day: `2026-11-22`.
-pub(super) fn is_day(text: &str) -> bool {
+pub(crate) fn is_day(text: &str) -> bool {
     let fits = |(i, b): (usize, u8)| if matches!(i, 4 | 7) { b == b'-' } else { b.is_ascii_digit() };
     text.len() == 10 && text.bytes().enumerate().all(fits)
 }

@@ -8,16 +8,16 @@ use roaring::RoaringBitmap;
 use crate::budget::Budget;
 use crate::error::{Error, Result};
 use crate::index::{Index, TimeRange};
-use crate::query::explain::Trace;
-use crate::query::plan::Node;
-use crate::query::question::{Leaf, LeafTest};
-use crate::query::sequences;
+use crate::query::plan::explain::Trace;
+use crate::query::plan::steps::Node;
+use crate::query::question::asked::{Leaf, LeafTest};
+use crate::query::question::sequences;
 
 /// How many events are asked for their receive times at once.
 const RECEIVED_AT_ONCE: usize = 256;
 
 /// The candidates that match a plan.
-pub(super) fn evaluate(
+pub(crate) fn evaluate(
     node: &Node<'_>,
     index: &dyn Index,
     candidates: &RoaringBitmap,

@@ -13,13 +13,13 @@ use crate::error::{Error, Result};
 use crate::id::Timestamp;
 use crate::index::{Postings, TimeRange};
 use crate::limits::HISTOGRAM_BUCKETS_MAX;
-use crate::query::context::Context;
-use crate::query::part::{Asked, Selected, for_each_selected};
-use crate::query::question::Question;
-use crate::query::request::{Bucket, Histogram, HistogramRequest, Selection, TermCount};
-use crate::query::sequences;
-use crate::query::terms::{check_limit, most_frequent, ranked_dimension};
-use crate::query::times::{read_interval, show_interval};
+use crate::query::answer::terms::{check_limit, most_frequent, ranked_dimension};
+use crate::query::plan::part::{Asked, Selected, for_each_selected};
+use crate::query::question::asked::Question;
+use crate::query::question::context::Context;
+use crate::query::question::request::{Bucket, Histogram, HistogramRequest, Selection, TermCount};
+use crate::query::question::sequences;
+use crate::query::question::times::{read_interval, show_interval};
 
 /// No bucket: the document is not selected.
 const NO_BUCKET: u32 = u32::MAX;

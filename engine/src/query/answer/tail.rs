@@ -10,15 +10,15 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::id::Sequence;
 use crate::index::{Index, TimeRange};
 use crate::limits::PAGE_EVENTS_MAX;
-use crate::query::context::Context;
-use crate::query::evaluate::evaluate;
-use crate::query::explain::Trace;
-use crate::query::fetch::fetch_some;
-use crate::query::gaps::{note_known, pass_over};
-use crate::query::plan::Node;
-use crate::query::question::Question;
-use crate::query::request::TailPage;
-use crate::query::sequences;
+use crate::query::answer::fetch::fetch_some;
+use crate::query::plan::evaluate::evaluate;
+use crate::query::plan::explain::Trace;
+use crate::query::plan::steps::Node;
+use crate::query::question::asked::Question;
+use crate::query::question::context::Context;
+use crate::query::question::gaps::{note_known, pass_over};
+use crate::query::question::request::TailPage;
+use crate::query::question::sequences;
 
 /// The smallest first window.
 const WINDOW_SEQUENCES: u64 = 1_024;

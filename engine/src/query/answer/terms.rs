@@ -15,11 +15,11 @@ use crate::event::path::Path;
 use crate::event::schema::{Dimension, DimensionKind};
 use crate::index::Postings;
 use crate::limits::TERMS_MAX;
-use crate::query::context::Context;
 use crate::query::filter::dimension_named;
-use crate::query::part::{Asked, Selected, for_each_selected};
-use crate::query::question::Question;
-use crate::query::request::{Facet, Selection, TermCount, Terms, TermsRequest};
+use crate::query::plan::part::{Asked, Selected, for_each_selected};
+use crate::query::question::asked::Question;
+use crate::query::question::context::Context;
+use crate::query::question::request::{Facet, Selection, TermCount, Terms, TermsRequest};
 
 /// What a term takes in the map beside its bytes.
 const TERM_OVERHEAD: u64 = 64;
@@ -49,7 +49,7 @@ pub fn terms(context: &Context<'_>, selection: &Selection, request: &TermsReques
 }
 
 /// A dimension whose terms can be ranked.
-pub(super) fn ranked_dimension<'d>(name: &str, dimensions: &'d [Dimension]) -> Result<&'d Dimension> {
+pub(crate) fn ranked_dimension<'d>(name: &str, dimensions: &'d [Dimension]) -> Result<&'d Dimension> {
     let dimension = dimension_named(name, dimensions)?;
     if dimension.kind == DimensionKind::Unique {
         return Err(Error::invalid(format!("`{name}` has a term of its own for nearly every event, so that its terms cannot be ranked")));
@@ -57,7 +57,7 @@ pub(super) fn ranked_dimension<'d>(name: &str, dimensions: &'d [Dimension]) -> R
     Ok(dimension)
 }
 
-pub(super) fn check_limit(limit: usize) -> Result<()> {
+pub(crate) fn check_limit(limit: usize) -> Result<()> {
     if limit == 0 || limit > TERMS_MAX {
         return Err(Error::invalid("`limit` is out of range").expected(format!("1 to {TERMS_MAX}"), limit));
     }
@@ -65,7 +65,7 @@ pub(super) fn check_limit(limit: usize) -> Result<()> {
 }
 
 /// The first `limit` of these: most first, ties in byte order.
-pub(super) fn most_frequent(mut terms: Vec<TermCount>, limit: usize) -> Vec<TermCount> {
+pub(crate) fn most_frequent(mut terms: Vec<TermCount>, limit: usize) -> Vec<TermCount> {
     let order = |a: &TermCount, b: &TermCount| b.count.cmp(&a.count).then_with(|| a.term.cmp(&b.term));
     if limit < terms.len() {
         terms.select_nth_unstable_by(limit, order);

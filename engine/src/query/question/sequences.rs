@@ -16,33 +16,33 @@ const KEYS_AT_ONCE: usize = 8_192;
 const LOOKUP_COST: u64 = 8;
 
 /// The sequences of a part.
-pub(super) fn of(extent: &Extent) -> Range<u64> {
+pub(crate) fn of(extent: &Extent) -> Range<u64> {
     extent.first_sequence.0..extent.first_sequence.0.saturating_add(u64::from(extent.documents))
 }
 
 /// The sequences of a part that are in a range.
-pub(super) fn overlap(extent: &Extent, range: &Range<u64>) -> Range<u64> {
+pub(crate) fn overlap(extent: &Extent, range: &Range<u64>) -> Range<u64> {
     let own = of(extent);
     let start = own.start.max(range.start);
     start..own.end.min(range.end).max(start)
 }
 
 /// The documents of a range as a set.
-pub(super) fn set_of(documents: Range<u32>) -> RoaringBitmap {
+pub(crate) fn set_of(documents: Range<u32>) -> RoaringBitmap {
     let mut set = RoaringBitmap::new();
     set.insert_range(documents);
     set
 }
 
 /// In a part in sequence order: the documents with these sequences.
-pub(super) fn documents_in_order(extent: &Extent, range: &Range<u64>) -> Range<u32> {
+pub(crate) fn documents_in_order(extent: &Extent, range: &Range<u64>) -> Range<u32> {
     let inside = overlap(extent, range);
     let document = |sequence: u64| u32::try_from(sequence.saturating_sub(extent.first_sequence.0)).unwrap_or(extent.documents);
     document(inside.start)..document(inside.end)
 }
 
 /// The candidates that have their sequence in a range.
-pub(super) fn documents(index: &dyn Index, range: &Range<u64>, candidates: &RoaringBitmap, budget: &Budget) -> Result<RoaringBitmap> {
+pub(crate) fn documents(index: &dyn Index, range: &Range<u64>, candidates: &RoaringBitmap, budget: &Budget) -> Result<RoaringBitmap> {
     let extent = index.extent();
     let inside = overlap(&extent, range);
     if inside == of(&extent) {
@@ -84,7 +84,7 @@ fn look_up(index: &dyn Index, range: Range<u64>, budget: &Budget) -> Result<Roar
 }
 
 /// Calls `visit` with the key of each of these ascending documents.
-pub(super) fn for_each_key(
+pub(crate) fn for_each_key(
     index: &dyn Index,
     documents: impl Iterator<Item = u32>,
     budget: &Budget,

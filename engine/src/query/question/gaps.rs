@@ -9,11 +9,11 @@ use crate::budget::Budget;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::Sequence;
 use crate::index::{Extent, TimeRange};
-use crate::query::context::Context;
+use crate::query::question::context::Context;
 use crate::status::Gap;
 
 /// Goes on without a part, and notes that; errors that are no damage come back.
-pub(super) fn pass_over(extent: &Extent, error: Error, budget: &Budget) -> Result<()> {
+pub(crate) fn pass_over(extent: &Extent, error: Error, budget: &Budget) -> Result<()> {
     if error.kind() != ErrorKind::Corrupt {
         return Err(error);
     }
@@ -28,7 +28,7 @@ pub(super) fn pass_over(extent: &Extent, error: Error, budget: &Budget) -> Resul
 }
 
 /// Notes the known gaps that can have events of these times and sequences.
-pub(super) fn note_known(context: &Context<'_>, range: &TimeRange, sequences: &Range<u64>) {
+pub(crate) fn note_known(context: &Context<'_>, range: &TimeRange, sequences: &Range<u64>) {
     for (times, gap) in context.missing {
         let in_time = times.from < range.to && range.from < times.to;
         if in_time && gap.first_sequence.0 < sequences.end && sequences.start <= gap.last_sequence.0 {

@@ -14,16 +14,16 @@ use crate::error::{Error, Result};
 use crate::id::Sequence;
 use crate::index::{Extent, Index, Key, TimeRange};
 use crate::limits::{BLOCK_DOCUMENTS, PAGE_EVENTS_MAX};
-use crate::query::context::Context;
-use crate::query::cursor::{Cursor, query_hash};
-use crate::query::explain::Trace;
-use crate::query::fetch::fetch;
-use crate::query::gaps::{note_known, pass_over};
-use crate::query::part::{Asked, Prepared, prepare};
-use crate::query::question::{Question, read_range};
-use crate::query::request::{Explanation, Order, Page, PageRequest, PartExplanation, Selection};
-use crate::query::sequences;
-use crate::query::top::{Hit, Top};
+use crate::query::answer::fetch::fetch;
+use crate::query::answer::top::{Hit, Top};
+use crate::query::plan::explain::Trace;
+use crate::query::plan::part::{Asked, Prepared, prepare};
+use crate::query::question::asked::{Question, read_range};
+use crate::query::question::context::Context;
+use crate::query::question::cursor::{Cursor, query_hash};
+use crate::query::question::gaps::{note_known, pass_over};
+use crate::query::question::request::{Explanation, Order, Page, PageRequest, PartExplanation, Selection};
+use crate::query::question::sequences;
 
 /// The first window of a scan, in documents. Rare hits cost at most a third more documents than one pass would.
 const WINDOW_DOCUMENTS: u32 = 4_096;

@@ -2,15 +2,15 @@
 
 use crate::error::{Error, Result};
 use crate::index::{Index, StoredEvent};
-use crate::query::context::Context;
-use crate::query::gaps::pass_over;
+use crate::query::question::context::Context;
+use crate::query::question::gaps::pass_over;
 
 /// How many events are fetched before their memory is charged: what a query can hold beyond its budget.
 const EVENTS_AT_ONCE: usize = 256;
 
 /// The events of (part number, document), in the order given; those that cannot be read are left out, and noted in the budget. Their
 /// text is charged to it.
-pub(super) fn fetch(context: &Context<'_>, documents: &[(usize, u32)]) -> Result<Vec<StoredEvent>> {
+pub(crate) fn fetch(context: &Context<'_>, documents: &[(usize, u32)]) -> Result<Vec<StoredEvent>> {
     let mut places: Vec<(usize, u32, usize)> =
         documents.iter().enumerate().map(|(place, (part, document))| (*part, *document, place)).collect();
     places.sort_unstable();
@@ -41,7 +41,7 @@ pub(super) fn fetch(context: &Context<'_>, documents: &[(usize, u32)]) -> Result
 }
 
 /// The events of a few documents of one part; `None` for one that cannot be read.
-pub(super) fn fetch_some(context: &Context<'_>, index: &dyn Index, documents: &[u32]) -> Result<Vec<Option<StoredEvent>>> {
+pub(crate) fn fetch_some(context: &Context<'_>, index: &dyn Index, documents: &[u32]) -> Result<Vec<Option<StoredEvent>>> {
     context.budget.check()?;
     let mut events = Vec::with_capacity(documents.len());
     index.fetch(documents, context.budget, &mut events)?;

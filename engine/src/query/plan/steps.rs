@@ -5,12 +5,12 @@
 
 use crate::error::Result;
 use crate::index::Index;
-use crate::query::question::{Condition, Leaf, LeafTest};
-use crate::query::sequences;
+use crate::query::question::asked::{Condition, Leaf, LeafTest};
+use crate::query::question::sequences;
 
 /// What an evaluation costs: first by the kind of work, then by how many documents can be left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Cost {
+pub(crate) struct Cost {
     work: Work,
     documents: u64,
 }
@@ -35,7 +35,7 @@ enum Work {
 }
 
 /// A condition in the order in which it is evaluated on one part.
-pub(super) enum Node<'q> {
+pub(crate) enum Node<'q> {
     All,
     Nothing,
     And(Vec<Node<'q>>, Cost),
@@ -46,7 +46,7 @@ pub(super) enum Node<'q> {
 
 impl<'q> Node<'q> {
     /// Plans a condition for a part.
-    pub(super) fn plan(condition: &'q Condition, index: &dyn Index) -> Result<Node<'q>> {
+    pub(crate) fn plan(condition: &'q Condition, index: &dyn Index) -> Result<Node<'q>> {
         let each = |conditions: &'q [Condition]| conditions.iter().map(|c| Node::plan(c, index)).collect::<Result<Vec<_>>>();
         Ok(match condition {
             Condition::All => Node::All,
@@ -59,7 +59,7 @@ impl<'q> Node<'q> {
     }
 
     /// Plans one comparison for a part.
-    pub(super) fn leaf(leaf: &'q Leaf, index: &dyn Index) -> Result<Node<'q>> {
+    pub(crate) fn leaf(leaf: &'q Leaf, index: &dyn Index) -> Result<Node<'q>> {
         let extent = index.extent();
         let all = u64::from(extent.documents);
         let (work, documents) = match &leaf.test {
@@ -88,7 +88,7 @@ impl<'q> Node<'q> {
     }
 
     /// All of these, cheapest first.
-    pub(super) fn and(nodes: Vec<Node<'q>>) -> Node<'q> {
+    pub(crate) fn and(nodes: Vec<Node<'q>>) -> Node<'q> {
         if nodes.iter().any(|n| matches!(n, Node::Nothing)) {
             return Node::Nothing;
         }
@@ -143,7 +143,7 @@ impl<'q> Node<'q> {
     }
 
     /// Whether the evaluation reads something of more than `documents` candidates, so that it pays to evaluate a page in windows.
-    pub(super) fn scans_more_than(&self, documents: u32) -> bool {
+    pub(crate) fn scans_more_than(&self, documents: u32) -> bool {
         let Node::And(all, _) = self else {
             return self.cost().work >= Work::Keys;
         };

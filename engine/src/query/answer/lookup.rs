@@ -5,11 +5,11 @@ use crate::event::schema::EVENT_ID;
 use crate::id::Sequence;
 use crate::index::{StoredEvent, TimeRange};
 use crate::matcher::Matcher;
-use crate::query::context::Context;
-use crate::query::fetch::{fetch, fetch_some};
-use crate::query::gaps::{note_known, pass_over};
-use crate::query::request::Page;
-use crate::query::sequences;
+use crate::query::answer::fetch::{fetch, fetch_some};
+use crate::query::question::context::Context;
+use crate::query::question::gaps::{note_known, pass_over};
+use crate::query::question::request::Page;
+use crate::query::question::sequences;
 
 /// All visible events with an id, in sequence order; of any age.
 ///

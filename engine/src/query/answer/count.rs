@@ -1,10 +1,10 @@
 //! How many events are selected.
 
 use crate::error::Result;
-use crate::query::context::Context;
-use crate::query::part::for_each_selected;
-use crate::query::question::Question;
-use crate::query::request::{Count, Selection};
+use crate::query::plan::part::for_each_selected;
+use crate::query::question::asked::Question;
+use crate::query::question::context::Context;
+use crate::query::question::request::{Count, Selection};
 
 /// How many events are selected. No event is read; without a filter, not even postings are.
 ///

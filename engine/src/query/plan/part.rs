@@ -7,32 +7,32 @@ use roaring::RoaringBitmap;
 use crate::budget::Budget;
 use crate::error::Result;
 use crate::index::{Extent, Index, TimeRange};
-use crate::query::context::Context;
-use crate::query::evaluate::evaluate;
-use crate::query::explain::Trace;
-use crate::query::gaps::{note_known, pass_over};
-use crate::query::plan::Node;
-use crate::query::question::Question;
-use crate::query::sequences;
+use crate::query::plan::evaluate::evaluate;
+use crate::query::plan::explain::Trace;
+use crate::query::plan::steps::Node;
+use crate::query::question::asked::Question;
+use crate::query::question::context::Context;
+use crate::query::question::gaps::{note_known, pass_over};
+use crate::query::question::sequences;
 
 /// A part and what to ask it.
-pub(super) struct Asked<'q> {
-    pub(super) index: &'q dyn Index,
-    pub(super) extent: Extent,
+pub(crate) struct Asked<'q> {
+    pub(crate) index: &'q dyn Index,
+    pub(crate) extent: Extent,
     /// The documents that can match.
-    pub(super) documents: Range<u32>,
+    pub(crate) documents: Range<u32>,
     /// What they must match, the question's time range and sequences included.
-    pub(super) node: Node<'q>,
+    pub(crate) node: Node<'q>,
 }
 
 /// What a part is needed for.
-pub(super) enum Prepared<'q> {
+pub(crate) enum Prepared<'q> {
     Skipped(&'static str),
     Asked(Asked<'q>),
 }
 
 /// The selected documents of a part.
-pub(super) enum Selected {
+pub(crate) enum Selected {
     /// All of a range.
     Range(Range<u32>),
     /// A set.
@@ -40,7 +40,7 @@ pub(super) enum Selected {
 }
 
 /// Makes a part ready. `range` is the question's or narrower.
-pub(super) fn prepare<'q>(index: &'q dyn Index, question: &'q Question, range: &TimeRange) -> Result<Prepared<'q>> {
+pub(crate) fn prepare<'q>(index: &'q dyn Index, question: &'q Question, range: &TimeRange) -> Result<Prepared<'q>> {
     let extent = index.extent();
     if extent.documents == 0 {
         return Ok(Prepared::Skipped("it is empty"));
@@ -73,7 +73,7 @@ pub(super) fn prepare<'q>(index: &'q dyn Index, question: &'q Question, range: &
 
 impl Asked<'_> {
     /// The matching documents of a window.
-    pub(super) fn matching(&self, window: Range<u32>, budget: &Budget, trace: &mut Trace) -> Result<RoaringBitmap> {
+    pub(crate) fn matching(&self, window: Range<u32>, budget: &Budget, trace: &mut Trace) -> Result<RoaringBitmap> {
         trace.touched += window.len() as u64;
         let hits = evaluate(&self.node, self.index, &sequences::set_of(window), budget, trace)?;
         trace.matched += hits.len();
@@ -81,7 +81,7 @@ impl Asked<'_> {
     }
 
     /// All selected documents; nothing is read where the range says it all.
-    pub(super) fn selected(&self, question: &Question, budget: &Budget) -> Result<Selected> {
+    pub(crate) fn selected(&self, question: &Question, budget: &Budget) -> Result<Selected> {
         budget.check()?;
         if matches!(self.node, Node::All) {
             return Ok(Selected::Range(self.documents.clone()));
@@ -92,7 +92,7 @@ impl Asked<'_> {
 
 impl Selected {
     /// How many documents there are.
-    pub(super) fn len(&self) -> u64 {
+    pub(crate) fn len(&self) -> u64 {
         match self {
             Selected::Range(range) => range.len() as u64,
             Selected::Set(set) => set.len(),
@@ -100,7 +100,7 @@ impl Selected {
     }
 
     /// How many of them are in a range.
-    pub(super) fn count_in(&self, range: &Range<u32>) -> u64 {
+    pub(crate) fn count_in(&self, range: &Range<u32>) -> u64 {
         match self {
             Selected::Range(own) => range.end.min(own.end).saturating_sub(range.start.max(own.start)).into(),
             Selected::Set(set) => set.range_cardinality(range.clone()),
@@ -108,7 +108,7 @@ impl Selected {
     }
 
     /// Whether a document is among them.
-    pub(super) fn contains(&self, document: u32) -> bool {
+    pub(crate) fn contains(&self, document: u32) -> bool {
         match self {
             Selected::Range(range) => range.contains(&document),
             Selected::Set(set) => set.contains(document),
@@ -116,7 +116,7 @@ impl Selected {
     }
 
     /// Those of a set that are selected.
-    pub(super) fn intersect(&self, mut set: RoaringBitmap) -> RoaringBitmap {
+    pub(crate) fn intersect(&self, mut set: RoaringBitmap) -> RoaringBitmap {
         match self {
             Selected::Range(range) => {
                 set.remove_range(..range.start);
@@ -128,7 +128,7 @@ impl Selected {
     }
 
     /// They as a set.
-    pub(super) fn into_set(self) -> RoaringBitmap {
+    pub(crate) fn into_set(self) -> RoaringBitmap {
         match self {
             Selected::Range(range) => sequences::set_of(range),
             Selected::Set(set) => set,
@@ -138,7 +138,7 @@ impl Selected {
 
 /// Calls `visit` for every part that has selected documents. A part that turns out to be damaged is passed over and noted; what was
 /// counted of it before stays.
-pub(super) fn for_each_selected<'q>(
+pub(crate) fn for_each_selected<'q>(
     context: &'q Context<'_>,
     question: &'q Question,
     mut visit: impl FnMut(&Asked<'q>, Selected) -> Result<()>,

@@ -10,34 +10,34 @@ use crate::event::path::Path;
 use crate::id::{Sequence, Timestamp};
 use crate::index::TimeRange;
 use crate::matcher::{Matcher, TextMatcher};
-use crate::query::context::Context;
 use crate::query::filter::{Comparison, Field, Filter, Test};
-use crate::query::request::Selection;
-use crate::query::times::Moment;
+use crate::query::question::context::Context;
+use crate::query::question::request::Selection;
+use crate::query::question::times::Moment;
 
 /// From where a selection starts when it does not say.
 const FROM_DEFAULT: Moment = Moment::Now(-30 * 86_400 * 1_000_000_000);
 
 /// A selection made ready.
-pub(super) struct Question {
+pub(crate) struct Question {
     /// The filter as it was understood.
-    pub(super) filter: Filter,
+    pub(crate) filter: Filter,
     /// The event times asked for, the filter's own included.
-    pub(super) range: TimeRange,
+    pub(crate) range: TimeRange,
     /// The sequences asked for: the filter's own, as far as they are visible.
-    pub(super) sequences: Range<u64>,
+    pub(crate) sequences: Range<u64>,
     /// What is left of the filter.
-    pub(super) condition: Condition,
+    pub(crate) condition: Condition,
     /// `range` as a comparison, for parts where documents are not ordered by time.
-    pub(super) range_leaf: Leaf,
+    pub(crate) range_leaf: Leaf,
     /// `sequences` as a comparison, for parts where documents are not ordered by sequence.
-    pub(super) sequences_leaf: Leaf,
+    pub(crate) sequences_leaf: Leaf,
     /// How many leaves there are: their numbers are below this.
-    pub(super) leaves: usize,
+    pub(crate) leaves: usize,
 }
 
 /// A filter with compiled comparisons.
-pub(super) enum Condition {
+pub(crate) enum Condition {
     All,
     Nothing,
     And(Vec<Condition>),
@@ -47,15 +47,15 @@ pub(super) enum Condition {
 }
 
 /// One comparison.
-pub(super) struct Leaf {
+pub(crate) struct Leaf {
     /// Its number in the question.
-    pub(super) number: usize,
+    pub(crate) number: usize,
     /// Its canonical text.
-    pub(super) label: String,
-    pub(super) test: LeafTest,
+    pub(crate) label: String,
+    pub(crate) test: LeafTest,
 }
 
-pub(super) enum LeafTest {
+pub(crate) enum LeafTest {
     Dimension(String, Matcher),
     Path(Path, Matcher),
     Text(TextMatcher),
@@ -66,13 +66,13 @@ pub(super) enum LeafTest {
 
 impl Question {
     /// Reads a selection.
-    pub(super) fn of(context: &Context<'_>, selection: &Selection) -> Result<Question> {
+    pub(crate) fn of(context: &Context<'_>, selection: &Selection) -> Result<Question> {
         let range = read_range(selection, context.now)?;
         Question::within(context, &selection.q, range, context.now, context.upper)
     }
 
     /// The question of a filter within a range of event times that is already resolved.
-    pub(super) fn within(context: &Context<'_>, q: &str, range: TimeRange, now: Timestamp, upper: Sequence) -> Result<Question> {
+    pub(crate) fn within(context: &Context<'_>, q: &str, range: TimeRange, now: Timestamp, upper: Sequence) -> Result<Question> {
         let filter = Filter::parse(q, context.dimensions)?;
         let mut compiler = Compiler { now, leaves: 2 };
         let visible = 0..upper.0.saturating_add(1);
@@ -92,7 +92,7 @@ impl Question {
 }
 
 /// The range of event times that a selection asks for.
-pub(super) fn read_range(selection: &Selection, now: Timestamp) -> Result<TimeRange> {
+pub(crate) fn read_range(selection: &Selection, now: Timestamp) -> Result<TimeRange> {
     let from = selection.from.as_deref().map_or(Ok(FROM_DEFAULT), Moment::parse)?.resolve(now);
     let to = match selection.to.as_deref() {
         Some(to) => Moment::parse(to)?.resolve(now),
