@@ -10,6 +10,7 @@ use crate::codec::read::Reader;
 use crate::codec::write::Write as _;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{Day, SegmentId, Sequence, Timestamp};
+use crate::segment::meta::Meta;
 use crate::storage::Storage;
 
 /// The name of the catalog.
@@ -39,6 +40,24 @@ pub(crate) struct CatalogEntry {
 }
 
 impl CatalogEntry {
+    /// The entry of a segment that is not final, from what the segment says of itself, and the length and checksum of its file.
+    pub(crate) fn of(id: SegmentId, meta: &Meta, file_bytes: u64, crc32: u32) -> CatalogEntry {
+        CatalogEntry {
+            id,
+            day: meta.day,
+            first_sequence: meta.first_sequence,
+            documents: meta.documents,
+            time_min: meta.time_min,
+            time_max: meta.time_max,
+            received_min: meta.received_min,
+            received_max: meta.received_max,
+            event_bytes: meta.event_bytes,
+            file_bytes,
+            crc32,
+            sealed: false,
+        }
+    }
+
     /// The first sequence after it.
     pub(crate) fn end_sequence(&self) -> Sequence {
         self.first_sequence.plus(u64::from(self.documents))

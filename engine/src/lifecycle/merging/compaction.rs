@@ -137,20 +137,7 @@ fn make(shared: &Shared, inputs: &[LiveSegment], id: SegmentId, pace: &mut Pace<
     let (summary, meta) = write_durably(&*shared.storage, id, |file, name| {
         merge(&segments, id, Arc::new(SteadyFile::new(file)), name, &mut || pace.breathe())
     })?;
-    let entry = CatalogEntry {
-        id,
-        day: meta.day,
-        first_sequence: meta.first_sequence,
-        documents: meta.documents,
-        time_min: meta.time_min,
-        time_max: meta.time_max,
-        received_min: meta.received_min,
-        received_max: meta.received_max,
-        event_bytes: meta.event_bytes,
-        file_bytes: summary.length,
-        crc32: summary.crc32,
-        sealed: false,
-    };
+    let entry = CatalogEntry::of(id, &meta, summary.length, summary.crc32);
     let segment = open_segment(&*shared.storage, &entry, &shared.caches)?;
     Ok((entry, Arc::new(segment)))
 }

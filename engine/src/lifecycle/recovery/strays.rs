@@ -71,21 +71,7 @@ fn open_one(storage: &dyn Storage, name: &str, id: SegmentId, caches: &Arc<Cache
     if segment.id() != id {
         return Err(Error::corrupt("the file is of another segment than its name says").in_file(name).expected(id, segment.id()));
     }
-    let meta = segment.meta();
-    let entry = CatalogEntry {
-        id,
-        day: meta.day,
-        first_sequence: meta.first_sequence,
-        documents: meta.documents,
-        time_min: meta.time_min,
-        time_max: meta.time_max,
-        received_min: meta.received_min,
-        received_max: meta.received_max,
-        event_bytes: meta.event_bytes,
-        file_bytes,
-        crc32,
-        sealed: false,
-    };
+    let entry = CatalogEntry::of(id, segment.meta(), file_bytes, crc32);
     Ok((entry, Arc::new(segment)))
 }
 
