@@ -22,8 +22,14 @@ pub(crate) fn packed_len(count: usize, width: u32) -> usize {
     (count * width as usize).div_ceil(8) + PADDING
 }
 
-/// Appends the numbers; each must fit into `width` bits.
+/// Appends the numbers with their padding; each must fit into `width` bits.
 pub(crate) fn pack(numbers: impl Iterator<Item = u64>, width: u32, out: &mut Vec<u8>) {
+    pack_tight(numbers, width, out);
+    out.put_bytes(&[0; PADDING]);
+}
+
+/// Appends the numbers without padding, for a reader that minds the end itself.
+pub(crate) fn pack_tight(numbers: impl Iterator<Item = u64>, width: u32, out: &mut Vec<u8>) {
     debug_assert!(width <= WIDTH_MAX);
     let (mut buffer, mut held) = (0u64, 0u32);
     for number in numbers {
@@ -39,7 +45,6 @@ pub(crate) fn pack(numbers: impl Iterator<Item = u64>, width: u32, out: &mut Vec
     if held > 0 {
         out.put_u8(buffer as u8);
     }
-    out.put_bytes(&[0; PADDING]);
 }
 
 /// Packed numbers, read in place.

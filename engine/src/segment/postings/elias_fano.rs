@@ -6,6 +6,7 @@
 //! `width: u8`; `count` numbers of `width` bits, least significant bit first; then for number `i` the bit `i + (number >> width)` is
 //! set. The count is known to the reader.
 
+use crate::codec::bits::pack_tight;
 use crate::error::{Error, Result};
 
 /// The widest low part: numbers have 32 bits.
@@ -27,19 +28,8 @@ pub(crate) fn encoded_len(numbers: &[u32]) -> usize {
 pub(crate) fn encode(numbers: &[u32], out: &mut Vec<u8>) {
     let width = numbers.last().map_or(0, |max| width_for(numbers.len(), *max));
     out.push(width as u8);
-    let (mut buffer, mut held) = (0u64, 0u32);
-    for number in numbers {
-        buffer |= (u64::from(*number) & ((1 << width) - 1)) << held;
-        held += width;
-        while held >= 8 {
-            out.push(buffer as u8);
-            buffer >>= 8;
-            held -= 8;
-        }
-    }
-    if held > 0 {
-        out.push(buffer as u8);
-    }
+    let low = |number: &u32| u64::from(*number) & ((1 << width) - 1);
+    pack_tight(numbers.iter().map(low), width, out);
     let high = out.len();
     for (at, number) in numbers.iter().enumerate() {
         let bit = at + (*number as usize >> width);
