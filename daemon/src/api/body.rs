@@ -41,7 +41,7 @@ pub async fn read(body: Body, limits: Limits, reservation: &mut Reservation) -> 
     reservation.grow(announced)?;
     let start = Instant::now();
     let mut body = body;
-    let mut pieces = Pieces::default();
+    let mut pieces = Pieces { announced: usize::try_from(announced).unwrap_or(0), ..Pieces::default() };
     loop {
         let deadline = start + allowed(limits, pieces.bytes);
         let frame = timeout_at(deadline, body.frame()).await.map_err(|_| too_slow())?;
@@ -81,6 +81,8 @@ fn too_slow() -> Refusal {
 /// The first piece is kept as it came, since most bodies come in one; more are joined.
 #[derive(Default)]
 struct Pieces {
+    /// How many bytes there will be, if that is known: room for them is made once.
+    announced: usize,
     first: Bytes,
     joined: BytesMut,
     bytes: u64,
@@ -94,6 +96,7 @@ impl Pieces {
             return;
         }
         if self.joined.is_empty() {
+            self.joined.reserve(self.announced);
             self.joined.extend_from_slice(&std::mem::take(&mut self.first));
         }
         self.joined.extend_from_slice(&piece);

@@ -1,10 +1,9 @@
 //! [`Batch`]: events that were read and indexed on the caller's thread and wait to be appended.
 
 use std::ops::Range;
-use std::sync::Arc;
 
-use super::scan::Leaf;
-use super::shape::Shape;
+use super::terms::{Term, Terms};
+use super::values::{NumberedShape, Value, Values};
 use crate::id::Timestamp;
 
 /// Events that were read and indexed on the caller's thread and wait to be appended.
@@ -13,10 +12,14 @@ pub struct Batch {
     /// The text of all events, back to back.
     pub(crate) text: Vec<u8>,
     pub(crate) events: Vec<Prepared>,
-    pub(crate) leaves: Vec<Leaf>,
-    pub(crate) terms: Vec<Term>,
-    /// The text of all terms, back to back.
-    pub(crate) term_text: Vec<u8>,
+    /// The shapes and the distinct values of the events.
+    pub(crate) values: Values,
+    /// For each leaf of each event the number of its value.
+    pub(crate) numbers: Vec<u32>,
+    /// The distinct terms of the events.
+    pub(crate) terms: Terms,
+    /// For each term of each event its number.
+    pub(crate) term_numbers: Vec<u32>,
 }
 
 /// One event of a batch.
@@ -24,30 +27,17 @@ pub struct Batch {
 pub(crate) struct Prepared {
     /// Its text, in [`Batch::text`].
     pub(crate) text: Range<u32>,
-    pub(crate) shape: Arc<Shape>,
-    /// Its leaves, in [`Batch::leaves`]; their offsets count from the start of the event.
+    /// The number of its shape among those of the batch.
+    pub(crate) shape: u32,
+    /// The values of its leaves, in [`Batch::numbers`].
     pub(crate) leaves: Range<u32>,
-    /// Its terms, in [`Batch::terms`].
+    /// Its terms, in [`Batch::term_numbers`].
     pub(crate) terms: Range<u32>,
     /// Its event time, if one can be read.
     pub(crate) time: Option<Timestamp>,
     /// [`crate::codec::checksum::hash64`] of its id, if it has one.
     pub(crate) id_hash: Option<u64>,
 }
-
-/// A term of a dimension.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Term {
-    pub(crate) dimension: u16,
-    /// Its text, in [`Batch::term_text`].
-    pub(crate) start: u32,
-    pub(crate) end: u32,
-    /// The leaf whose decoded value it is, as it is; [`NO_LEAF`] for a term that was made some other way.
-    pub(crate) leaf: u32,
-}
-
-/// In place of a leaf's number.
-pub(crate) const NO_LEAF: u32 = u32::MAX;
 
 impl Batch {
     /// How many events it has.
@@ -72,33 +62,46 @@ impl Batch {
     pub(crate) fn clear(&mut self) {
         self.text.clear();
         self.events.clear();
-        self.leaves.clear();
+        self.values.clear();
+        self.numbers.clear();
         self.terms.clear();
-        self.term_text.clear();
+        self.term_numbers.clear();
     }
 
     /// The memory of the buffers, in bytes.
     pub(crate) fn capacity_bytes(&self) -> usize {
+        let numbers = (self.numbers.capacity() + self.term_numbers.capacity()) * size_of::<u32>();
         let events = self.events.capacity() * size_of::<Prepared>();
-        let parts = self.leaves.capacity() * size_of::<Leaf>() + self.terms.capacity() * size_of::<Term>();
-        self.text.capacity() + self.term_text.capacity() + events + parts
+        self.text.capacity() + events + numbers + self.values.capacity_bytes() + self.terms.capacity_bytes()
     }
 
     pub(crate) fn text_of(&self, event: &Prepared) -> &[u8] {
         self.text.get(event.text.start as usize..event.text.end as usize).unwrap_or_default()
     }
 
-    pub(crate) fn leaves_of(&self, event: &Prepared) -> &[Leaf] {
-        self.leaves.get(event.leaves.start as usize..event.leaves.end as usize).unwrap_or_default()
+    /// The shape of an event, with its columns in this batch.
+    pub(crate) fn shape_of(&self, event: &Prepared) -> Option<&NumberedShape> {
+        self.values.shapes.get(event.shape as usize)
     }
 
-    pub(crate) fn terms_of(&self, event: &Prepared) -> &[Term] {
-        self.terms.get(event.terms.start as usize..event.terms.end as usize).unwrap_or_default()
+    /// The numbers of an event's values, in the order of its leaves.
+    pub(crate) fn numbers_of(&self, event: &Prepared) -> &[u32] {
+        self.numbers.get(event.leaves.start as usize..event.leaves.end as usize).unwrap_or_default()
     }
 
-    /// The text of a term, which is UTF-8.
-    pub(crate) fn term(&self, term: &Term) -> &[u8] {
-        self.term_text.get(term.start as usize..term.end as usize).unwrap_or_default()
+    /// The bytes of a value.
+    pub(crate) fn bytes_of(&self, value: &Value) -> &[u8] {
+        self.text.get(value.start as usize..value.end as usize).unwrap_or_default()
+    }
+
+    /// The numbers of an event's terms.
+    pub(crate) fn terms_of(&self, event: &Prepared) -> &[u32] {
+        self.term_numbers.get(event.terms.start as usize..event.terms.end as usize).unwrap_or_default()
+    }
+
+    /// A term and its text, which is UTF-8.
+    pub(crate) fn term(&self, number: u32) -> Option<(&Term, &[u8])> {
+        self.terms.get(number)
     }
 }
 

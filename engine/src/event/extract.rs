@@ -1,21 +1,24 @@
 //! [`Extractor`]: events to batches: validate, shred, find id, time and terms, all in one pass over the text.
 //!
-//! The text is scanned once. Its shape, a few hundred bytes, is hashed and looked up among the shapes seen before; the plan kept with
-//! it names the leaves to read. Keys are parsed only when a shape is new.
+//! The text is read once, along the shapes seen before ([`ShapeTree`]); only an event of a new shape is scanned, and its keys parsed.
+//! The plan kept with the shape names the leaves that say something to a dimension.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use super::batch::{Batch, Prepared, Rejection};
-use super::outline::outline;
+use super::gather::{Event, Gathering, event_time};
+use super::outline::{ColumnPath, outline};
 use super::plan::TermPlan;
-use super::scan::{Fault, Leaf, scan};
+use super::scan::{Leaf, scan};
 use super::schema::DimensionSchema;
-
 use super::shape::Shape;
-use super::terms;
+use super::shape_tree::ShapeTree;
+use super::tokens::Fault;
+use super::values::Values;
 use crate::codec::checksum::hash64;
 use crate::error::{Error, Result};
+use crate::id::Timestamp;
 use crate::limits::{BATCH_BYTES_MAX, BATCH_EVENTS_MAX, EVENT_BYTES_MAX, EVENT_LEAVES_MAX, LEAF_BYTES_MAX, SHAPE_BYTES_MAX, SHAPES_MAX};
 
 /// Reads events by a schema. Shared by all threads.
@@ -34,8 +37,28 @@ const USED_BATCH_BYTES_MAX: usize = 8 << 20;
 
 #[derive(Debug, Default)]
 struct Known {
-    by_hash: HashMap<u64, Arc<Shape>, foldhash::fast::FixedState>,
+    tree: ShapeTree,
+    shapes: usize,
+    /// One copy of every path, so that shapes that share a column can be seen to do so.
+    paths: HashSet<Arc<ColumnPath>, foldhash::fast::FixedState>,
     bytes: usize,
+}
+
+impl Known {
+    fn path(&mut self, path: Arc<ColumnPath>) -> Arc<ColumnPath> {
+        if let Some(known) = self.paths.get(&path) {
+            return known.clone();
+        }
+        self.paths.insert(path.clone());
+        path
+    }
+}
+
+/// What the reading of an event needs for a moment.
+#[derive(Debug, Default)]
+struct Scratch {
+    shape: Vec<u8>,
+    leaves: Vec<Leaf>,
 }
 
 impl Extractor {
@@ -53,14 +76,14 @@ impl Extractor {
     /// [`crate::ErrorKind::Invalid`] when there are more events or bytes than a batch may have.
     pub(crate) fn prepare(&self, events: &mut dyn Iterator<Item = &[u8]>) -> Result<(Batch, Vec<Rejection>)> {
         let used = self.used.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let (mut batch, mut rejections, mut shape) = (used.unwrap_or_default(), Vec::new(), Vec::new());
+        let (mut batch, mut rejections, mut scratch) = (used.unwrap_or_default(), Vec::new(), Scratch::default());
         for (index, text) in events.enumerate() {
             let text = trim(text);
             if index >= BATCH_EVENTS_MAX || batch.text.len() + text.len().min(EVENT_BYTES_MAX) > BATCH_BYTES_MAX {
                 return Err(Error::invalid("the batch is too large")
                     .expected(format_args!("at most {BATCH_EVENTS_MAX} events and {BATCH_BYTES_MAX} bytes"), "more"));
             }
-            if let Err((code, message)) = self.push(text, &mut shape, &mut batch) {
+            if let Err((code, message)) = self.push(text, &mut scratch, &mut batch) {
                 rejections.push(Rejection { index, code, message });
             }
         }
@@ -76,75 +99,103 @@ impl Extractor {
         }
     }
 
-    fn push(&self, text: &[u8], shape_text: &mut Vec<u8>, batch: &mut Batch) -> std::result::Result<(), (&'static str, String)> {
+    fn push(&self, text: &[u8], scratch: &mut Scratch, batch: &mut Batch) -> std::result::Result<(), (&'static str, String)> {
         if text.len() > EVENT_BYTES_MAX {
             return Err(("too_large", format!("the event has {} bytes; at most {EVENT_BYTES_MAX} are taken", text.len())));
         }
         let utf8 = simdutf8::compat::from_utf8(text)
             .map_err(|e| ("invalid_utf8", format!("the event is not UTF-8 at byte {}", e.valid_up_to())))?;
-        shape_text.clear();
-        let first_leaf = batch.leaves.len();
-        if let Err((at, fault)) = scan(text, shape_text, &mut batch.leaves) {
-            batch.leaves.truncate(first_leaf);
-            return Err(explain(at, fault));
-        }
-        let leaves = batch.leaves.get(first_leaf..).unwrap_or_default();
-        let keep_whole = leaves.len() > EVENT_LEAVES_MAX || leaves.iter().any(|l| (l.end - l.start) as usize > LEAF_BYTES_MAX);
-        let (shape, known) = self.shape(shape_text, keep_whole);
-        let first_term = batch.terms.len() as u32;
-        let time = terms::event_time(&shape.plan, utf8, leaves);
-        let id_hash = terms::collect(&shape.plan, utf8, leaves, &mut batch.terms, &mut batch.term_text);
-        let shape = if known { shape } else { self.keep_whole(text, first_leaf, &mut batch.leaves) };
+        let (first_leaf, first_term) = (batch.numbers.len() as u32, batch.term_numbers.len() as u32);
+        let shape = self.shape_of(text, scratch, batch)?;
         let start = batch.text.len() as u32;
         batch.text.extend_from_slice(text);
+        let (shape, time, id_hash) = match shape {
+            Some(shape) => shredded(utf8, shape, &scratch.leaves, batch),
+            None => self.whole(utf8, scratch, batch),
+        };
         batch.events.push(Prepared {
             text: start..batch.text.len() as u32,
             shape,
-            leaves: first_leaf as u32..batch.leaves.len() as u32,
-            terms: first_term..batch.terms.len() as u32,
+            leaves: first_leaf..batch.numbers.len() as u32,
+            terms: first_term..batch.term_numbers.len() as u32,
             time,
             id_hash,
         });
         Ok(())
     }
 
-    /// Replaces the leaves of an event by one: the whole event.
-    fn keep_whole(&self, text: &[u8], first_leaf: usize, leaves: &mut Vec<Leaf>) -> Arc<Shape> {
-        leaves.truncate(first_leaf);
-        leaves.push(Leaf { start: 0, end: text.len() as u32 });
-        self.whole.clone()
+    /// Reads an event: its shape's number in the batch, or `None` if it is odd and must be kept whole; its leaves are in `scratch`.
+    fn shape_of(&self, text: &[u8], scratch: &mut Scratch, batch: &mut Batch) -> std::result::Result<Option<u32>, (&'static str, String)> {
+        let Scratch { shape, leaves } = scratch;
+        leaves.clear();
+        let known = self.shapes.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(shape) = known.tree.read(text, leaves)
+            && !is_odd(leaves)
+        {
+            return Ok(Some(batch.values.shape(shape)));
+        }
+        drop(known);
+        shape.clear();
+        leaves.clear();
+        scan(text, shape, leaves).map_err(|(at, fault)| explain(at, fault))?;
+        Ok((!is_odd(leaves)).then(|| batch.values.shape(&self.new_shape(shape))))
     }
 
-    /// The shape with this text, and whether events of it are shredded. Odd ones are worked out and forgotten.
-    fn shape(&self, text: &[u8], odd: bool) -> (Arc<Shape>, bool) {
-        let hash = hash64(text);
-        if !odd {
-            let known = self.shapes.read().unwrap_or_else(PoisonError::into_inner);
-            if let Some(shape) = known.by_hash.get(&hash)
-                && *shape.text == *text
-            {
-                return (shape.clone(), true);
-            }
-        }
+    /// Keeps an event whole: it is one value. Its shape is worked out for its terms, and forgotten.
+    fn whole(&self, text: &str, scratch: &Scratch, batch: &mut Batch) -> Read {
+        let plan = TermPlan::new(&self.schema, &outline(&scratch.shape));
+        let (event, first) = (Event { text, leaves: &scratch.leaves }, batch.term_numbers.len());
+        let Batch { terms, term_numbers, .. } = batch;
+        let mut gathering = Gathering { event, numbers: &[], values: &mut [], terms, found: term_numbers, first };
+        let (time, id_hash) = (event_time(&plan, event), gathering.run(&plan));
+        let number = batch.values.shape(&self.whole);
+        let leaf = Leaf { start: 0, end: text.len() as u32 };
+        let start = (batch.text.len() - text.len()) as u32;
+        batch.values.number(number, &batch.text, start, &[leaf], &mut batch.numbers);
+        (number, time, id_hash)
+    }
+
+    /// The shape with this text, which the tree has not.
+    fn new_shape(&self, text: &[u8]) -> Arc<Shape> {
         let outline = outline(text);
         let plan = TermPlan::new(&self.schema, &outline);
-        let shape = Arc::new(Shape { text: text.into(), hash, slots: outline.slots.into_boxed_slice(), plan });
-        if !odd {
-            self.remember(&shape);
-        }
-        (shape, !odd)
+        self.remember(Shape { text: text.into(), hash: hash64(text), slots: outline.slots.into_boxed_slice(), plan })
     }
 
     /// Keeps a shape for the next event. When there are too many, all are forgotten: drifting sources cannot fill the memory, and
     /// the shapes in use are back after one event each.
-    fn remember(&self, shape: &Arc<Shape>) {
+    fn remember(&self, mut shape: Shape) -> Arc<Shape> {
         let mut known = self.shapes.write().unwrap_or_else(PoisonError::into_inner);
-        if known.by_hash.len() >= SHAPES_MAX || known.bytes >= SHAPE_BYTES_MAX {
+        if known.shapes >= SHAPES_MAX || known.bytes >= SHAPE_BYTES_MAX {
             *known = Known::default();
         }
+        shape.slots = shape.slots.into_iter().map(|path| known.path(path)).collect();
+        let shape = Arc::new(shape);
+        known.shapes += 1;
         known.bytes += shape.text.len();
-        known.by_hash.insert(shape.hash, shape.clone());
+        known.tree.insert(&shape);
+        shape
     }
+}
+
+/// An event's shape, its time, and the hash of its id.
+type Read = (u32, Option<Timestamp>, Option<u64>);
+
+/// Numbers the values of an event, whose text is the last of the batch's, and gathers its terms.
+fn shredded(text: &str, shape: u32, leaves: &[Leaf], batch: &mut Batch) -> Read {
+    let (first, first_term) = (batch.numbers.len(), batch.term_numbers.len());
+    let start = (batch.text.len() - text.len()) as u32;
+    batch.values.number(shape, &batch.text, start, leaves, &mut batch.numbers);
+    let Batch { values: Values { values, shapes, .. }, numbers, terms, term_numbers, .. } = batch;
+    let Some(plan) = shapes.get(shape as usize).map(|numbered| &numbered.shape.plan) else { return (shape, None, None) };
+    let (event, numbers) = (Event { text, leaves }, numbers.get(first..).unwrap_or_default());
+    let mut gathering = Gathering { event, numbers, values, terms, found: term_numbers, first: first_term };
+    (shape, event_time(plan, event), gathering.run(plan))
+}
+
+/// Whether an event must be kept whole.
+fn is_odd(leaves: &[Leaf]) -> bool {
+    leaves.len() > EVENT_LEAVES_MAX || leaves.iter().any(|l| (l.end - l.start) as usize > LEAF_BYTES_MAX)
 }
 
 /// JSON's white space around the object is not part of it.

@@ -2,15 +2,19 @@
 
 pub(crate) mod batch;
 pub(crate) mod extract;
+mod gather;
 pub(crate) mod outline;
 pub mod path;
 pub(crate) mod plan;
 pub(crate) mod scan;
 pub mod schema;
 pub(crate) mod shape;
+mod shape_tree;
 pub(crate) mod terms;
 mod time;
+mod tokens;
 pub(crate) mod unescape;
+pub(crate) mod values;
 
 pub use batch::{Batch, Rejection};
 pub use path::{Path, Step};

@@ -2,7 +2,7 @@
 
 use super::outline::Outline;
 use super::path::Path;
-use super::schema::{DimensionSchema, EVENT_ID, EventKind, Mapping, Pick, Source, Take};
+use super::schema::{DimensionKind, DimensionSchema, EVENT_ID, EventKind, Mapping, Pick, Source, Take};
 
 /// How the id, the time and the terms of the events of one shape are found. Leaves are named by their place in the shape.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -21,6 +21,8 @@ pub(crate) struct TermPlan {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct DimensionPlan {
     pub(crate) dimension: u16,
+    /// Whether the dimension's terms hardly recur.
+    pub(crate) unique: bool,
     pub(crate) pick: Pick,
     pub(crate) sources: Box<[SourcePlan]>,
 }
@@ -64,7 +66,8 @@ fn plan_dimensions(schema: &DimensionSchema, kind: &EventKind, outline: &Outline
     let plan = |mapping: &Mapping| {
         let sources: Box<[SourcePlan]> = mapping.sources.iter().filter_map(|s| plan_source(s, outline)).collect();
         let dimension = schema.ordinal(&mapping.dimension)?;
-        (!sources.is_empty()).then_some(DimensionPlan { dimension, pick: mapping.pick, sources })
+        let unique = schema.dimensions.get(usize::from(dimension)).is_some_and(|d| d.kind == DimensionKind::Unique);
+        (!sources.is_empty()).then_some(DimensionPlan { dimension, unique, pick: mapping.pick, sources })
     };
     kind.mappings.iter().filter(|m| m.dimension != EVENT_ID).filter_map(plan).collect()
 }

@@ -1,12 +1,13 @@
 //! One strict pass over the text of an event (RFC 8259): it validates, and splits the text into shape and leaves.
 //!
 //! Mechanism: a state machine over tokens with one bit a level for "object or array", so nothing recurses and nothing is
-//! built. Strings are skipped eight bytes at a time. The text between leaf values is copied into the shape, where one byte stands
+//! built. The text between leaf values is copied into the shape, where one byte stands
 //! for each leaf; those bytes are control characters, which valid JSON text cannot hold.
 //!
 //! Limits: the caller has checked that the text is UTF-8 and at most [`crate::limits::EVENT_BYTES_MAX`] long. Escaped lone
 //! surrogates, repeated keys and numbers of any size are valid JSON text and pass.
 
+use super::tokens::{Fault, Scanned, Tokens};
 use crate::limits::JSON_DEPTH_MAX;
 
 /// Stands in a shape for a string value, quotes included.
@@ -41,35 +42,21 @@ impl Leaf {
     }
 }
 
-/// Why a text is no event.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Fault {
-    /// It is not JSON.
-    Syntax(&'static str),
-    /// It is JSON of another kind.
-    NotAnObject,
-    /// It is nested too deeply.
-    Depth,
-}
-
-type Scanned<T> = Result<T, (usize, Fault)>;
-
 /// Appends the shape of `text` to `shape` and its leaves to `leaves`.
 ///
 /// # Errors
 /// The byte at which the text stops being an acceptable event, and why.
 pub(crate) fn scan(text: &[u8], shape: &mut Vec<u8>, leaves: &mut Vec<Leaf>) -> Scanned<()> {
-    let mut scan = Scan { text, at: 0, copied: 0, depth: 0, objects: 0, shape, leaves };
-    scan.space();
-    if scan.peek() != Some(b'{') {
+    let mut scan = Scan { tokens: Tokens { text, at: 0 }, copied: 0, depth: 0, objects: 0, shape, leaves };
+    scan.tokens.space();
+    if scan.tokens.peek() != Some(b'{') {
         return Err(scan.not_an_object());
     }
     scan.run()
 }
 
 struct Scan<'a> {
-    text: &'a [u8],
-    at: usize,
+    tokens: Tokens<'a>,
     /// Everything before this offset is in the shape already.
     copied: usize,
     depth: usize,
@@ -90,9 +77,9 @@ impl Scan<'_> {
     fn run(&mut self) -> Scanned<()> {
         let mut next = Next::Value;
         loop {
-            self.space();
-            let Some(byte) = self.peek() else {
-                return self.fail("the text ends inside the object");
+            self.tokens.space();
+            let Some(byte) = self.tokens.peek() else {
+                return self.tokens.fail("the text ends inside the object");
             };
             next = match next {
                 Next::ValueOrEnd if byte == b']' => self.close(),
@@ -112,36 +99,30 @@ impl Scan<'_> {
             b'{' => self.open(true).map(|()| Next::KeyOrEnd),
             b'[' => self.open(false).map(|()| Next::ValueOrEnd),
             b'"' => {
-                let start = self.at;
-                let (from, to) = self.string()?;
+                let start = self.tokens.at;
+                let (from, to) = self.tokens.string()?;
                 self.leaf(start, from, to, STRING_MARK);
                 Ok(Next::CommaOrEnd)
             }
             _ => {
-                let start = self.at;
-                match byte {
-                    b'-' | b'0'..=b'9' => self.number()?,
-                    b't' => self.word(b"true")?,
-                    b'f' => self.word(b"false")?,
-                    b'n' => self.word(b"null")?,
-                    _ => return self.fail("expected a value"),
-                }
-                self.leaf(start, start, self.at, LITERAL_MARK);
+                let start = self.tokens.at;
+                self.tokens.literal(byte)?;
+                self.leaf(start, start, self.tokens.at, LITERAL_MARK);
                 Ok(Next::CommaOrEnd)
             }
         }
     }
 
     fn key(&mut self) -> Scanned<Next> {
-        if self.peek() != Some(b'"') {
-            return self.fail("expected a key in quotes");
+        if self.tokens.peek() != Some(b'"') {
+            return self.tokens.fail("expected a key in quotes");
         }
-        self.string()?;
-        self.space();
-        if self.peek() != Some(b':') {
-            return self.fail("expected `:` after a key");
+        self.tokens.string()?;
+        self.tokens.space();
+        if self.tokens.peek() != Some(b':') {
+            return self.tokens.fail("expected `:` after a key");
         }
-        self.at += 1;
+        self.tokens.at += 1;
         Ok(Next::Value)
     }
 
@@ -151,188 +132,68 @@ impl Scan<'_> {
             b'}' if in_object => Ok(self.close()),
             b']' if !in_object => Ok(self.close()),
             b',' => {
-                self.at += 1;
-                self.space();
-                match (in_object, self.peek()) {
+                self.tokens.at += 1;
+                self.tokens.space();
+                match (in_object, self.tokens.peek()) {
                     (true, Some(b'"')) => self.key(),
-                    (true, _) => self.fail("expected a key in quotes"),
+                    (true, _) => self.tokens.fail("expected a key in quotes"),
                     (false, _) => Ok(Next::Value),
                 }
             }
-            _ if in_object => self.fail("expected `,` or `}`"),
-            _ => self.fail("expected `,` or `]`"),
+            _ if in_object => self.tokens.fail("expected `,` or `}`"),
+            _ => self.tokens.fail("expected `,` or `]`"),
         }
     }
 
     fn open(&mut self, object: bool) -> Scanned<()> {
         if self.depth == JSON_DEPTH_MAX {
-            return Err((self.at, Fault::Depth));
+            return Err((self.tokens.at, Fault::Depth));
         }
         self.depth += 1;
         self.objects = self.objects << 1 | u128::from(object);
-        self.at += 1;
+        self.tokens.at += 1;
         Ok(())
     }
 
     fn close(&mut self) -> Next {
         self.depth -= 1;
         self.objects >>= 1;
-        self.at += 1;
+        self.tokens.at += 1;
         Next::CommaOrEnd
     }
 
     /// The object is closed: nothing but white space may follow.
     fn end(&mut self) -> Scanned<()> {
-        let end = self.at;
-        self.space();
-        if self.at < self.text.len() {
-            return self.fail("there is text after the object");
+        let end = self.tokens.at;
+        self.tokens.space();
+        if self.tokens.at < self.tokens.text.len() {
+            return self.tokens.fail("there is text after the object");
         }
-        self.shape.extend_from_slice(self.text.get(self.copied..end).unwrap_or_default());
+        self.shape.extend_from_slice(self.tokens.text.get(self.copied..end).unwrap_or_default());
         Ok(())
     }
 
     fn leaf(&mut self, before: usize, start: usize, end: usize, mark: u8) {
-        self.shape.extend_from_slice(self.text.get(self.copied..before).unwrap_or_default());
+        self.shape.extend_from_slice(self.tokens.text.get(self.copied..before).unwrap_or_default());
         self.shape.push(mark);
-        self.copied = self.at;
+        self.copied = self.tokens.at;
         // An event is at most 1 MiB long.
         self.leaves.push(Leaf { start: start as u32, end: end as u32 });
-    }
-
-    /// Skips a string; returns the range between its quotes.
-    fn string(&mut self) -> Scanned<(usize, usize)> {
-        let start = self.at + 1;
-        self.at = start;
-        loop {
-            self.at += plain_run(self.text.get(self.at..).unwrap_or_default());
-            match self.peek() {
-                Some(b'"') => {
-                    self.at += 1;
-                    return Ok((start, self.at - 1));
-                }
-                Some(b'\\') => self.escape()?,
-                Some(_) => return self.fail("a control character must be escaped in a string"),
-                None => return self.fail("the text ends inside a string"),
-            }
-        }
-    }
-
-    fn escape(&mut self) -> Scanned<()> {
-        self.at += 1;
-        match self.peek() {
-            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => self.at += 1,
-            Some(b'u') => {
-                let digits = self.text.get(self.at + 1..self.at + 5).unwrap_or_default();
-                if digits.len() < 4 || !digits.iter().all(u8::is_ascii_hexdigit) {
-                    return self.fail("expected four hex digits after `\\u`");
-                }
-                self.at += 5;
-            }
-            _ => return self.fail("unknown escape in a string"),
-        }
-        Ok(())
-    }
-
-    fn number(&mut self) -> Scanned<()> {
-        if self.peek() == Some(b'-') {
-            self.at += 1;
-        }
-        match self.peek() {
-            Some(b'0') => self.at += 1,
-            Some(b'1'..=b'9') => self.digits(),
-            _ => return self.fail("expected a digit"),
-        }
-        if self.peek() == Some(b'.') {
-            self.at += 1;
-            self.some_digits()?;
-        }
-        if let Some(b'e' | b'E') = self.peek() {
-            self.at += 1;
-            if let Some(b'+' | b'-') = self.peek() {
-                self.at += 1;
-            }
-            self.some_digits()?;
-        }
-        Ok(())
-    }
-
-    fn some_digits(&mut self) -> Scanned<()> {
-        if !self.peek().is_some_and(|b| b.is_ascii_digit()) {
-            return self.fail("expected a digit");
-        }
-        self.digits();
-        Ok(())
-    }
-
-    fn digits(&mut self) {
-        while self.peek().is_some_and(|b| b.is_ascii_digit()) {
-            self.at += 1;
-        }
-    }
-
-    fn word(&mut self, word: &[u8]) -> Scanned<()> {
-        if !self.text.get(self.at..).unwrap_or_default().starts_with(word) {
-            return self.fail("expected a value");
-        }
-        self.at += word.len();
-        Ok(())
-    }
-
-    #[inline]
-    fn space(&mut self) {
-        while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.peek() {
-            self.at += 1;
-        }
-    }
-
-    #[inline]
-    fn peek(&self) -> Option<u8> {
-        self.text.get(self.at).copied()
-    }
-
-    #[cold]
-    fn fail<T>(&self, reason: &'static str) -> Scanned<T> {
-        Err((self.at, Fault::Syntax(reason)))
     }
 
     /// Tells other JSON values from what is no JSON, by their first byte.
     #[cold]
     fn not_an_object(&self) -> (usize, Fault) {
-        match self.peek() {
-            None => (self.at, Fault::Syntax("the text is empty")),
-            Some(b'[' | b'"' | b'-' | b'0'..=b'9') => (self.at, Fault::NotAnObject),
+        match self.tokens.peek() {
+            None => (self.tokens.at, Fault::Syntax("the text is empty")),
+            Some(b'[' | b'"' | b'-' | b'0'..=b'9') => (self.tokens.at, Fault::NotAnObject),
             Some(_) => {
-                let rest = self.text.get(self.at..).unwrap_or_default();
+                let rest = self.tokens.text.get(self.tokens.at..).unwrap_or_default();
                 let literal = [&b"null"[..], b"true", b"false"].contains(&rest);
-                (self.at, if literal { Fault::NotAnObject } else { Fault::Syntax("expected `{`") })
+                (self.tokens.at, if literal { Fault::NotAnObject } else { Fault::Syntax("expected `{`") })
             }
         }
     }
-}
-
-const ONES: u64 = 0x0101_0101_0101_0101;
-const HIGHS: u64 = 0x8080_8080_8080_8080;
-
-/// How many bytes from the start are neither a quote, a backslash nor a control character.
-#[inline]
-fn plain_run(bytes: &[u8]) -> usize {
-    let mut at = 0;
-    let mut words = bytes.chunks_exact(8);
-    for word in words.by_ref() {
-        let Ok(word) = <[u8; 8]>::try_from(word) else { break };
-        let word = u64::from_le_bytes(word);
-        // A byte is zero exactly where the borrow of subtracting one reaches its high bit first ("haszero", Bit Twiddling Hacks).
-        let zero_in = |w: u64| w.wrapping_sub(ONES) & !w & HIGHS;
-        let control = word.wrapping_sub(ONES * 0x20) & !word & HIGHS;
-        let found = control | zero_in(word ^ (ONES * u64::from(b'"'))) | zero_in(word ^ (ONES * u64::from(b'\\')));
-        if found != 0 {
-            return at + (found.trailing_zeros() / 8) as usize;
-        }
-        at += 8;
-    }
-    let special = |b: &u8| *b == b'"' || *b == b'\\' || *b < 0x20;
-    at + words.remainder().iter().position(special).unwrap_or(words.remainder().len())
 }
 
 #[cfg(test)]

@@ -1,135 +1,102 @@
-//! The terms of one event, by the plan of its shape.
+//! [`Terms`]: the distinct terms of a batch, numbered as they come.
+//!
+//! Terms that hardly recur (ids) are not looked for: each of them has a number of its own.
 
-use std::borrow::Cow;
+use hashbrown::HashTable;
 
-use super::batch::{NO_LEAF, Term};
-use super::plan::{DimensionPlan, SourcePlan, TermPlan};
-use super::scan::Leaf;
-use super::schema::{Pick, Take};
-use super::time::{read_epoch, read_time};
-use super::unescape::unescape;
+use super::values::{column_hash, value_hash};
 use crate::codec::checksum::hash64;
-use crate::id::Timestamp;
-use crate::limits::{EVENT_TERMS_MAX, TERM_BYTES_MAX};
 
-/// The event's time: of the first leaf that can be read as one.
-pub(crate) fn event_time(plan: &TermPlan, text: &str, leaves: &[Leaf]) -> Option<Timestamp> {
-    plan.time_leaves.iter().filter_map(|i| leaf_value(*i, text, leaves)).find_map(|value| match value {
-        Value::Text(text) => read_time(&text),
-        Value::Literal(literal) => read_epoch(literal),
-    })
+/// A term of a dimension.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Term {
+    /// [`value_hash`] of its text; for a unique dimension [`hash64`].
+    pub(crate) hash: u64,
+    /// Its text, in [`Terms`].
+    start: u32,
+    end: u32,
+    /// The ordinal of its dimension.
+    pub(crate) dimension: u16,
 }
 
-/// Appends the event's terms; returns the hash of its id, if it has one.
-pub(crate) fn collect(plan: &TermPlan, text: &str, leaves: &[Leaf], terms: &mut Vec<Term>, term_text: &mut Vec<u8>) -> Option<u64> {
-    let mut out = Terms { first: terms.len(), terms, text: term_text };
-    let id = plan.id_leaves.iter().filter_map(|i| id_value(leaf_value(*i, text, leaves)?)).next();
-    let id_hash = id.as_ref().map(|id| hash64(id.as_bytes()));
-    if let (Some(id), Some(dimension)) = (&id, plan.id_dimension) {
-        out.push(dimension, id, NO_LEAF);
+/// The distinct terms of a batch.
+#[derive(Debug, Default)]
+pub(crate) struct Terms {
+    terms: Vec<Term>,
+    text: Vec<u8>,
+    table: HashTable<u32>,
+}
+
+impl Terms {
+    /// Forgets the terms and keeps the memory.
+    pub(crate) fn clear(&mut self) {
+        self.terms.clear();
+        self.text.clear();
+        self.table.clear();
     }
-    for dimension in &plan.dimensions {
-        collect_dimension(dimension, text, leaves, &mut out);
+
+    /// The memory that is held, in bytes.
+    pub(crate) fn capacity_bytes(&self) -> usize {
+        self.terms.capacity() * size_of::<Term>() + self.text.capacity() + self.table.capacity() * 5
     }
-    id_hash
-}
 
-fn collect_dimension(plan: &DimensionPlan, text: &str, leaves: &[Leaf], out: &mut Terms<'_>) {
-    for source in &plan.sources {
-        let before = out.terms.len();
-        for key in &source.keys {
-            out.push(plan.dimension, replaced(source, key), NO_LEAF);
-        }
-        for (leaf, value) in source.leaves.iter().filter_map(|i| Some((*i, leaf_value(*i, text, leaves)?))) {
-            collect_value(source, plan.dimension, leaf, value.term(), out);
-        }
-        if plan.pick == Pick::First && out.terms.len() > before {
-            return;
-        }
+    /// How many distinct terms there are.
+    pub(crate) fn len(&self) -> usize {
+        self.terms.len()
     }
-}
 
-fn collect_value(source: &SourcePlan, dimension: u16, leaf: u32, value: &str, out: &mut Terms<'_>) {
-    match &source.take {
-        Take::Value if source.replace.is_empty() => out.push(dimension, value, leaf),
-        Take::Value | Take::Keys => out.push(dimension, replaced(source, value), NO_LEAF),
-        Take::Constant(term) => out.push(dimension, term, NO_LEAF),
-        Take::Split(separators) => {
-            for part in value.split(|c| separators.contains(&c)) {
-                out.push(dimension, replaced(source, part.trim()), NO_LEAF);
-            }
-        }
-        Take::AfterLast(separator) => {
-            if let Some((_, part)) = value.rsplit_once(*separator) {
-                out.push(dimension, replaced(source, part), NO_LEAF);
-            }
-        }
+    /// A term and its text, which is UTF-8.
+    pub(crate) fn get(&self, number: u32) -> Option<(&Term, &[u8])> {
+        let term = self.terms.get(number as usize)?;
+        Some((term, self.text.get(term.start as usize..term.end as usize)?))
     }
-}
 
-fn replaced<'a>(source: &'a SourcePlan, term: &'a str) -> &'a str {
-    let found = source.replace.iter().find(|(from, _)| from == term || from == "*");
-    found.map_or(term, |(_, to)| to.as_str())
-}
+    /// The dimension of a term.
+    pub(crate) fn dimension(&self, number: u32) -> Option<u16> {
+        self.terms.get(number as usize).map(|term| term.dimension)
+    }
 
-/// The terms of one event: no empty ones, no long ones, none twice in a dimension, and not too many.
-struct Terms<'a> {
-    first: usize,
-    terms: &'a mut Vec<Term>,
-    text: &'a mut Vec<u8>,
-}
-
-impl Terms<'_> {
-    fn push(&mut self, dimension: u16, term: &str, leaf: u32) {
-        if term.is_empty() || term.len() > TERM_BYTES_MAX {
-            return;
+    /// The number of a term that may recur.
+    pub(crate) fn number(&mut self, dimension: u16, text: &str) -> u32 {
+        let hash = value_hash(text.as_bytes());
+        let same =
+            |at: &u32| self.get(*at).is_some_and(|(term, of)| term.hash == hash && term.dimension == dimension && of == text.as_bytes());
+        let key = column_hash(hash, u32::from(dimension));
+        if let Some(number) = self.table.find(key, same) {
+            return *number;
         }
-        let so_far = self.terms.get(self.first..).unwrap_or_default();
-        // The terms of one dimension mostly stand together; one that comes again later is passed over by the index.
-        let same = |t: &Term| self.text.get(t.start as usize..t.end as usize) == Some(term.as_bytes());
-        let together = so_far.iter().rev().take_while(|t| t.dimension == dimension);
-        if so_far.len() >= EVENT_TERMS_MAX || together.into_iter().any(same) {
-            return;
-        }
+        let number = self.push(dimension, text, hash);
+        let terms = &self.terms;
+        let hash_of = |at: &u32| terms.get(*at as usize).map_or(0, |t| column_hash(t.hash, u32::from(t.dimension)));
+        self.table.insert_unique(key, number, hash_of);
+        number
+    }
+
+    /// A number for a term of a unique dimension.
+    pub(crate) fn unique(&mut self, dimension: u16, text: &str) -> u32 {
+        self.push(dimension, text, hash64(text.as_bytes()))
+    }
+
+    fn push(&mut self, dimension: u16, text: &str, hash: u64) -> u32 {
         let start = self.text.len() as u32;
-        self.text.extend_from_slice(term.as_bytes());
-        self.terms.push(Term { dimension, start, end: self.text.len() as u32, leaf });
+        self.text.extend_from_slice(text.as_bytes());
+        self.terms.push(Term { hash, start, end: self.text.len() as u32, dimension });
+        self.terms.len() as u32 - 1
     }
 }
 
-/// A leaf that says something: neither `null` nor `""`.
-enum Value<'a> {
-    Text(Cow<'a, str>),
-    Literal(&'a str),
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl Value<'_> {
-    fn term(&self) -> &str {
-        match self {
-            Value::Text(text) => text,
-            Value::Literal(literal) => literal,
-        }
-    }
-}
-
-fn leaf_value<'a>(index: u32, text: &'a str, leaves: &[Leaf]) -> Option<Value<'a>> {
-    let leaf = *leaves.get(index as usize)?;
-    let raw = text.get(leaf.start as usize..leaf.end as usize)?;
-    // A string's leaf is the text between its quotes; a literal's leaf has no quote before it.
-    let is_string = leaf.start > 0 && text.as_bytes().get(leaf.start as usize - 1) == Some(&b'"');
-    match is_string {
-        true if raw.is_empty() => None,
-        true if memchr::memchr(b'\\', raw.as_bytes()).is_none() => Some(Value::Text(Cow::Borrowed(raw))),
-        true => Some(Value::Text(unescape(raw.as_bytes()))),
-        false => (raw != "null").then_some(Value::Literal(raw)),
-    }
-}
-
-/// An id is a string or a number; `true`, objects and arrays are none.
-fn id_value(value: Value<'_>) -> Option<Cow<'_, str>> {
-    match value {
-        Value::Text(text) => (text.len() <= TERM_BYTES_MAX).then_some(text),
-        Value::Literal("true" | "false") => None,
-        Value::Literal(number) => Some(Cow::Borrowed(number)),
+    #[test]
+    fn equal_terms_share_a_number_within_a_dimension_unless_it_is_unique() {
+        let mut terms = Terms::default();
+        let numbers = [terms.number(0, "a"), terms.number(1, "a"), terms.number(0, "b"), terms.number(0, "a"), terms.number(1, "a")];
+        assert_eq!(numbers, [0, 1, 2, 0, 1]);
+        assert_eq!((terms.unique(2, "a"), terms.unique(2, "a"), terms.len()), (3, 4, 5));
+        let (term, text) = terms.get(4).unwrap();
+        assert_eq!((term.dimension, term.hash, text), (2, hash64(b"a"), b"a".as_slice()));
+        assert!(terms.get(5).is_none());
     }
 }

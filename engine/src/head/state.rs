@@ -6,10 +6,11 @@ use hashbrown::HashTable;
 use roaring::RoaringBitmap;
 
 use crate::error::Result;
-use crate::event::batch::{Batch, NO_LEAF, Prepared, Term};
+use crate::event::batch::{Batch, Prepared};
+use crate::event::values::NONE;
 use crate::event::{DimensionKind, DimensionSchema, Path};
 use crate::id::{Sequence, Timestamp};
-use crate::shred::{Columns, Shreds, TermRows};
+use crate::shred::{Columns, KnownHere, Shreds, TermRows};
 
 /// The mutable index of a contiguous range of sequences.
 ///
@@ -38,6 +39,23 @@ pub(crate) struct State {
     pub(crate) terms: Columns,
     /// The length of all events' text.
     pub(crate) event_bytes: u64,
+    known: Known,
+}
+
+/// What of the batch that is appended has been met here so far.
+#[derive(Debug, Default)]
+struct Known {
+    here: KnownHere,
+    /// For each term of the batch its code, or [`NONE`].
+    terms: Vec<u32>,
+}
+
+impl Known {
+    fn reset(&mut self, batch: &Batch) {
+        self.here.reset(batch);
+        self.terms.clear();
+        self.terms.resize(batch.terms.len(), NONE);
+    }
 }
 
 /// The index of one dimension.
@@ -46,36 +64,6 @@ pub(crate) struct DimensionState {
     pub(crate) name: String,
     pub(crate) paths: Vec<Path>,
     pub(crate) entries: Entries,
-    of_codes: CodeTerms,
-}
-
-/// For values that are terms as they are: from the value's code in its column to the term's code in its dimension. It saves hashing
-/// the same text a second time.
-#[derive(Debug, Default)]
-struct CodeTerms(Vec<(u32, Vec<u32>)>);
-
-impl CodeTerms {
-    fn get(&self, column: u32, code: u32) -> Option<u32> {
-        let (_, terms) = self.0.iter().find(|(c, _)| *c == column)?;
-        terms.get(code as usize)?.checked_sub(1)
-    }
-
-    fn set(&mut self, column: u32, code: u32, term: u32) {
-        if !self.0.iter().any(|(c, _)| *c == column) {
-            self.0.push((column, Vec::new()));
-        }
-        let Some((_, terms)) = self.0.iter_mut().find(|(c, _)| *c == column) else { return };
-        if terms.len() <= code as usize {
-            terms.resize(code as usize + 1, 0);
-        }
-        if let Some(slot) = terms.get_mut(code as usize) {
-            *slot = term.wrapping_add(1);
-        }
-    }
-
-    fn bytes(&self) -> usize {
-        self.0.iter().map(|(_, terms)| terms.len() * 4).sum()
-    }
 }
 
 /// What a dimension's terms lead to.
@@ -92,11 +80,10 @@ const RESERVED_BYTES_MAX: usize = 256 << 20;
 
 impl DimensionState {
     fn bytes(&self) -> usize {
-        let entries = match &self.entries {
+        match &self.entries {
             Entries::Keyword(rows) => rows.bytes(),
             Entries::Unique(table) => table.len() * 18,
-        };
-        entries + self.of_codes.bytes()
+        }
     }
 }
 
@@ -130,10 +117,12 @@ impl Head {
     /// [`crate::ErrorKind::Limit`] when the head is full; the caller froze it too late.
     pub(crate) fn append(&self, batch: &Batch, received_at: Timestamp, keep: &dyn Fn(usize) -> bool) -> Result<()> {
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
-        for (_, event) in batch.events.iter().enumerate().filter(|(i, _)| keep(*i)) {
-            state.push(batch, event, received_at)?;
-        }
-        Ok(())
+        let mut known = std::mem::take(&mut state.known);
+        known.reset(batch);
+        let mut kept = batch.events.iter().enumerate().filter(|(i, _)| keep(*i));
+        let appended = kept.try_for_each(|(_, event)| state.push(batch, event, received_at, &mut known));
+        state.known = known;
+        appended
     }
 }
 
@@ -146,12 +135,7 @@ impl State {
                 DimensionKind::Keyword => Entries::Keyword(TermRows::default()),
                 DimensionKind::Unique => Entries::Unique(HashTable::new()),
             };
-            DimensionState {
-                name: dimension.name.clone(),
-                paths: schema.paths_of(&dimension.name),
-                entries,
-                of_codes: CodeTerms::default(),
-            }
+            DimensionState { name: dimension.name.clone(), paths: schema.paths_of(&dimension.name), entries }
         });
         State {
             dimensions: dimensions.collect(),
@@ -163,6 +147,7 @@ impl State {
             received: Vec::new(),
             without_time: RoaringBitmap::new(),
             event_bytes: 0,
+            known: Known::default(),
         }
     }
 
@@ -184,7 +169,6 @@ impl State {
         self.event_bytes = 0;
         for dimension in &mut self.dimensions {
             self.terms.add();
-            dimension.of_codes.0.clear();
             match &mut dimension.entries {
                 Entries::Keyword(rows) => rows.clear(),
                 Entries::Unique(table) => table.clear(),
@@ -192,12 +176,11 @@ impl State {
         }
     }
 
-    fn push(&mut self, batch: &Batch, event: &Prepared, received_at: Timestamp) -> Result<()> {
-        let text = batch.text_of(event);
+    fn push(&mut self, batch: &Batch, event: &Prepared, received_at: Timestamp, known: &mut Known) -> Result<()> {
         let document = self.shreds.len();
-        self.shreds.push(&event.shape, text, batch.leaves_of(event))?;
-        for term in batch.terms_of(event) {
-            self.push_term(term, batch.term(term), document);
+        self.shreds.push(batch, event, &mut known.here)?;
+        for number in batch.terms_of(event) {
+            self.push_term(batch, *number, document, known);
         }
         if event.time.is_none() {
             self.without_time.insert(document);
@@ -208,35 +191,28 @@ impl State {
         let time = event.time.unwrap_or(received_at);
         self.time_min = self.time_min.min(time);
         self.time_max = self.time_max.max(time);
-        self.event_bytes += text.len() as u64;
+        self.event_bytes += u64::from(event.text.end - event.text.start);
         self.times.push(time);
         Ok(())
     }
 
-    fn push_term(&mut self, term: &Term, text: &[u8], document: u32) {
-        let source = self.source_of(term, document);
+    fn push_term(&mut self, batch: &Batch, number: u32, document: u32, known: &mut Known) {
+        let Some((term, text)) = batch.term(number) else { return };
         let Some(dimension) = self.dimensions.get_mut(usize::from(term.dimension)) else { return };
         match &mut dimension.entries {
             Entries::Unique(table) => {
-                let hash = crate::codec::checksum::hash64(text);
-                table.insert_unique(hash, (hash, document), |(hash, _)| *hash);
+                table.insert_unique(term.hash, (term.hash, document), |(hash, _)| *hash);
             }
             Entries::Keyword(rows) => {
-                let known = source.and_then(|(column, code)| dimension.of_codes.get(column, code));
-                let Some(code) = known.or_else(|| self.terms.intern(u32::from(term.dimension), text)) else { return };
-                if let (None, Some((column, of))) = (known, source) {
-                    dimension.of_codes.set(column, of, code);
+                let Some(slot) = known.terms.get_mut(number as usize) else { return };
+                if *slot == NONE {
+                    *slot = self.terms.intern(u32::from(term.dimension), text, term.hash, 1).unwrap_or(NONE);
                 }
-                rows.push(document, code);
+                if *slot != NONE {
+                    rows.push(document, *slot);
+                }
             }
         }
-    }
-
-    /// The column and code of the value that a term repeats.
-    fn source_of(&self, term: &Term, document: u32) -> Option<(u32, u32)> {
-        let (shape, codes) = self.shreds.row(document);
-        let row = self.shreds.shapes().get(shape as usize).filter(|row| term.leaf != NO_LEAF && !row.shape.is_whole())?;
-        Some((*row.columns.get(term.leaf as usize)?, *codes.get(term.leaf as usize)?))
     }
 
     /// How many documents there are.

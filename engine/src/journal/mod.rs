@@ -21,6 +21,7 @@ mod files;
 mod frame;
 mod listing;
 mod name;
+mod numbered;
 mod outcome;
 mod payload;
 mod replay;

@@ -1,7 +1,8 @@
 //! [`Payload`]: the events of one batch as a frame stores them.
 //!
-//! The lengths of the events as varints, then their bytes one after another; compressed as a whole when that is worth it. It is made
-//! on the caller's thread, before a sequence is known, so that the one writer has nothing left to compute.
+//! Either as text, the lengths of the events as varints and then their bytes one after another, or as numbers ([`numbered`]), where that
+//! is shorter; compressed as a whole when that is worth it. It is made on the caller's thread, before a sequence is known, so
+//! that the one writer has nothing left to compute.
 
 use std::cell::RefCell;
 use std::ops::Range;
@@ -11,16 +12,20 @@ use crate::codec::compress::{compress, decompress};
 use crate::codec::read::Reader;
 use crate::codec::write::Write as _;
 use crate::error::{Error, ErrorKind, Result};
+use crate::event::Batch;
+use crate::journal::numbered;
 use crate::limits::{BATCH_BYTES_MAX, BATCH_EVENTS_MAX, EVENT_BYTES_MAX};
 
 /// The longest payload before compression: the bytes of a batch, and a length of at most 3 bytes for each event.
 pub(super) const RAW_BYTES_MAX: usize = BATCH_BYTES_MAX + 3 * BATCH_EVENTS_MAX;
 
-/// Shorter payloads are stored plain: setting up the compressor costs about as much as writing them. Figures: `DESIGN.md`.
+/// Shorter batches are stored as plain text: setting up the compressor costs about as much as writing them, and little recurs in them.
+/// Figures: `DESIGN.md`.
 const COMPRESS_BYTES_MIN: usize = 16 << 10;
 
-/// The zstd level; the figures are in `DESIGN.md`.
-const LEVEL: i32 = 1;
+/// The zstd levels of text and of numbers; the figures are in `DESIGN.md`.
+const TEXT_LEVEL: i32 = 1;
+const NUMBERED_LEVEL: i32 = -5;
 
 /// What a thread keeps of each of its two buffers at most.
 const SCRATCH_BYTES_MAX: usize = 4 << 20;
@@ -37,6 +42,10 @@ pub(crate) enum Codec {
     Plain = 0,
     /// As one zstd frame without magic number and content size.
     Zstd = 1,
+    /// As [`numbered`] makes it.
+    Numbered = 2,
+    /// The same as one zstd frame.
+    NumberedZstd = 3,
 }
 
 impl Codec {
@@ -48,8 +57,27 @@ impl Codec {
         match number {
             0 => Ok(Codec::Plain),
             1 => Ok(Codec::Zstd),
-            _ => Err(Error::new(ErrorKind::Unsupported, "the codec of a frame is unknown").expected("0 or 1", number)),
+            2 => Ok(Codec::Numbered),
+            3 => Ok(Codec::NumberedZstd),
+            _ => Err(Error::new(ErrorKind::Unsupported, "the codec of a frame is unknown").expected("0 to 3", number)),
         }
+    }
+
+    fn of(is_numbered: bool, is_compressed: bool) -> Codec {
+        match (is_numbered, is_compressed) {
+            (false, false) => Codec::Plain,
+            (false, true) => Codec::Zstd,
+            (true, false) => Codec::Numbered,
+            (true, true) => Codec::NumberedZstd,
+        }
+    }
+
+    fn is_numbered(self) -> bool {
+        matches!(self, Codec::Numbered | Codec::NumberedZstd)
+    }
+
+    fn is_compressed(self) -> bool {
+        matches!(self, Codec::Zstd | Codec::NumberedZstd)
     }
 }
 
@@ -65,25 +93,36 @@ pub(crate) struct Payload {
 }
 
 impl Payload {
-    /// Makes the payload of a batch. The events are walked twice.
+    /// Makes the payload of some events, as text. The events are walked twice.
     ///
     /// # Errors
     /// [`ErrorKind::Invalid`] when there is no event; [`ErrorKind::Limit`] when an event or the batch is larger than it may be.
     pub(crate) fn encode<'a>(events: impl Iterator<Item = &'a [u8]> + Clone) -> Result<Payload> {
-        let (count, event_bytes) = measure(events.clone())?;
+        let measured = measure(events.clone())?;
+        SCRATCH.with_borrow_mut(|scratch| {
+            scratch.write(measured, events);
+            scratch.finish(measured, false)
+        })
+    }
+
+    /// Makes the payload of a whole batch.
+    ///
+    /// # Errors
+    /// As [`Payload::encode`].
+    pub(crate) fn of_batch(batch: &Batch) -> Result<Payload> {
+        let events = batch.events.iter().map(|event| batch.text_of(event));
+        let measured = measure(events.clone())?;
         SCRATCH.with_borrow_mut(|scratch| {
             scratch.raw.clear();
-            scratch.raw.reserve(event_bytes + 3 * count);
-            for event in events.clone() {
-                scratch.raw.put_varint(event.len() as u64);
+            let may_be_numbered = measured.bytes >= COMPRESS_BYTES_MIN && numbered::fits(batch);
+            if may_be_numbered {
+                numbered::encode(batch, &mut scratch.raw);
             }
-            for event in events {
-                scratch.raw.put_bytes(event);
+            let is_numbered = may_be_numbered && scratch.raw.len() < measured.bytes;
+            if !is_numbered {
+                scratch.write(measured, events);
             }
-            let raw_bytes = scratch.raw.len() as u32;
-            let (stored, codec) = scratch.pack()?;
-            scratch.shrink();
-            Ok(Payload { crc: crc32(&stored), stored, codec, raw_bytes, events: count as u32, event_bytes: event_bytes as u64 })
+            scratch.finish(measured, is_numbered)
         })
     }
 
@@ -101,12 +140,8 @@ impl Payload {
         {
             return Err(Error::corrupt("a batch is larger than it can be").in_component("payload"));
         }
-        match codec {
-            Codec::Plain if stored.len() == raw_bytes => out.put_bytes(stored),
-            Codec::Plain => return Err(Error::corrupt("the length of a payload differs").expected(raw_bytes, stored.len())),
-            Codec::Zstd => decompress(stored, raw_bytes, out).map_err(|e| e.in_component("payload"))?,
-        }
-        ranges(out, events).map_err(|e| e.in_component("payload"))
+        let unfolded = if codec.is_numbered() { unfold_numbered } else { unfold_text };
+        unfolded(stored, codec, raw_bytes, events, out).map_err(|e| e.in_component("payload"))
     }
 
     /// The bytes as they are written.
@@ -139,8 +174,15 @@ impl Payload {
     }
 }
 
+/// How many events a payload has, and how many bytes of text.
+#[derive(Debug, Clone, Copy)]
+struct Measured {
+    events: usize,
+    bytes: usize,
+}
+
 /// Counts the events and their bytes, within the limits.
-fn measure<'a>(events: impl Iterator<Item = &'a [u8]>) -> Result<(usize, usize)> {
+fn measure<'a>(events: impl Iterator<Item = &'a [u8]>) -> Result<Measured> {
     let (mut count, mut bytes) = (0usize, 0usize);
     for event in events {
         if event.len() > EVENT_BYTES_MAX {
@@ -158,7 +200,30 @@ fn measure<'a>(events: impl Iterator<Item = &'a [u8]>) -> Result<(usize, usize)>
     if count == 0 {
         return Err(Error::invalid("a batch has no events"));
     }
-    Ok((count, bytes))
+    Ok(Measured { events: count, bytes })
+}
+
+/// The bytes of a payload before compression.
+fn unpack(stored: &[u8], codec: Codec, raw_bytes: usize, out: &mut Vec<u8>) -> Result<()> {
+    match codec.is_compressed() {
+        true => decompress(stored, raw_bytes, out),
+        false if stored.len() == raw_bytes => {
+            out.put_bytes(stored);
+            Ok(())
+        }
+        false => Err(Error::corrupt("the length of a payload differs").expected(raw_bytes, stored.len())),
+    }
+}
+
+fn unfold_text(stored: &[u8], codec: Codec, raw_bytes: usize, events: usize, out: &mut Vec<u8>) -> Result<Vec<Range<usize>>> {
+    unpack(stored, codec, raw_bytes, out)?;
+    ranges(out, events)
+}
+
+fn unfold_numbered(stored: &[u8], codec: Codec, raw_bytes: usize, events: usize, out: &mut Vec<u8>) -> Result<Vec<Range<usize>>> {
+    let mut raw = Vec::new();
+    unpack(stored, codec, raw_bytes, &mut raw)?;
+    numbered::decode(&raw, events, out)
 }
 
 thread_local! {
@@ -173,16 +238,44 @@ struct Scratch {
 }
 
 impl Scratch {
+    /// Writes events as text.
+    fn write<'a>(&mut self, measured: Measured, events: impl Iterator<Item = &'a [u8]> + Clone) {
+        self.raw.clear();
+        self.raw.reserve(measured.bytes + 3 * measured.events);
+        for event in events.clone() {
+            self.raw.put_varint(event.len() as u64);
+        }
+        for event in events {
+            self.raw.put_bytes(event);
+        }
+    }
+
+    /// The payload of what was written.
+    fn finish(&mut self, measured: Measured, is_numbered: bool) -> Result<Payload> {
+        let raw_bytes = self.raw.len() as u32;
+        let level = if is_numbered { NUMBERED_LEVEL } else { TEXT_LEVEL };
+        let (stored, is_compressed) = self.pack(measured.bytes, level)?;
+        self.shrink();
+        Ok(Payload {
+            crc: crc32(&stored),
+            stored,
+            codec: Codec::of(is_numbered, is_compressed),
+            raw_bytes,
+            events: measured.events as u32,
+            event_bytes: measured.bytes as u64,
+        })
+    }
+
     /// Compresses what is long enough and gets shorter by it; the result has no spare capacity, since batches wait in a queue.
-    fn pack(&mut self) -> Result<(Vec<u8>, Codec)> {
-        if self.raw.len() >= COMPRESS_BYTES_MIN {
+    fn pack(&mut self, text_bytes: usize, level: i32) -> Result<(Vec<u8>, bool)> {
+        if text_bytes >= COMPRESS_BYTES_MIN {
             self.packed.clear();
-            compress(&self.raw, LEVEL, &mut self.packed)?;
+            compress(&self.raw, level, &mut self.packed)?;
             if self.packed.len() < self.raw.len() {
-                return Ok((self.packed.as_slice().to_vec(), Codec::Zstd));
+                return Ok((self.packed.as_slice().to_vec(), true));
             }
         }
-        Ok((self.raw.as_slice().to_vec(), Codec::Plain))
+        Ok((self.raw.as_slice().to_vec(), false))
     }
 
     fn shrink(&mut self) {
@@ -195,9 +288,9 @@ impl Scratch {
 }
 
 fn unfolds_to_at_most(stored: usize, codec: Codec) -> usize {
-    match codec {
-        Codec::Plain => stored,
-        Codec::Zstd => (stored / ZSTD_BLOCK_BYTES_MIN).saturating_mul(ZSTD_BLOCK_BYTES_MAX),
+    match codec.is_compressed() {
+        false => stored,
+        true => (stored / ZSTD_BLOCK_BYTES_MIN).saturating_mul(ZSTD_BLOCK_BYTES_MAX),
     }
 }
 
@@ -247,6 +340,78 @@ mod tests {
                 prop_assert!(ranges.iter().all(|r| r.end <= out.len()));
             }
         }
+    }
+
+    fn batch(texts: &[String]) -> Batch {
+        let extractor = crate::event::extract::Extractor::new(crate::event::DimensionSchema::default());
+        let (batch, rejected) = extractor.prepare(&mut texts.iter().map(String::as_bytes)).unwrap();
+        assert_eq!(rejected, []);
+        batch
+    }
+
+    /// Events of few shapes and values; one in eight is kept whole.
+    fn event() -> impl Strategy<Value = String> {
+        let value = prop_oneof![Just("same".to_owned()), "[a-c]{0,2}", any::<String>()];
+        (value.clone(), value, 0u32..40, 0u8..8).prop_map(|(a, b, n, kind)| match kind {
+            0 => format!("{{\"whole\":\"{}\"}}", "w".repeat(crate::limits::LEAF_BYTES_MAX + n as usize)),
+            1..=3 => serde_json::json!({ "a": a, "l": [n, b, null] }).to_string(),
+            _ => serde_json::json!({ "a": a, "b": { "n": n } }).to_string(),
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn a_batch_comes_back_from_its_numbers(events in proptest::collection::vec(event(), 1..60), repeat in 1usize..6) {
+            let events = vec![events; repeat].concat();
+            let payload = Payload::of_batch(&batch(&events)).unwrap();
+            prop_assert_eq!(unfold(&payload), events.iter().map(|e| e.as_bytes().to_vec()).collect::<Vec<_>>());
+            let mut raw = Vec::new();
+            numbered::encode(&batch(&events), &mut raw);
+            let mut out = Vec::new();
+            let ranges = numbered::decode(&raw, events.len(), &mut out).unwrap();
+            prop_assert!(ranges.iter().zip(&events).all(|(range, event)| out[range.clone()] == *event.as_bytes()));
+            for cut in 0..raw.len().min(200) {
+                prop_assert!(numbered::decode(&raw[..cut], events.len(), &mut Vec::new()).is_err(), "cut at {}", cut);
+            }
+            prop_assert!(numbered::decode(&raw, events.len() + 1, &mut Vec::new()).is_err());
+        }
+
+        #[test]
+        fn any_numbers_are_read_or_refused(raw in proptest::collection::vec(prop_oneof![3 => 0u8..6, 1 => any::<u8>()], 0..300), events in 0usize..20) {
+            let mut out = Vec::new();
+            if let Ok(ranges) = numbered::decode(&raw, events, &mut out) {
+                prop_assert_eq!((ranges.len(), ranges.last().map_or(0, |r| r.end)), (events, out.len()));
+            }
+        }
+    }
+
+    #[test]
+    fn numbers_cannot_unfold_to_more_than_a_batch() {
+        // One shape of a thousand strings, and one value of 64 KiB at each: 64 MiB from 70 KB.
+        let mut raw = Vec::new();
+        raw.put_varint(1);
+        raw.put_varint(1_000);
+        raw.put_bytes(&[0; 1_000]);
+        raw.put_bytes(&[0; 1_000]);
+        raw.put_varint(1);
+        raw.put_varint(64 << 10);
+        raw.put_bytes(&[0, 1]);
+        raw.put_bytes(&[0; 999]);
+        raw.put_bytes(&vec![b'x'; 64 << 10]);
+        let mut out = Vec::new();
+        let error = numbered::decode(&raw, 1, &mut out).unwrap_err();
+        assert_eq!((error.kind(), out.capacity()), (ErrorKind::Corrupt, 0));
+    }
+
+    #[test]
+    fn batches_worth_it_are_numbered() {
+        let events: Vec<String> = (0..1_000).map(|i| format!("{{\"eventName\":\"GetObject\",\"n\":{}}}", i % 7)).collect();
+        let payload = Payload::of_batch(&batch(&events)).unwrap();
+        assert_eq!((payload.codec(), payload.events()), (Codec::NumberedZstd, 1_000));
+        assert_eq!(Payload::of_batch(&batch(&events[..10])).unwrap().codec(), Codec::Plain);
+        // Nothing recurs: as text it is shorter.
+        let events: Vec<String> = (0..2_000).map(|i| format!("{{\"k{i}\":{i}}}")).collect();
+        assert_eq!(Payload::of_batch(&batch(&events)).unwrap().codec(), Codec::Zstd);
     }
 
     #[test]

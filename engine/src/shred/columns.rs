@@ -4,6 +4,8 @@
 
 use hashbrown::HashTable;
 
+use crate::event::values::{column_hash, value_hash};
+
 /// A value of a column: its number in the column.
 pub(crate) type Code = u32;
 
@@ -15,14 +17,11 @@ pub(crate) type Code = u32;
 pub(crate) struct Column {
     /// Where each value is in the arena.
     values: Vec<(u32, u32)>,
-    /// The code of the value that came last, and its place: half of all values repeat it.
-    last: Code,
-    last_place: (u32, u32),
     /// Whether any value has a backslash, so that it is not its own decoded text.
     has_escapes: bool,
     /// Whether values are kept one by one.
     is_unique: bool,
-    /// How many values there are, repetitions included.
+    /// About how many values there are, repetitions included.
     pub(crate) count: u64,
 }
 
@@ -42,7 +41,6 @@ pub(crate) struct Columns {
     table: HashTable<Entry>,
     /// Entries that were met of late, by the low bits of their hashes: the table does not fit a processor's cache, this does.
     recent: Vec<Entry>,
-    hasher: foldhash::fast::FixedState,
 }
 
 /// One distinct value. Its place is kept here too, so that a look-up goes straight to the bytes.
@@ -105,7 +103,7 @@ impl Columns {
     }
 
     /// The values of a column, by code.
-    pub(crate) fn values(&self, column: u32) -> impl Iterator<Item = &[u8]> {
+    pub(crate) fn values(&self, column: u32) -> impl Iterator<Item = &[u8]> + Clone {
         let places = self.columns.get(column as usize).map(|c| c.values.as_slice()).unwrap_or_default();
         places.iter().map(|(start, end)| self.arena.get(*start as usize..*end as usize).unwrap_or_default())
     }
@@ -122,7 +120,7 @@ impl Columns {
 
     /// The code of a value, if the column has it. Not for columns that need a scan.
     pub(crate) fn find(&self, column: u32, value: &[u8]) -> Option<Code> {
-        self.find_hashed(self.hash(column, value), column, value).map(|entry| entry.code)
+        self.find_hashed(column_hash(value_hash(value), column), column, value).map(|entry| entry.code)
     }
 
     #[inline]
@@ -151,31 +149,25 @@ impl Columns {
         Some(entry)
     }
 
-    /// The code of a value, which is added if it is new. `None` when the arena is full (4 GiB).
-    pub(crate) fn intern(&mut self, column: u32, value: &[u8]) -> Option<Code> {
+    /// The code of a value that comes `uses` times, which is added if it is new; `hash` is its [`value_hash`]. `None` when the
+    /// arena is full (4 GiB).
+    pub(crate) fn intern(&mut self, column: u32, value: &[u8], hash: u64, uses: u32) -> Option<Code> {
         let state = self.columns.get(column as usize)?;
-        let last = state.last;
         if state.is_unique {
-            return self.push(column, value).map(|(code, ..)| code);
+            return self.push(column, value, uses).map(|(code, ..)| code);
         }
-        let (start, end) = state.last_place;
-        if state.count > 0 && self.arena.get(start as usize..end as usize) == Some(value) {
-            self.columns.get_mut(column as usize)?.count += 1;
-            return Some(last);
-        }
-        let hash = self.hash(column, value);
+        let hash = column_hash(hash, column);
         if let Some(entry) = self.find_recent(hash, column, value) {
-            let state = self.columns.get_mut(column as usize)?;
-            (state.last, state.last_place, state.count) = (entry.code, (entry.start, entry.end), state.count + 1);
+            self.columns.get_mut(column as usize)?.count += u64::from(uses);
             return Some(entry.code);
         }
-        let (code, start, end) = self.push(column, value)?;
+        let (code, start, end) = self.push(column, value, uses)?;
         self.table.insert_unique(hash, Entry { hash, column, code, start, end }, |e| e.hash);
         Some(code)
     }
 
     /// Appends a value that is new, or is taken for new.
-    fn push(&mut self, column: u32, value: &[u8]) -> Option<(Code, u32, u32)> {
+    fn push(&mut self, column: u32, value: &[u8], uses: u32) -> Option<(Code, u32, u32)> {
         let start = u32::try_from(self.arena.len()).ok()?;
         let end = u32::try_from(self.arena.len() + value.len()).ok()?;
         let may_be_unique = !self.always_distinct;
@@ -183,20 +175,11 @@ impl Columns {
         let code = u32::try_from(state.values.len()).ok()?;
         state.values.push((start, end));
         state.has_escapes |= memchr::memchr(b'\\', value).is_some();
-        (state.last, state.last_place, state.count) = (code, (start, end), state.count + 1);
+        state.count += u64::from(uses);
         let hardly_recurs = state.count >= UNIQUE_FROM_VALUES && state.values.len() as u64 * 10 > state.count * 9;
         state.is_unique |= may_be_unique && hardly_recurs;
         self.arena.extend_from_slice(value);
         Some((code, start, end))
-    }
-
-    #[inline]
-    fn hash(&self, column: u32, value: &[u8]) -> u64 {
-        use std::hash::{BuildHasher, Hasher};
-        let mut hasher = self.hasher.build_hasher();
-        hasher.write(value);
-        hasher.write_u32(column);
-        hasher.finish()
     }
 
     /// The memory that is held, in bytes.
@@ -210,13 +193,17 @@ impl Columns {
 mod tests {
     use super::*;
 
+    fn intern(columns: &mut Columns, column: u32, value: &[u8]) -> Code {
+        columns.intern(column, value, value_hash(value), 1).unwrap()
+    }
+
     #[test]
     fn equal_values_share_a_code_within_a_column_only() {
         let mut columns = Columns::default();
         let (a, b) = (columns.add(), columns.add());
-        let codes: Vec<_> = [b"x".as_slice(), b"", b"x", b"x", b"y", b""].iter().map(|v| columns.intern(a, v).unwrap()).collect();
+        let codes: Vec<_> = [b"x".as_slice(), b"", b"x", b"x", b"y", b""].iter().map(|v| intern(&mut columns, a, v)).collect();
         assert_eq!(codes, [0, 1, 0, 0, 2, 1]);
-        assert_eq!(columns.intern(b, b"y"), Some(0));
+        assert_eq!(intern(&mut columns, b, b"y"), 0);
         assert_eq!((columns.find(a, b"y"), columns.find(b, b"x")), (Some(2), None));
         assert_eq!((columns.get(a).unwrap().distinct(), columns.get(a).unwrap().count), (3, 6));
         assert_eq!(columns.values(a).collect::<Vec<_>>(), [b"x".as_slice(), b"", b"y"]);
@@ -228,11 +215,11 @@ mod tests {
         let mut columns = Columns::default();
         let (ids, names) = (columns.add(), columns.add());
         for i in 0..2 * UNIQUE_FROM_VALUES {
-            columns.intern(ids, format!("id-{i}").as_bytes()).unwrap();
-            columns.intern(names, format!("name-{}", i % 100).as_bytes()).unwrap();
+            intern(&mut columns, ids, format!("id-{i}").as_bytes());
+            intern(&mut columns, names, format!("name-{}", i % 100).as_bytes());
         }
         assert!(columns.needs_scan(ids) && !columns.needs_scan(names));
-        let again = columns.intern(ids, b"id-7").unwrap();
+        let again = intern(&mut columns, ids, b"id-7");
         assert_eq!((again, columns.value(ids, again)), (2 * UNIQUE_FROM_VALUES as u32, b"id-7".as_slice()));
         assert_eq!(columns.get(names).unwrap().distinct(), 100);
     }

@@ -10,5 +10,5 @@ pub(crate) mod texts;
 pub(crate) mod whole;
 
 pub(crate) use columns::Columns;
-pub(crate) use rows::Shreds;
+pub(crate) use rows::{KnownHere, Shreds};
 pub(crate) use term_rows::TermRows;

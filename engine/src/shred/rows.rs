@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use super::columns::{Code, Columns};
 use crate::error::{Error, ErrorKind, Result};
+use crate::event::batch::{Batch, Prepared};
 use crate::event::outline::ColumnPath;
-use crate::event::scan::Leaf;
-
 use crate::event::shape::{Shape, assemble};
+use crate::event::values::value_hash;
 use crate::limits::{COLUMNS_MAX, SHAPE_BYTES_MAX, SHAPES_MAX};
 
 /// Events as shapes and columns. Append-only: document numbers, shape numbers, column numbers and codes never change.
@@ -25,6 +25,26 @@ pub(crate) struct Shreds {
     codes: Vec<Code>,
     /// The text of events that are kept whole: a segment holds each of them in full, however often one recurs.
     whole_bytes: usize,
+}
+
+/// In [`KnownHere`]: not met yet.
+const UNKNOWN: u32 = u32::MAX;
+
+/// For the shapes and values of a batch the numbers that they have in some [`Shreds`], once they were looked up.
+#[derive(Debug, Default)]
+pub(crate) struct KnownHere {
+    shapes: Vec<u32>,
+    values: Vec<Code>,
+}
+
+impl KnownHere {
+    /// Begins with a batch.
+    pub(crate) fn reset(&mut self, batch: &Batch) {
+        self.shapes.clear();
+        self.shapes.resize(batch.values.shapes.len(), UNKNOWN);
+        self.values.clear();
+        self.values.resize(batch.values.values.len(), UNKNOWN);
+    }
 }
 
 /// A shape with the column of each of its leaves.
@@ -70,36 +90,44 @@ impl Shreds {
         &self.paths
     }
 
-    /// Appends an event.
+    /// Appends an event of a batch; `known` is what of that batch has been met here so far, at first nothing.
     ///
     /// # Errors
     /// [`ErrorKind::Limit`] when the event does not fit any more: the head must be flushed first.
-    pub(crate) fn push(&mut self, shape: &Arc<Shape>, text: &[u8], leaves: &[Leaf]) -> Result<()> {
+    pub(crate) fn push(&mut self, batch: &Batch, event: &Prepared, known: &mut KnownHere) -> Result<()> {
         let full = || Error::new(ErrorKind::Limit, "the head is full");
-        let end = u32::try_from(self.codes.len() + leaves.len()).map_err(|_| full())?;
-        match self.shape(shape) {
-            Some(number) => self.push_leaves(number, text, leaves),
+        let numbers = batch.numbers_of(event);
+        u32::try_from(self.codes.len() + numbers.len() + 1).map_err(|_| full())?;
+        let text = batch.text_of(event);
+        match self.shape_here(batch, event, known) {
+            Some(shape) => self.push_numbers(shape, batch, numbers, text, known),
             None => self.push_whole(text),
         }
-        .ok_or_else(full)?;
-        debug_assert!(self.codes.len() <= end as usize);
-        Ok(())
+        .ok_or_else(full)
     }
 
-    fn push_leaves(&mut self, number: u32, text: &[u8], leaves: &[Leaf]) -> Option<()> {
+    fn push_numbers(&mut self, shape: u32, batch: &Batch, numbers: &[u32], text: &[u8], known: &mut KnownHere) -> Option<()> {
         let start = self.codes.len();
-        let row = self.shapes.get(number as usize)?;
-        for (leaf, column) in leaves.iter().zip(row.columns.iter()) {
-            let Some(code) = self.columns.intern(*column, leaf.of(text)) else {
-                self.codes.truncate(start);
-                return None;
+        let row = self.shapes.get(shape as usize)?;
+        for (number, column) in numbers.iter().zip(row.columns.iter()) {
+            let code = match known.values.get(*number as usize) {
+                Some(code) if *code != UNKNOWN => *code,
+                _ => {
+                    let value = batch.values.values.get(*number as usize)?;
+                    let Some(code) = self.columns.intern(*column, batch.bytes_of(value), value.hash, value.uses) else {
+                        self.codes.truncate(start);
+                        return None;
+                    };
+                    *known.values.get_mut(*number as usize)? = code;
+                    code
+                }
             };
             self.codes.push(code);
         }
-        if self.shapes.get(number as usize).is_some_and(|row| row.shape.is_whole()) {
+        if row.shape.is_whole() {
             self.whole_bytes += text.len();
         }
-        self.documents.push((number, self.codes.len() as u32));
+        self.documents.push((shape, self.codes.len() as u32));
         Some(())
     }
 
@@ -110,7 +138,21 @@ impl Shreds {
             Some(number) => *number,
             None => self.add_shape(&whole),
         };
-        self.push_leaves(number, text, &[Leaf { start: 0, end: u32::try_from(text.len()).ok()? }])
+        let column = *self.shapes.get(number as usize)?.columns.first()?;
+        self.codes.push(self.columns.intern(column, text, value_hash(text), 1)?);
+        self.whole_bytes += text.len();
+        self.documents.push((number, self.codes.len() as u32));
+        Some(())
+    }
+
+    /// The number of an event's shape, looked up once a batch; `None` when there are too many.
+    fn shape_here(&mut self, batch: &Batch, event: &Prepared, known: &mut KnownHere) -> Option<u32> {
+        let slot = event.shape as usize;
+        if known.shapes.get(slot).is_none_or(|shape| *shape == UNKNOWN) {
+            let shape = self.shape(&batch.shape_of(event)?.shape)?;
+            *known.shapes.get_mut(slot)? = shape;
+        }
+        known.shapes.get(slot).copied()
     }
 
     /// The number of a shape, which is added if it is new; `None` when there are too many.
@@ -185,10 +227,14 @@ mod tests {
         let (batch, rejected) = extractor.prepare(&mut texts.iter().map(String::as_bytes)).unwrap();
         assert_eq!(rejected, []);
         let mut shreds = Shreds::default();
-        for event in &batch.events {
-            shreds.push(&event.shape, batch.text_of(event), batch.leaves_of(event)).unwrap();
-        }
+        push_all(&mut shreds, &batch);
         shreds
+    }
+
+    fn push_all(shreds: &mut Shreds, batch: &Batch) {
+        let mut known = KnownHere::default();
+        known.reset(batch);
+        batch.events.iter().for_each(|event| shreds.push(batch, event, &mut known).unwrap());
     }
 
     fn back(shreds: &Shreds, document: u32) -> String {
@@ -217,9 +263,7 @@ mod tests {
         let shreds = texts.chunks(1_000).fold(Shreds::default(), |mut shreds, texts| {
             let extractor = Extractor::new(DimensionSchema::default());
             let (batch, _) = extractor.prepare(&mut texts.iter().map(String::as_bytes)).unwrap();
-            for event in &batch.events {
-                shreds.push(&event.shape, batch.text_of(event), batch.leaves_of(event)).unwrap();
-            }
+            push_all(&mut shreds, &batch);
             shreds
         });
         assert!(shreds.shapes().len() <= SHAPES_MAX && shreds.shapes().last().unwrap().shape.is_whole());

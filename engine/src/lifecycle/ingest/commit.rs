@@ -4,11 +4,12 @@
 //! what must be done in order. Nothing becomes visible before it is durable, and everything is visible once it is acknowledged. While
 //! a group is synced the next one gathers, so a slow disk makes groups larger, not the log slower.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
+
+use hashbrown::HashTable;
 
 use crate::budget::Budget;
 use crate::error::{Error, ErrorKind, Result};
@@ -98,7 +99,7 @@ impl Committer {
     fn drop_copies(&self, group: &mut [Submission]) -> Result<()> {
         let parts = self.shared.parts();
         let budget = Budget::unlimited(self.shared.clock.clone());
-        let mut earlier: HashMap<u64, Vec<(usize, usize)>, foldhash::fast::FixedState> = HashMap::default();
+        let mut earlier: HashTable<(u64, usize, usize)> = HashTable::new();
         let alone = group.len() == 1;
         for at in 0..group.len() {
             let (before, rest) = group.split_at_mut(at);
@@ -109,18 +110,18 @@ impl Committer {
             for (event, keep) in submission.batch.events.iter().zip(&mut submission.keep) {
                 let (Some(hash), true) = (event.id_hash, *keep) else { continue };
                 let text = submission.batch.text_of(event);
-                let same = |(b, e): &(usize, usize)| {
-                    before.get(*b).is_some_and(|s| s.batch.events.get(*e).is_some_and(|e| s.batch.text_of(e) == text))
+                let same = |(h, b, e): &(u64, usize, usize)| {
+                    *h == hash && before.get(*b).is_some_and(|s| s.batch.events.get(*e).is_some_and(|e| s.batch.text_of(e) == text))
                 };
-                let copied = earlier.get(&hash).is_some_and(|places| places.iter().any(same))
-                    || parts.heads().any(|head| in_head(&head.head.read(), hash, text));
+                let copied = earlier.find(hash, same).is_some() || parts.heads().any(|head| in_head(&head.head.read(), hash, text));
                 *keep = !copied;
                 found |= copied;
             }
             self.shared.note_gaps(&budget.gaps());
             if !alone {
                 let kept = submission.batch.events.iter().zip(&submission.keep).enumerate().filter(|(_, (_, keep))| **keep);
-                kept.filter_map(|(e, (event, _))| Some((event.id_hash?, e))).for_each(|(h, e)| earlier.entry(h).or_default().push((at, e)));
+                let kept = kept.filter_map(|(e, (event, _))| Some((event.id_hash?, e)));
+                kept.for_each(|(hash, e)| drop(earlier.insert_unique(hash, (hash, at, e), |(hash, ..)| *hash)));
             }
             if found {
                 submission.payload = encode(submission)?;
@@ -259,6 +260,9 @@ fn encode(submission: &Submission) -> Result<Option<Payload>> {
 pub(crate) fn encode_kept(batch: &crate::event::Batch, keep: &[bool]) -> Result<Option<Payload>> {
     if !keep.contains(&true) {
         return Ok(None);
+    }
+    if !keep.contains(&false) {
+        return Payload::of_batch(batch).map(Some);
     }
     let kept = batch.events.iter().zip(keep).filter(|(_, keep)| **keep).map(|(event, _)| batch.text_of(event));
     Payload::encode(kept).map(Some)

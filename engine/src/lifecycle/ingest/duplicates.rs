@@ -4,7 +4,7 @@
 //! time has its receive time instead, so all segments that hold such events are asked. Copies in segments are looked for on the
 //! caller's thread; copies in the heads, and in segments that came since, on the writer's, which alone sees every event in order.
 
-use std::collections::HashMap;
+use hashbrown::HashTable;
 
 use crate::budget::Budget;
 use crate::error::Result;
@@ -16,13 +16,13 @@ use crate::segment::read::gaps::pass_over_all;
 /// For every event of a batch whether it is to be stored: not if the same stands earlier in the batch, or in one of the segments.
 pub(crate) fn mark(batch: &Batch, parts: &Parts, budget: &Budget) -> Result<Vec<bool>> {
     let mut keep = vec![true; batch.len()];
-    let mut seen: HashMap<u64, Vec<&Prepared>, foldhash::fast::FixedState> = HashMap::default();
+    let mut seen: HashTable<(u64, &Prepared)> = HashTable::with_capacity(batch.len());
     for (event, keep) in batch.events.iter().zip(&mut keep) {
         let Some(hash) = event.id_hash else { continue };
-        let earlier = seen.entry(hash).or_default();
-        *keep = !earlier.iter().any(|e| batch.text_of(e) == batch.text_of(event));
+        let same = |(h, e): &(u64, &Prepared)| *h == hash && batch.text_of(e) == batch.text_of(event);
+        *keep = seen.find(hash, same).is_none();
         if *keep {
-            earlier.push(event);
+            seen.insert_unique(hash, (hash, event), |(hash, _)| *hash);
         }
     }
     mark_in_segments(&parts.segments, batch, &mut keep, budget)?;

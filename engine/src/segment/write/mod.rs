@@ -3,4 +3,5 @@
 
 pub(crate) mod plan_columns;
 pub(crate) mod segment;
+mod sorted;
 pub(crate) mod units;

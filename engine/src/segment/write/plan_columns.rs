@@ -6,6 +6,7 @@ use crate::segment::block::chunk::Encoding;
 use crate::segment::block::layout::ColumnEntry;
 use crate::segment::block::typed::{TimeForm, parse_integer, parse_time, parse_uuid};
 use crate::segment::dictionary::writer::DictionaryWriter;
+use crate::segment::write::sorted::sorted;
 use crate::segment::write::units::{UnitPlan, block_bytes};
 use crate::shred::Shreds;
 
@@ -68,8 +69,7 @@ fn choose(shreds: &Shreds, column: u32, class: Class) -> Encoding {
 
 /// Pushes the distinct values of a column in byte order; returns where they are, and the ordinal of each code.
 fn push_terms(shreds: &Shreds, column: u32, dictionary: &mut DictionaryWriter) -> Result<((u32, u32), Vec<u32>)> {
-    let mut terms: Vec<(&[u8], u32)> = shreds.columns.values(column).zip(0u32..).collect();
-    terms.sort_unstable();
+    let terms = sorted(shreds.columns.values(column));
     let first = dictionary.len();
     let mut ordinals = vec![0; terms.len()];
     for ((term, code), ordinal) in terms.iter().zip(0u32..) {

@@ -21,6 +21,7 @@ use crate::segment::file::writer::{FileSummary, SegmentFileWriter};
 use crate::segment::meta::{DimensionEntry, Meta, encode_dimensions};
 use crate::segment::postings::lists::PostingsWriter;
 use crate::segment::write::plan_columns::{ColumnPlan, plan};
+use crate::segment::write::sorted::sorted;
 use crate::segment::write::units::write_units;
 use crate::shred::{Columns, Shreds, TermRows};
 use crate::storage::File;
@@ -185,11 +186,9 @@ impl Writer {
     }
 
     fn postings(&mut self, ordinal: u16, rows: &TermRows, terms: &Columns, order: &Order) -> Result<()> {
-        let mut sorted: Vec<(&[u8], u32)> = terms.values(u32::from(ordinal)).zip(0u32..).collect();
-        sorted.sort_unstable();
         let groups = rows.grouped(order.old.iter().copied());
         let mut writer = PostingsWriter::default();
-        for (term, code) in sorted {
+        for (term, code) in sorted(terms.values(u32::from(ordinal))) {
             self.dictionary.push(term)?;
             writer.push(groups.of(code))?;
         }
