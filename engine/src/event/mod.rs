@@ -11,7 +11,7 @@ pub mod schema;
 pub(crate) mod shape;
 mod shape_tree;
 pub(crate) mod terms;
-mod time;
+pub(crate) mod time;
 mod tokens;
 pub(crate) mod unescape;
 pub(crate) mod values;

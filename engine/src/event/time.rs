@@ -45,8 +45,8 @@ fn read_rfc3339(text: &str) -> Option<Timestamp> {
     i64::try_from(nanos).ok().map(Timestamp)
 }
 
-/// `YYYY-MM-DDTHH:MM:SSZ`, digit by digit.
-fn read_plain(b: &[u8]) -> Option<Timestamp> {
+/// `YYYY-MM-DDTHH:MM:SSZ`, digit by digit: just the texts that would be printed so.
+pub(crate) fn read_plain(b: &[u8]) -> Option<Timestamp> {
     let b: &[u8; 20] = b.try_into().ok()?;
     let [y0, y1, y2, y3, b'-', m0, m1, b'-', d0, d1, b'T', h0, h1, b':', i0, i1, b':', s0, s1, b'Z'] = *b else {
         return None;

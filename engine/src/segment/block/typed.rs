@@ -3,6 +3,7 @@
 //! Every `parse_*` gives a value only when its `print_*` yields the very same bytes; anything else stays text.
 
 use crate::event::read_time;
+use crate::event::time::read_plain;
 
 /// A timestamp's dress.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,6 +60,9 @@ pub(crate) fn print_integer(value: i64, out: &mut Vec<u8>) {
 pub(crate) fn parse_time(text: &[u8], form: TimeForm) -> Option<i64> {
     if text.len() != form.text_bytes() || text.last() != Some(&b'Z') {
         return None;
+    }
+    if form == TimeForm::Seconds {
+        return read_plain(text).map(|time| time.0.div_euclid(form.unit()));
     }
     let time = read_time(std::str::from_utf8(text).ok()?)?;
     let value = time.0.div_euclid(form.unit());
