@@ -5,14 +5,21 @@
 use std::path::PathBuf;
 
 use super::disk::Disk;
-use super::log::{append, open, read};
+use super::log::{append, open, read, text};
+use crate::event::DimensionSchema;
+use crate::event::extract::Extractor;
 use crate::id::{Sequence, Timestamp};
+use crate::journal::{GroupEntry, Payload};
 
 const FILE: &str = "journal-0000000000000001";
 
+fn path(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/format").join(name)
+}
+
 /// A missing file fails: a golden file that nobody misses guards nothing.
 fn committed(name: &str) -> Vec<u8> {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/format").join(name);
+    let path = path(name);
     std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
@@ -52,6 +59,32 @@ fn the_compressed_journal_is_read() {
     let content = committed("journal-v1-zstd");
     assert_eq!(content[64 + 5], 1, "the first frame is compressed");
     read(&disk_with(&content)).is_exactly(1..121, 1);
+}
+
+/// A batch as numbers, which are compressed, and the mark of a close.
+fn numbered() -> Vec<u8> {
+    let disk = Disk::default();
+    let mut writer = open(&disk);
+    let texts: Vec<Vec<u8>> = (1..201).map(|sequence| text(sequence, 1)).collect();
+    let extractor = Extractor::new(DimensionSchema::default());
+    let (batch, rejected) = extractor.prepare(&mut texts.iter().map(Vec::as_slice)).unwrap();
+    assert_eq!(rejected, []);
+    let payload = Payload::of_batch(&batch).unwrap();
+    writer.append_group(&[GroupEntry { payload: &payload, received_at: Timestamp(1) }]).unwrap();
+    writer.close_clean(Timestamp(1_700_000_000_000_000_000)).unwrap();
+    disk.content(FILE)
+}
+
+#[test]
+fn the_numbered_journal_is_read() {
+    const NAME: &str = "journal-v1-numbered";
+    if std::env::var_os("TRAILD_BLESS").is_some() {
+        std::fs::write(path(NAME), numbered()).unwrap();
+    }
+    for content in [committed(NAME), numbered()] {
+        assert_eq!(content[64 + 5], 3, "the first frame holds compressed numbers");
+        read(&disk_with(&content)).is_exactly(1..201, 1);
+    }
 }
 
 #[test]
