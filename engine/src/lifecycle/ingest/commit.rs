@@ -121,7 +121,9 @@ impl Committer {
             if !alone {
                 let kept = submission.batch.events.iter().zip(&submission.keep).enumerate().filter(|(_, (_, keep))| **keep);
                 let kept = kept.filter_map(|(e, (event, _))| Some((event.id_hash?, e)));
-                kept.for_each(|(hash, e)| drop(earlier.insert_unique(hash, (hash, at, e), |(hash, ..)| *hash)));
+                for (hash, e) in kept {
+                    earlier.insert_unique(hash, (hash, at, e), |(hash, ..)| *hash);
+                }
             }
             if found {
                 submission.payload = encode(submission)?;
