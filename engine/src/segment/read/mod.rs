@@ -1,7 +1,8 @@
 //! An open segment, and how it answers as an [`crate::index::Index`].
 //!
 //! [`opened`] holds the components; [`index`] is the face to queries, which goes down to [`search`] for values within columns,
-//! [`fetch`] for whole events, [`gaps`] for what damage takes from them and [`values`] for single ones; [`verify`] reads every byte again.
+//! [`fetch`] for whole events, [`gaps`] for what damage takes from them, [`values`] for
+//! single ones and [`terms`] for those of dimensions; [`verify`] reads every byte again.
 
 pub(crate) mod fetch;
 pub(crate) mod gaps;
@@ -9,5 +10,6 @@ mod index;
 pub(crate) mod opened;
 pub(crate) mod opened_block;
 pub(crate) mod search;
+pub(crate) mod terms;
 pub(crate) mod values;
 pub(crate) mod verify;

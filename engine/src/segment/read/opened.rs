@@ -128,6 +128,11 @@ impl Segment {
         &self.caches.units
     }
 
+    /// The caches that all segments share.
+    pub(crate) fn caches(&self) -> &Caches {
+        &self.caches
+    }
+
     /// Names this file in an error.
     pub(crate) fn locate(&self, error: Error) -> Error {
         error.in_file(self.file.name())
