@@ -1,5 +1,5 @@
-//! [`Caches`]: what was unfolded of all segments, within bounds of memory: pages of dictionaries, units of blocks, the
-//! terms of documents.
+//! [`Caches`]: what was unfolded of all segments, within bounds of memory: pages of dictionaries and what was found in them, units of blocks,
+//! the terms of documents.
 //!
 //! Sharded by key, so that queries on different threads seldom wait for each other. Each shard is a clock: what was used since the
 //! hand last passed it is spared once. What is new counts as unused until it is hit, so what is looked at once goes first. What
@@ -14,6 +14,7 @@ use crate::error::Result;
 use crate::id::SegmentId;
 use crate::segment::dictionary::page::Page;
 use crate::segment::postings::by_document::TermNumbers;
+use crate::segment::read::column_tests::ColumnTests;
 
 const SHARDS: usize = 16;
 
@@ -41,6 +42,12 @@ impl<T: Held> Held for Option<T> {
     }
 }
 
+impl Held for ColumnTests {
+    fn memory_bytes(&self) -> usize {
+        ColumnTests::memory_bytes(self)
+    }
+}
+
 impl Held for TermNumbers {
     fn memory_bytes(&self) -> usize {
         TermNumbers::memory_bytes(self)
@@ -62,12 +69,15 @@ pub(crate) struct Caches {
     pub(crate) units: Cache<Vec<u8>>,
     /// The terms of all documents, by dimensions; `None` where they are not worth their memory.
     pub(crate) terms: Cache<Option<TermNumbers>>,
+    /// Which values pass a test, by hashes of tests.
+    pub(crate) tests: Cache<ColumnTests>,
 }
 
 impl Caches {
-    /// Caches that hold at most this many bytes each, of documents' terms twice as many; with 0 they hold nothing.
+    /// Caches that hold at most this many bytes each, of documents' terms twice as many, of tests an eighth; with 0 they hold nothing.
     pub(crate) fn new(bytes_max: usize) -> Caches {
         Caches {
+            tests: Cache::new(bytes_max / 8),
             pages: Cache::new(bytes_max),
             units: Cache::new(bytes_max),
             terms: Cache::in_one(bytes_max * 2),
