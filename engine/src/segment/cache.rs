@@ -15,6 +15,7 @@ use crate::id::SegmentId;
 use crate::segment::dictionary::page::Page;
 use crate::segment::postings::by_document::TermNumbers;
 use crate::segment::read::column_tests::ColumnTests;
+use crate::segment::resident::Resident;
 
 const SHARDS: usize = 16;
 
@@ -71,17 +72,28 @@ pub(crate) struct Caches {
     pub(crate) terms: Cache<Option<TermNumbers>>,
     /// Which values pass a test, by hashes of tests.
     pub(crate) tests: Cache<ColumnTests>,
+    /// What of the maps of all segments is in memory.
+    pub(crate) resident: Resident,
 }
 
 impl Caches {
     /// Caches that hold at most this many bytes each, of documents' terms twice as many, of tests an eighth; with 0 they hold nothing.
     pub(crate) fn new(bytes_max: usize) -> Caches {
         Caches {
+            resident: Resident::default(),
             tests: Cache::new(bytes_max / 8),
             pages: Cache::new(bytes_max),
             units: Cache::new(bytes_max),
             terms: Cache::in_one(bytes_max * 2),
         }
+    }
+
+    /// Lets everything go; what is in use stays until it is not.
+    pub(crate) fn clear(&self) {
+        self.pages.clear();
+        self.units.clear();
+        self.terms.clear();
+        self.tests.clear();
     }
 }
 
@@ -159,6 +171,15 @@ impl<V: Held> Cache<V> {
             shard.insert((segment, number), Arc::clone(&made), self.shard_bytes_max);
         }
         Ok(made)
+    }
+
+    /// Lets everything go.
+    fn clear(&self) {
+        for shard in &self.shards {
+            // Dropping takes a while: not under the lock.
+            let before = std::mem::take(&mut *lock(shard));
+            drop(before);
+        }
     }
 
     /// What is held takes this many bytes.
@@ -255,6 +276,18 @@ mod tests {
             cache.get_or(SegmentId(2), number, || Ok(page(number))).unwrap();
         }
         assert!(cache.get(SegmentId(2), 1).is_none());
+    }
+
+    #[test]
+    fn a_cleared_cache_holds_nothing_and_goes_on() {
+        let caches = Caches::new(1 << 20);
+        for _ in 0..2 {
+            let held = caches.pages.get_or(SegmentId(1), 0, || Ok(page(3))).unwrap();
+            assert!(caches.pages.memory_bytes() > 0);
+            caches.clear();
+            assert_eq!((caches.pages.memory_bytes(), held.term(0)), (0, page(3).term(0)));
+            assert!(caches.pages.get(SegmentId(1), 0).is_none());
+        }
     }
 
     #[test]

@@ -8,4 +8,5 @@ mod mapped;
 mod seam;
 
 pub use file::FileStorage;
+pub(crate) use mapped::mapped_bytes;
 pub use seam::{File, Storage, View};

@@ -22,6 +22,9 @@ use crate::segment::meta::{DimensionEntry, Meta, read_dimensions};
 use crate::segment::postings::lists::PostingsReader;
 use crate::storage::View;
 
+/// About as much of the map is touched where a block is read.
+const BLOCK_BYTES: u64 = 128 << 10;
+
 /// An immutable, indexed range of the log.
 #[derive(Debug)]
 pub(crate) struct Segment {
@@ -87,7 +90,18 @@ impl Segment {
 
     fn component<'a, T>(&'a self, component: Component, ordinal: u16, read: impl FnOnce(&'a [u8]) -> Result<T>) -> Result<T> {
         let part = self.file.part(component, ordinal)?;
+        if !part.is_verified() {
+            let bytes = part.bytes()?;
+            self.touch(bytes.len() as u64);
+        }
         read(part.bytes()?).map_err(|e| part.locate(e))
+    }
+
+    /// Notes that so many bytes of the file were touched; gives its pages back when the process has too many.
+    fn touch(&self, bytes: u64) {
+        if self.caches.resident.touch(bytes) {
+            self.view.release();
+        }
     }
 
     pub(crate) fn timestamps(&self) -> Result<Timestamps<'_>> {
@@ -120,6 +134,7 @@ impl Segment {
 
     pub(crate) fn block<'a>(&'a self, directory: &'a BlockDirectory<'a>, number: usize) -> Result<Block<'a>> {
         let blocks = self.file.part(Component::Blocks, 0)?;
+        self.touch(BLOCK_BYTES);
         Block::open(blocks.bytes()?, directory, number, &self.verified).map_err(|e| e.in_file(self.file.name()))
     }
 
