@@ -221,9 +221,7 @@ impl AuditLog {
             budget: &budget,
             clock: &*self.shared.clock,
         });
-        if self.shared.caches.resident.touch(QUESTION_BYTES) {
-            self.release();
-        }
+        self.shared.caches.resident.touch(QUESTION_BYTES);
         let known = |gap: &Gap| missing.iter().any(|(_, known)| known == gap);
         self.shared.note_gaps(&budget.gaps().into_iter().filter(|gap| !known(gap)).collect::<Vec<_>>());
         if let Err(error) = &answer
@@ -235,17 +233,11 @@ impl AuditLog {
         answer
     }
 
-    /// Gives back the pages of mapped segments, which the system still has.
-    fn release(&self) {
-        let parts = self.shared.parts();
-        parts.segments.iter().filter_map(|live| live.segment.as_ref()).for_each(|segment| segment.view().release());
-    }
-
     /// Lets go of what only makes questions faster: what was unfolded of segments, and pages of their maps. For a time in which nobody asks;
     /// the next questions read from the system's cache of files what they need.
     pub fn rest(&self) {
         self.shared.caches.clear();
-        self.release();
+        self.shared.caches.resident.release();
     }
 
     /// The last sequence that is durable and visible.

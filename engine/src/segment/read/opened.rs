@@ -44,6 +44,7 @@ impl Segment {
     /// [`crate::ErrorKind::Corrupt`] or [`crate::ErrorKind::Unsupported`], with the place.
     pub(crate) fn open(view: View, name: &str, caches: Arc<Caches>) -> Result<Segment> {
         let file = SegmentFile::open(view.clone(), name)?;
+        caches.resident.watch(&view);
         let part = file.part(Component::Meta, 0)?;
         let meta = Meta::read(part.bytes()?).map_err(|e| part.locate(e))?;
         let part = file.part(Component::Dimensions, 0)?;
@@ -92,16 +93,9 @@ impl Segment {
         let part = self.file.part(component, ordinal)?;
         if !part.is_verified() {
             let bytes = part.bytes()?;
-            self.touch(bytes.len() as u64);
+            self.caches.resident.touch(bytes.len() as u64);
         }
         read(part.bytes()?).map_err(|e| part.locate(e))
-    }
-
-    /// Notes that so many bytes of the file were touched; gives its pages back when the process has too many.
-    fn touch(&self, bytes: u64) {
-        if self.caches.resident.touch(bytes) {
-            self.view.release();
-        }
     }
 
     pub(crate) fn timestamps(&self) -> Result<Timestamps<'_>> {
@@ -134,7 +128,7 @@ impl Segment {
 
     pub(crate) fn block<'a>(&'a self, directory: &'a BlockDirectory<'a>, number: usize) -> Result<Block<'a>> {
         let blocks = self.file.part(Component::Blocks, 0)?;
-        self.touch(BLOCK_BYTES);
+        self.caches.resident.touch(BLOCK_BYTES);
         Block::open(blocks.bytes()?, directory, number, &self.verified).map_err(|e| e.in_file(self.file.name()))
     }
 
