@@ -33,6 +33,9 @@ const FLUSH_AT_CLOSE_EVENTS: u64 = 10_000;
 /// How many events of the log one step of a tail looks at.
 const TAIL_SCAN_EVENTS: u64 = 50_000;
 
+/// About as much of the maps is touched by a question that reads no block.
+const QUESTION_BYTES: u64 = 1 << 20;
+
 /// How long closing waits for the flusher.
 const CLOSE_WAIT: Duration = Duration::from_secs(20);
 
@@ -218,6 +221,7 @@ impl AuditLog {
             budget: &budget,
             clock: &*self.shared.clock,
         });
+        self.shared.caches.resident.touch(QUESTION_BYTES);
         let known = |gap: &Gap| missing.iter().any(|(_, known)| known == gap);
         self.shared.note_gaps(&budget.gaps().into_iter().filter(|gap| !known(gap)).collect::<Vec<_>>());
         if let Err(error) = &answer
@@ -227,6 +231,13 @@ impl AuditLog {
             self.shared.problem(format!("a question could not be answered: {error:?}"));
         }
         answer
+    }
+
+    /// Lets go of what only makes questions faster: what was unfolded of segments, and pages of their maps. For a time in which nobody asks;
+    /// the next questions read from the system's cache of files what they need.
+    pub fn rest(&self) {
+        self.shared.caches.clear();
+        self.shared.caches.resident.release();
     }
 
     /// The last sequence that is durable and visible.

@@ -78,3 +78,7 @@ pub const CHUNK_BYTES_MAX: usize = BLOCK_DOCUMENTS * EVENT_BYTES_MAX;
 
 /// The most bytes that one component of a segment may unfold to.
 pub const COMPONENT_BYTES_MAX: usize = 1 << 30;
+
+/// Pages of mapped segments are given back when the process has more than this. It holds the program itself, and what questions of every kind
+/// read again and again of a month of some ten million events.
+pub const MAPPED_BYTES_MAX: u64 = 64 << 20;

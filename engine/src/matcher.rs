@@ -21,7 +21,7 @@ pub struct Matcher(Test);
 enum Test {
     Any,
     Exact(String),
-    Regex { regex: Regex, prefix: String, literal: String },
+    Regex { regex: Regex, ignore_case: bool, prefix: String, literal: String },
     Network { network: IpAddr, bits: u8 },
     Numbers { low: Bound<f64>, high: Bound<f64> },
     Times { low: Bound<Timestamp>, high: Bound<Timestamp> },
@@ -121,6 +121,16 @@ impl Matcher {
         }
     }
 
+    /// Two matchers that say the same here match the same values.
+    #[must_use]
+    pub fn identity(&self) -> String {
+        match &self.0 {
+            // The text of a regular expression lacks its flags.
+            Test::Regex { regex, ignore_case, .. } => format!("Regex({ignore_case}, {:?})", regex.as_str()),
+            test => format!("{test:?}"),
+        }
+    }
+
     /// Tests a decoded string, or a term of a dimension.
     #[must_use]
     pub fn matches(&self, value: &str) -> bool {
@@ -153,7 +163,7 @@ fn anchored(pattern: &str, ignore_case: bool, prefix: String, literal: String) -
     // Compiled alone first, so that a pattern cannot close the group that anchors it.
     build(pattern, ignore_case)?;
     let regex = build(&format!("^(?:{pattern})$"), ignore_case)?;
-    Ok(Matcher(Test::Regex { regex, prefix, literal }))
+    Ok(Matcher(Test::Regex { regex, ignore_case, prefix, literal }))
 }
 
 fn build(pattern: &str, ignore_case: bool) -> Result<Regex> {
@@ -285,6 +295,29 @@ fn is_in_literal(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn identities_tell_matchers_apart() {
+        let pieces = |first: &str| [first.to_owned(), String::new()];
+        let all = [
+            Matcher::any(),
+            Matcher::exact("a"),
+            Matcher::exact("A"),
+            Matcher::ignoring_case("c").unwrap(),
+            Matcher::regex("a", false).unwrap(),
+            Matcher::regex("a", true).unwrap(),
+            Matcher::wildcard(&pieces("a"), false).unwrap(),
+            Matcher::wildcard(&pieces("a"), true).unwrap(),
+            Matcher::wildcard(&pieces("b"), false).unwrap(),
+            Matcher::numbers(Bound::Unbounded, Bound::Included(1.0)),
+            Matcher::numbers(Bound::Unbounded, Bound::Excluded(1.0)),
+            Matcher::network([10, 0, 0, 0].into(), 8),
+            Matcher::network([10, 0, 0, 0].into(), 9),
+        ];
+        let different: std::collections::BTreeSet<String> = all.iter().map(Matcher::identity).collect();
+        assert_eq!(different.len(), all.len());
+        assert_eq!(Matcher::regex("a", true).unwrap().identity(), all[5].identity());
+    }
 
     #[test]
     fn wildcards_regexes_and_case() {

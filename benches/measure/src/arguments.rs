@@ -18,6 +18,7 @@ pub(crate) const USAGE: &str = "usage: measure [options]
   --data-dir DIR   an empty directory to store in, which is kept (a new one, which is removed)
   --set NAME=VALUE a setting of the server; may be given again (head_age_max=10s, so that everything is flushed soon)
   --only-queries   store nothing: --data-dir or --url holds these very events already
+  --under-ingest   ask again while other events are stored at full speed, which stay; no restarts then
   --url URL        a server that runs already, and is empty; its CPU, memory, disk and restarts are not measured";
 
 /// What is measured.
@@ -31,6 +32,7 @@ pub(crate) struct Arguments {
     pub(crate) data_dir: Option<PathBuf>,
     pub(crate) settings: Vec<(String, String)>,
     pub(crate) only_queries: bool,
+    pub(crate) under_ingest: bool,
     pub(crate) url: Option<SocketAddr>,
 }
 
@@ -41,6 +43,10 @@ impl Arguments {
         while let Some(name) = words.next() {
             if name == "--only-queries" {
                 out.only_queries = true;
+                continue;
+            }
+            if name == "--under-ingest" {
+                out.under_ingest = true;
                 continue;
             }
             let value = words.next().ok_or_else(|| format!("{name} needs a value\n{USAGE}"))?;
@@ -65,6 +71,7 @@ impl Arguments {
             data_dir: None,
             settings: vec![("TRAILD_HEAD_AGE_MAX".into(), "10s".into())],
             only_queries: false,
+            under_ingest: false,
             url: None,
         }
     }
@@ -103,8 +110,10 @@ mod tests {
     #[test]
     fn words_become_arguments() {
         let read_all =
-            read("--events 5 --seed 9 --batch 10 --url http://127.0.0.1:8700/ --set head_bytes_max=1MiB --only-queries").unwrap();
+            read("--events 5 --seed 9 --batch 10 --url http://127.0.0.1:8700/ --set head_bytes_max=1MiB --only-queries --under-ingest")
+                .unwrap();
         assert_eq!((read_all.parameters.events, read_all.parameters.seed, read_all.batch), (5, 9, 10));
+        assert!(read_all.only_queries && read_all.under_ingest && !read("").unwrap().under_ingest);
         assert_eq!(read_all.url.map(|u| u.port()), Some(8_700));
         assert_eq!(read_all.settings.last(), Some(&("TRAILD_HEAD_BYTES_MAX".to_owned(), "1MiB".to_owned())));
     }

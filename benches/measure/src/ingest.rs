@@ -4,6 +4,7 @@
 //! thread that sends the next body. A request that is told to wait (429) is sent again; its time counts from the first try.
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -40,12 +41,31 @@ struct Body {
 /// # Errors
 /// When the server does not accept every single event.
 pub(crate) fn store(address: SocketAddr, corpus: &Corpus, parameters: &Parameters, batch: usize, connections: usize) -> Result<Ingest> {
+    let all = store_until(address, corpus, parameters, batch, connections, &AtomicBool::new(false))?;
+    if all.events != parameters.events {
+        return Err(format!("the server accepted {} of {} events", all.events, parameters.events).into());
+    }
+    Ok(all)
+}
+
+/// Stores events of a generator until there are no more of them, or it is told to stop.
+///
+/// # Errors
+/// When the server does not accept every event that was sent.
+pub(crate) fn store_until(
+    address: SocketAddr,
+    corpus: &Corpus,
+    parameters: &Parameters,
+    batch: usize,
+    connections: usize,
+    stop: &AtomicBool,
+) -> Result<Ingest> {
     let start = now();
     let (ready, bodies) = sync_channel(BODIES_READY);
     let bodies = Mutex::new(bodies);
     let mut all = Ingest::default();
     std::thread::scope(|scope| -> Result<()> {
-        let maker = scope.spawn(move || make(corpus, parameters, batch, &ready));
+        let maker = scope.spawn(move || make(corpus, parameters, batch, &ready, stop));
         let senders: Vec<_> = (0..connections).map(|_| scope.spawn(|| send(address, &bodies))).collect();
         let mut failed = None;
         for sender in senders {
@@ -60,9 +80,6 @@ pub(crate) fn store(address: SocketAddr, corpus: &Corpus, parameters: &Parameter
         failed.map_or(Ok(()), Err)
     })?;
     all.time = start.elapsed();
-    if all.events != parameters.events {
-        return Err(format!("the server accepted {} of {} events", all.events, parameters.events).into());
-    }
     Ok(all)
 }
 
@@ -79,12 +96,12 @@ fn lock(bodies: &Mutex<Receiver<Body>>) -> std::sync::MutexGuard<'_, Receiver<Bo
     bodies.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn make(corpus: &Corpus, parameters: &Parameters, batch: usize, ready: &SyncSender<Body>) -> Result<()> {
+fn make(corpus: &Corpus, parameters: &Parameters, batch: usize, ready: &SyncSender<Body>, stop: &AtomicBool) -> Result<()> {
     let mut generator = Generator::new(corpus, parameters)?;
     let mut lines = Vec::new();
     let mut events = 0;
     loop {
-        let more = generator.next_event(&mut lines).is_some();
+        let more = !stop.load(Ordering::Relaxed) && generator.next_event(&mut lines).is_some();
         if more {
             lines.push(b'\n');
             events += 1;

@@ -9,6 +9,7 @@ mod queries;
 mod run;
 mod table;
 mod timing;
+mod under_ingest;
 
 use std::process::ExitCode;
 

@@ -33,16 +33,24 @@ pub(crate) struct Measured {
 }
 
 /// Asks over a connection and checks; nothing to say when the answer is right.
-type Ask<'w> = Box<dyn Fn(&mut Connection) -> Result<()> + 'w>;
+pub(crate) type Ask<'w> = Box<dyn Fn(&mut Connection) -> Result<()> + 'w>;
 
 /// Asks every query `runs` times.
 ///
 /// # Errors
 /// When an answer is wrong; the message says which.
 pub(crate) fn measure(address: SocketAddr, world: &World<'_>, runs: usize) -> Result<Vec<Measured>> {
+    ask_all(address, queries(world), runs)
+}
+
+/// Asks each of these `runs` times, over one connection.
+///
+/// # Errors
+/// When an answer is wrong; the message says which.
+pub(crate) fn ask_all(address: SocketAddr, queries: Vec<(String, Ask<'_>)>, runs: usize) -> Result<Vec<Measured>> {
     let mut connection = Connection::open(address)?;
     let mut all = Vec::new();
-    for (name, ask) in queries(world) {
+    for (name, ask) in queries {
         let wrong = |failure| format!("{name}: {failure}");
         for _ in 0..WARM_UP {
             ask(&mut connection).map_err(wrong)?;
@@ -58,7 +66,8 @@ pub(crate) fn measure(address: SocketAddr, world: &World<'_>, runs: usize) -> Re
     Ok(all)
 }
 
-fn queries<'w>(world: &'w World<'w>) -> Vec<(String, Ask<'w>)> {
+/// All queries of the table.
+pub(crate) fn queries<'w>(world: &'w World<'w>) -> Vec<(String, Ask<'w>)> {
     let (q, census) = (world.questions, world.census);
     let triple = world.triple();
     let part = format!("requestParameters.bucketName:*{}*", q.part.value);
@@ -195,6 +204,6 @@ fn events(answer: &Value) -> Result<Vec<Facts>> {
     events.iter().map(|event| Facts::of(&event["event"]).ok_or_else(|| "an event is no object".into())).collect()
 }
 
-fn require(right: bool, otherwise: impl FnOnce() -> String) -> Result<()> {
+pub(crate) fn require(right: bool, otherwise: impl FnOnce() -> String) -> Result<()> {
     if right { Ok(()) } else { Err(format!("wrong answer: {}", otherwise()).into()) }
 }

@@ -1,5 +1,6 @@
 //! The course of a measurement: store, wait until the server is quiet, ask, stop, start, kill, start.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use crate::arguments::Arguments;
 use crate::ingest::{Ingest, store};
 use crate::queries::{self, World};
 use crate::table::{Table, print_queries};
+use crate::under_ingest;
 
 /// How long the server must use almost no CPU to count as quiet.
 const QUIET: Duration = Duration::from_millis(1_000);
@@ -36,8 +38,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         if !arguments.only_queries {
             ingest(&server, &corpus, arguments, None)?;
         }
-        print_queries(&queries::measure(address, &world, arguments.runs)?, arguments.runs);
-        return Ok(());
+        return ask(address, &corpus, &world, arguments);
     }
     let binary = arguments.binary.clone().map_or_else(beside_this_program, Ok)?;
     let directory = Directory::of(arguments)?;
@@ -57,15 +58,19 @@ impl Measurement<'_> {
     fn run(&self, world: &World<'_>) -> Result<()> {
         let (server, empty_start) = self.start(0)?;
         if self.arguments.only_queries {
-            print_queries(&queries::measure(server.address(), world, self.arguments.runs)?, self.arguments.runs);
+            ask(server.address(), self.corpus, world, self.arguments)?;
             server.stop()?;
             return Ok(());
         }
         ingest(&server, self.corpus, self.arguments, Some(self.directory))?;
-        print_queries(&queries::measure(server.address(), world, self.arguments.runs)?, self.arguments.runs);
+        ask(server.address(), self.corpus, world, self.arguments)?;
         let peak = server.process().and_then(Process::peak_memory);
         let stopping = now();
         server.stop()?;
+        if self.arguments.under_ingest {
+            // How many events there are is not known any more, nor what a restart must count.
+            return Ok(());
+        }
         let table = Table::begin("Restarts");
         table.row_if("peak memory, with the queries", peak.map(mebibytes));
         table.row("first start on an empty directory to the first count", &milliseconds(empty_start));
@@ -113,6 +118,12 @@ impl Measurement<'_> {
             std::thread::sleep(Duration::from_millis(2));
         }
     }
+}
+
+/// Asks the queries of the table, and again under ingest where that is wanted.
+fn ask(address: SocketAddr, corpus: &Corpus, world: &World<'_>, arguments: &Arguments) -> Result<()> {
+    print_queries(&queries::measure(address, world, arguments.runs)?, arguments.runs);
+    if arguments.under_ingest { under_ingest::measure(address, corpus, world, arguments) } else { Ok(()) }
 }
 
 fn ingest(server: &Server, corpus: &Corpus, arguments: &Arguments, directory: Option<&Path>) -> Result<()> {

@@ -1,5 +1,6 @@
 //! [`Table`]: rows of a Markdown table, printed as soon as they are known, so that a long run shows how far it is.
 
+use crate::ingest::Ingest;
 use crate::queries::Measured;
 
 /// Prints to standard output.
@@ -30,5 +31,16 @@ pub(crate) fn print_queries(measured: &[Measured], runs: usize) {
     println!("\n## Queries ({runs} runs, warm, over HTTP kept alive)\n\n| | median ms | p99 ms |\n|---|---|---|");
     for query in measured {
         println!("| {} | {:.2} | {:.2} |", query.name, query.times.milliseconds(500), query.times.milliseconds(990));
+    }
+}
+
+/// The table of queries on an idle server and on one that takes in all that it can.
+pub(crate) fn print_under_ingest(idle: &[Measured], under: &[Measured], stored: &Ingest, runs: usize) {
+    let rate = stored.events as f64 / stored.time.as_secs_f64();
+    println!("\n## Queries under ingest ({rate:.0} events/s, p99 of a request {:.1} ms; {runs} runs)\n", stored.requests.milliseconds(990));
+    println!("| | idle median ms | under ingest: median | p99 | p99 / idle median |\n|---|---|---|---|---|");
+    for (idle, under) in idle.iter().zip(under) {
+        let (before, median, worst) = (idle.times.milliseconds(500), under.times.milliseconds(500), under.times.milliseconds(990));
+        println!("| {} | {before:.2} | {median:.2} | {worst:.2} | {:.1} |", idle.name, worst / before.max(1e-3));
     }
 }

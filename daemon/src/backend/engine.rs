@@ -16,6 +16,7 @@ use trail_engine::{AuditLog, Batch, Health, Notice, Receipt, Rejection, SegmentI
 
 use crate::backend::budget::{ByteBudget, Reservation};
 use crate::backend::pool::Pool;
+use crate::backend::rest::{Asked, rest_when_idle};
 use crate::backend::space::Space;
 use crate::config::Config;
 
@@ -50,6 +51,7 @@ pub struct Backend {
     log: Arc<AuditLog>,
     ingest: Pool,
     queries: Pool,
+    asked: Asked,
     bodies: ByteBudget,
     answers: ByteBudget,
     tails: Arc<Semaphore>,
@@ -89,8 +91,11 @@ impl Backend {
             publish.send_replace(sequence);
         }));
         log.on_notice(Box::new(tell));
+        let (log, asked) = (Arc::new(log), Asked::default());
+        rest_when_idle(&log, asked.clone());
         Ok(Backend {
-            log: Arc::new(log),
+            log,
+            asked,
             // Bodies that wait here are within the budget of bodies, which bounds them better than a count would.
             ingest: Pool::new("bodies", config.ingest_threads, config.connections_max),
             queries: Pool::new("queries", config.query_threads, config.query_queue_max),
@@ -190,6 +195,7 @@ impl Backend {
     /// # Errors
     /// As [`Pool::run`], and what the question gives.
     pub async fn ask<T: Send + 'static>(&self, question: impl FnOnce(&AuditLog, &Cancel) -> Result<T> + Send + 'static) -> Result<T> {
+        self.asked.one_more();
         let cancel = Cancel::default();
         let _guard = CancelOnDrop(cancel.clone());
         let log = self.log.clone();

@@ -2,13 +2,15 @@
 //!
 //! Problem: the engine blocks (it computes and reads files), the server must not. Mechanism: every call of the engine runs on a
 //! bounded pool of blocking threads, queries apart from ingest so that neither starves the other; appends are handed to the
-//! engine's writer, whose answer comes back through a channel. A query whose client went away is cancelled. Bodies are paid
+//! engine's writer, whose answer comes back through a channel. A query whose client went away is cancelled. A log that nobody asks
+//! for a minute lets its caches go. Bodies are paid
 //! for from one budget of bytes before they are read, answers from another before they are sent. Limits: what does not fit into a pool's queue or the budget is refused
 //! as busy, it never waits unbounded.
 
 mod budget;
 mod engine;
 mod pool;
+mod rest;
 mod space;
 
 pub use budget::{ByteBudget, Reservation};

@@ -1,4 +1,5 @@
-//! [`Caches`]: what was unfolded of all segments, within bounds of memory: pages of dictionaries, and units of blocks.
+//! [`Caches`]: what was unfolded of all segments, within bounds of memory: pages of dictionaries and what was found in them, units of blocks,
+//! the terms of documents.
 //!
 //! Sharded by key, so that queries on different threads seldom wait for each other. Each shard is a clock: what was used since the
 //! hand last passed it is spared once. What is new counts as unused until it is hit, so what is looked at once goes first. What
@@ -12,6 +13,9 @@ use hashbrown::HashMap;
 use crate::error::Result;
 use crate::id::SegmentId;
 use crate::segment::dictionary::page::Page;
+use crate::segment::postings::by_document::TermNumbers;
+use crate::segment::read::column_tests::ColumnTests;
+use crate::segment::resident::Resident;
 
 const SHARDS: usize = 16;
 
@@ -33,6 +37,24 @@ impl Held for Page {
     }
 }
 
+impl<T: Held> Held for Option<T> {
+    fn memory_bytes(&self) -> usize {
+        self.as_ref().map_or(size_of::<Option<T>>(), T::memory_bytes)
+    }
+}
+
+impl Held for ColumnTests {
+    fn memory_bytes(&self) -> usize {
+        ColumnTests::memory_bytes(self)
+    }
+}
+
+impl Held for TermNumbers {
+    fn memory_bytes(&self) -> usize {
+        TermNumbers::memory_bytes(self)
+    }
+}
+
 impl Held for Vec<u8> {
     fn memory_bytes(&self) -> usize {
         self.capacity() + size_of::<Vec<u8>>()
@@ -46,12 +68,32 @@ pub(crate) struct Caches {
     pub(crate) pages: Cache<Page>,
     /// The raw parts of units, by [`unit_key`].
     pub(crate) units: Cache<Vec<u8>>,
+    /// The terms of all documents, by dimensions; `None` where they are not worth their memory.
+    pub(crate) terms: Cache<Option<TermNumbers>>,
+    /// Which values pass a test, by hashes of tests.
+    pub(crate) tests: Cache<ColumnTests>,
+    /// What of the maps of all segments is in memory.
+    pub(crate) resident: Resident,
 }
 
 impl Caches {
-    /// Caches that hold at most this many bytes each; with 0 they hold nothing.
+    /// Caches that hold at most this many bytes each, of documents' terms twice as many, of tests an eighth; with 0 they hold nothing.
     pub(crate) fn new(bytes_max: usize) -> Caches {
-        Caches { pages: Cache::new(bytes_max), units: Cache::new(bytes_max) }
+        Caches {
+            resident: Resident::default(),
+            tests: Cache::new(bytes_max / 8),
+            pages: Cache::new(bytes_max),
+            units: Cache::new(bytes_max),
+            terms: Cache::in_one(bytes_max * 2),
+        }
+    }
+
+    /// Lets everything go; what is in use stays until it is not.
+    pub(crate) fn clear(&self) {
+        self.pages.clear();
+        self.units.clear();
+        self.terms.clear();
+        self.tests.clear();
     }
 }
 
@@ -95,6 +137,16 @@ impl<V: Held> Cache<V> {
         Cache { shards: (0..SHARDS).map(|_| Mutex::default()).collect(), shard_bytes_max: bytes_max / SHARDS }
     }
 
+    /// The same for few and large things, any of which may take all of it.
+    fn in_one(bytes_max: usize) -> Cache<V> {
+        Cache { shards: vec![Mutex::default()], shard_bytes_max: bytes_max }
+    }
+
+    /// What it holds at most, in bytes.
+    pub(crate) fn bytes_max(&self) -> usize {
+        self.shard_bytes_max * self.shards.len()
+    }
+
     /// What is held under a number.
     pub(crate) fn get(&self, segment: SegmentId, number: u64) -> Option<Arc<V>> {
         let key = (segment, number);
@@ -121,6 +173,15 @@ impl<V: Held> Cache<V> {
         Ok(made)
     }
 
+    /// Lets everything go.
+    fn clear(&self) {
+        for shard in &self.shards {
+            // Dropping takes a while: not under the lock.
+            let before = std::mem::take(&mut *lock(shard));
+            drop(before);
+        }
+    }
+
     /// What is held takes this many bytes.
     #[cfg(test)]
     pub(crate) fn memory_bytes(&self) -> usize {
@@ -129,7 +190,7 @@ impl<V: Held> Cache<V> {
 
     fn shard(&self, (segment, number): Key) -> Option<MutexGuard<'_, Shard<V>>> {
         let mixed = (segment.0 ^ number.rotate_left(32)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        self.shards.get((mixed >> 32) as usize % SHARDS).map(lock)
+        self.shards.get((mixed >> 32) as usize % self.shards.len().max(1)).map(lock)
     }
 }
 
@@ -215,6 +276,18 @@ mod tests {
             cache.get_or(SegmentId(2), number, || Ok(page(number))).unwrap();
         }
         assert!(cache.get(SegmentId(2), 1).is_none());
+    }
+
+    #[test]
+    fn a_cleared_cache_holds_nothing_and_goes_on() {
+        let caches = Caches::new(1 << 20);
+        for _ in 0..2 {
+            let held = caches.pages.get_or(SegmentId(1), 0, || Ok(page(3))).unwrap();
+            assert!(caches.pages.memory_bytes() > 0);
+            caches.clear();
+            assert_eq!((caches.pages.memory_bytes(), held.term(0)), (0, page(3).term(0)));
+            assert!(caches.pages.get(SegmentId(1), 0).is_none());
+        }
     }
 
     #[test]

@@ -12,6 +12,7 @@ pub(crate) mod merge;
 pub(crate) mod meta;
 pub(crate) mod postings;
 pub(crate) mod read;
+pub(crate) mod resident;
 pub(crate) mod write;
 
 pub(crate) use read::opened::Segment;

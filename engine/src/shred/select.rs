@@ -57,6 +57,11 @@ impl CodeSet {
         self.words.get(code as usize / 64).is_some_and(|word| word >> (code % 64) & 1 == 1)
     }
 
+    /// What the codes take in memory, in bytes.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        self.words.capacity() * 8
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.count == 0
     }

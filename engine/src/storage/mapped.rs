@@ -23,6 +23,13 @@ impl Bytes for Mapped {
     }
 }
 
+/// How many bytes of mapped files the process counts as its own, its program included; unknown where the system does not say.
+pub(crate) fn mapped_bytes() -> Option<u64> {
+    let counts = std::fs::read_to_string("/proc/self/statm").ok()?;
+    let pages: u64 = counts.split(' ').nth(2)?.parse().ok()?;
+    Some(pages * rustix::param::page_size() as u64)
+}
+
 /// Maps a whole file for reading.
 ///
 /// Only for files that were finished before: nobody writes or shortens them any more, and the engine holds the
@@ -39,4 +46,27 @@ pub(crate) fn map(file: &File) -> io::Result<View> {
     // is used unchecked.
     let map = unsafe { Mmap::map(file)? };
     Ok(View::of(Mapped(map)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BYTES: usize = 64 << 20;
+
+    /// Other tests of the process map files too, so there must be much more than they have.
+    #[test]
+    fn what_is_released_is_no_longer_counted_and_reads_the_same() {
+        let mut file = tempfile::tempfile().unwrap();
+        io::Write::write_all(&mut file, &vec![7; BYTES]).unwrap();
+        let view = map(&file).unwrap();
+        let before = mapped_bytes().unwrap();
+        assert!(view.iter().all(|byte| *byte == 7));
+        let touched = mapped_bytes().unwrap();
+        assert!(touched >= before + BYTES as u64 / 2, "{before} {touched}");
+        view.release();
+        let released = mapped_bytes().unwrap();
+        assert!(released <= touched - BYTES as u64 / 2, "{touched} {released}");
+        assert!(view.iter().all(|byte| *byte == 7));
+    }
 }

@@ -8,4 +8,6 @@ mod mapped;
 mod seam;
 
 pub use file::FileStorage;
+pub(crate) use mapped::mapped_bytes;
+pub(crate) use seam::WeakView;
 pub use seam::{File, Storage, View};

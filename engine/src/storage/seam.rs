@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 use std::ops::Deref;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 /// A flat directory of files. After a crash only what was synced is sure to be there: file contents by [`File::sync`],
 /// and names (created, renamed, removed) by [`Storage::sync_directory`].
@@ -83,10 +83,31 @@ impl View {
         View(Arc::new(owner))
     }
 
+    /// The same bytes, for as long as somebody else holds them.
+    pub(crate) fn downgrade(&self) -> WeakView {
+        WeakView(Arc::downgrade(&self.0))
+    }
+
     /// Says that what was read will hardly be read again soon: of a mapped file, the process no longer counts its pages as its own. They
     /// can be read as before; the system may still have them.
     pub fn release(&self) {
         self.0.release();
+    }
+}
+
+/// The bytes of a file, if anybody still holds them.
+pub(crate) struct WeakView(Weak<dyn Bytes>);
+
+impl WeakView {
+    /// The bytes; `None` when nobody holds them any more.
+    pub(crate) fn upgrade(&self) -> Option<View> {
+        self.0.upgrade().map(View)
+    }
+}
+
+impl fmt::Debug for WeakView {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("WeakView")
     }
 }
 

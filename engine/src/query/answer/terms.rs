@@ -1,25 +1,22 @@
 //! The most frequent terms of a dimension, or values at a path.
 //!
-//! Every part counts its own terms, from postings alone where no filter narrows them; the counts are added by term. The counts of all
+//! Every part counts its own terms, by stored numbers alone where no filter narrows them; the counts are added by term. The counts of all
 //! terms are kept until the end, so that sums and the number of distinct terms are exact; what they take is charged to the budget.
-
-use std::ops::Range;
 
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
-use roaring::RoaringBitmap;
 
 use crate::budget::Budget;
 use crate::error::{Error, Result};
 use crate::event::path::Path;
 use crate::event::schema::{Dimension, DimensionKind};
-use crate::index::Postings;
 use crate::limits::TERMS_MAX;
 use crate::query::filter::dimension_named;
 use crate::query::plan::part::{Asked, Selected, for_each_selected};
 use crate::query::question::asked::Question;
 use crate::query::question::context::Context;
 use crate::query::question::request::{Facet, Selection, TermCount, Terms, TermsRequest};
+use crate::query::question::sequences;
 
 /// What a term takes in the map beside its bytes.
 const TERM_OVERHEAD: u64 = 64;
@@ -104,12 +101,12 @@ impl Counts<'_> {
             Selected::Range(range) if *range == (0..documents) => {
                 asked.index.for_each_term_count(dimension, prefix, budget, &mut |term, count| self.add(term, count))
             }
-            Selected::Range(range) => asked
-                .index
-                .for_each_term(dimension, prefix, budget, &mut |term, postings| self.add(term, count_in_range(&postings, range)?)),
+            Selected::Range(range) => {
+                let set = sequences::set_of(range.clone());
+                asked.index.for_each_term_count_in(dimension, prefix, &set, budget, &mut |term, count| self.add(term, count))
+            }
             Selected::Set(set) => {
-                let flat = FlatSet::new(set, documents);
-                asked.index.for_each_term(dimension, prefix, budget, &mut |term, postings| self.add(term, flat.count_of(&postings)?))
+                asked.index.for_each_term_count_in(dimension, prefix, set, budget, &mut |term, count| self.add(term, count))
             }
         }
     }
@@ -127,43 +124,5 @@ impl Counts<'_> {
         let terms = most_frequent(self.counts.into_iter().map(|(term, count)| TermCount { term, count }).collect(), limit);
         let named: u64 = terms.iter().map(|t| t.count).sum();
         Terms { total, terms, other: sum - named, distinct, incomplete: Vec::new() }
-    }
-}
-
-/// A set of documents with a bit for each: a look-up costs a nanosecond, and every term asks for all of its documents.
-struct FlatSet<'a> {
-    set: &'a RoaringBitmap,
-    words: Vec<u64>,
-}
-
-impl<'a> FlatSet<'a> {
-    fn new(set: &'a RoaringBitmap, documents: u32) -> FlatSet<'a> {
-        let mut words = vec![0u64; documents as usize / 64 + 1];
-        for document in set {
-            if let Some(word) = words.get_mut(document as usize / 64) {
-                *word |= 1 << (document % 64);
-            }
-        }
-        FlatSet { set, words }
-    }
-
-    fn count_of(&self, postings: &Postings<'_>) -> Result<u64> {
-        match postings {
-            Postings::Sorted(documents) => {
-                let bit = |d: &u32| self.words.get(*d as usize / 64).map_or(0, |word| word >> (d % 64) & 1);
-                Ok(documents.iter().map(bit).sum())
-            }
-            Postings::Roaring { .. } => postings.count_in(self.set),
-        }
-    }
-}
-
-fn count_in_range(postings: &Postings<'_>, range: &Range<u32>) -> Result<u64> {
-    match postings {
-        Postings::Sorted(documents) => {
-            let below = |end: u32| documents.partition_point(|d| *d < end);
-            Ok(below(range.end).saturating_sub(below(range.start)) as u64)
-        }
-        Postings::Roaring { .. } => Ok(postings.to_bitmap()?.range_cardinality(range.clone())),
     }
 }

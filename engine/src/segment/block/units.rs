@@ -105,35 +105,30 @@ pub(crate) fn encode_shared(chunks: &[(u32, Vec<u8>)], raw: &mut Vec<u8>) {
 
 /// Calls `visit` with the place and the chunk of each column that has one in a shared unit.
 pub(crate) fn for_each_shared<'a>(raw: &'a [u8], mut visit: impl FnMut(u32, &'a [u8]) -> Result<()>) -> Result<()> {
+    places_of_shared(raw)?.into_iter().try_for_each(|(place, bytes)| visit(place, raw.get(bytes).unwrap_or_default()))
+}
+
+/// The place of each column that has a chunk in a shared unit, and where in the unit that is; places ascend.
+pub(crate) fn places_of_shared(raw: &[u8]) -> Result<Vec<(u32, Range<usize>)>> {
     if raw.is_empty() {
-        return Ok(());
+        return Ok(Vec::new());
     }
     let mut reader = Reader::new(raw);
     let count = reader.length(COLUMNS_MAX)?;
-    let mut lengths = reader.clone();
+    let mut chunks = reader.clone();
     for _ in 0..count {
-        lengths.varint()?;
-        lengths.varint()?;
+        chunks.varint()?;
+        chunks.varint()?;
     }
-    let (mut chunks, mut next) = (lengths, 0u32);
+    let (mut places, mut next) = (Vec::with_capacity(count), 0u32);
     for _ in 0..count {
         let place = reader.length(COLUMNS_MAX)?.saturating_add(next as usize).min(COLUMNS_MAX) as u32;
-        visit(place, chunks.bytes(reader.length(raw.len())?)?)?;
+        let start = chunks.position();
+        chunks.bytes(reader.length(raw.len())?)?;
+        places.push((place, start..chunks.position()));
         next = place + 1;
     }
-    Ok(())
-}
-
-/// Finds the chunk of the column at `place` in a shared unit.
-pub(crate) fn find_shared(raw: &[u8], place: u32) -> Result<Option<&[u8]>> {
-    let mut found = None;
-    for_each_shared(raw, |at, chunk| {
-        if at == place {
-            found = Some(chunk);
-        }
-        Ok(())
-    })?;
-    Ok(found)
+    Ok(places)
 }
 
 /// The directory of a segment's blocks.
@@ -343,9 +338,9 @@ mod tests {
     fn shared_units_find_their_chunks() {
         let mut raw = Vec::new();
         encode_shared(&[(0, vec![1, 2]), (5, vec![]), (9, vec![3])], &mut raw);
-        let found: Vec<_> = [0, 5, 9, 1, 10].iter().map(|place| find_shared(&raw, *place).unwrap().map(<[u8]>::to_vec)).collect();
-        assert_eq!(found, [Some(vec![1, 2]), Some(vec![]), Some(vec![3]), None, None]);
-        assert_eq!(find_shared(&[], 0).unwrap(), None);
-        assert!(find_shared(&raw[..raw.len() - 1], 9).is_err());
+        let found: Vec<_> = places_of_shared(&raw).unwrap().into_iter().map(|(place, bytes)| (place, raw[bytes].to_vec())).collect();
+        assert_eq!(found, [(0, vec![1, 2]), (5, vec![]), (9, vec![3])]);
+        assert_eq!(places_of_shared(&[]).unwrap(), []);
+        assert!(places_of_shared(&raw[..raw.len() - 1]).is_err());
     }
 }

@@ -38,6 +38,11 @@ impl Part {
         Ok(bytes)
     }
 
+    /// Whether its bytes were compared with the checksum before.
+    pub(crate) fn is_verified(&self) -> bool {
+        self.verified.load(Ordering::Acquire)
+    }
+
     /// Compares the checksum again, whether or not it was right before.
     ///
     /// # Errors

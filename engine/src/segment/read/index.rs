@@ -17,7 +17,7 @@ use crate::segment::meta::DimensionEntry;
 use crate::segment::postings::lists::PostingsReader;
 use crate::segment::read::fetch::fetch_readable;
 use crate::segment::read::opened::Segment;
-use crate::segment::read::{search, values};
+use crate::segment::read::{search, terms, values};
 use crate::shred::whole::{hashes_of_matching, holds_value};
 
 /// What a walk over terms calls: the postings of all terms, the number of one and its text.
@@ -44,7 +44,7 @@ impl Segment {
     }
 
     /// Calls `visit` with the postings of a keyword dimension, and number and text of each term that starts with `prefix`.
-    fn walk_terms(&self, name: &str, prefix: &str, budget: &Budget, visit: &mut WalkedTerm<'_>) -> Result<()> {
+    pub(super) fn walk_terms(&self, name: &str, prefix: &str, budget: &Budget, visit: &mut WalkedTerm<'_>) -> Result<()> {
         let Some((ordinal, dimension)) = self.dimension(name).filter(|(_, d)| d.kind == DimensionKind::Keyword) else {
             return Ok(());
         };
@@ -216,6 +216,17 @@ impl Index for Segment {
 
     fn for_each_term_count(&self, name: &str, prefix: &str, budget: &Budget, visit: &mut ValueVisitor<'_>) -> Result<()> {
         self.walk_terms(name, prefix, budget, &mut |postings, ordinal, term| visit(term, u64::from(postings.count(ordinal)?)))
+    }
+
+    fn for_each_term_count_in(
+        &self,
+        name: &str,
+        prefix: &str,
+        documents: &RoaringBitmap,
+        budget: &Budget,
+        visit: &mut ValueVisitor<'_>,
+    ) -> Result<()> {
+        terms::count(self, (name, prefix), documents, budget, visit)
     }
 
     fn path_documents(&self, path: &Path, matcher: &Matcher, candidates: &RoaringBitmap, budget: &Budget) -> Result<RoaringBitmap> {

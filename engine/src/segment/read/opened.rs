@@ -22,6 +22,9 @@ use crate::segment::meta::{DimensionEntry, Meta, read_dimensions};
 use crate::segment::postings::lists::PostingsReader;
 use crate::storage::View;
 
+/// About as much of the map is touched where a block is read.
+const BLOCK_BYTES: u64 = 128 << 10;
+
 /// An immutable, indexed range of the log.
 #[derive(Debug)]
 pub(crate) struct Segment {
@@ -41,6 +44,7 @@ impl Segment {
     /// [`crate::ErrorKind::Corrupt`] or [`crate::ErrorKind::Unsupported`], with the place.
     pub(crate) fn open(view: View, name: &str, caches: Arc<Caches>) -> Result<Segment> {
         let file = SegmentFile::open(view.clone(), name)?;
+        caches.resident.watch(&view);
         let part = file.part(Component::Meta, 0)?;
         let meta = Meta::read(part.bytes()?).map_err(|e| part.locate(e))?;
         let part = file.part(Component::Dimensions, 0)?;
@@ -87,6 +91,10 @@ impl Segment {
 
     fn component<'a, T>(&'a self, component: Component, ordinal: u16, read: impl FnOnce(&'a [u8]) -> Result<T>) -> Result<T> {
         let part = self.file.part(component, ordinal)?;
+        if !part.is_verified() {
+            let bytes = part.bytes()?;
+            self.caches.resident.touch(bytes.len() as u64);
+        }
         read(part.bytes()?).map_err(|e| part.locate(e))
     }
 
@@ -120,12 +128,18 @@ impl Segment {
 
     pub(crate) fn block<'a>(&'a self, directory: &'a BlockDirectory<'a>, number: usize) -> Result<Block<'a>> {
         let blocks = self.file.part(Component::Blocks, 0)?;
+        self.caches.resident.touch(BLOCK_BYTES);
         Block::open(blocks.bytes()?, directory, number, &self.verified).map_err(|e| e.in_file(self.file.name()))
     }
 
     /// The unfolded units of all segments.
     pub(crate) fn units(&self) -> &Cache<Vec<u8>> {
         &self.caches.units
+    }
+
+    /// The caches that all segments share.
+    pub(crate) fn caches(&self) -> &Caches {
+        &self.caches
     }
 
     /// Names this file in an error.

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use crate::error::Result;
 use crate::segment::block::chunk::{Chunk, Encoding};
 use crate::segment::block::layout::Layout;
-use crate::segment::block::units::{Block, BlockDirectory, find_shared};
+use crate::segment::block::units::{Block, BlockDirectory, places_of_shared};
 use crate::segment::cache::unit_key;
 use crate::segment::read::opened::Segment;
 
@@ -22,8 +22,17 @@ pub(crate) struct OpenedBlock<'a> {
     block: Block<'a>,
     segment: &'a Segment,
     layout: &'a Layout,
-    units: Map<(Arc<Vec<u8>>, &'a [u8])>,
+    units: Map<Unfolded<'a>>,
     reuse: Reuse,
+}
+
+/// A unit whose chunks can be read.
+#[derive(Debug)]
+struct Unfolded<'a> {
+    raw: Arc<Vec<u8>>,
+    plain: &'a [u8],
+    /// In a unit of several columns: the places of those that have a chunk, ascending, and where in `raw` it is.
+    places: Vec<(u32, Range<usize>)>,
 }
 
 /// Whether units are likely to be wanted again.
@@ -43,6 +52,11 @@ impl<'a> OpenedBlock<'a> {
         self.block.documents()
     }
 
+    /// Its number in the segment.
+    pub(crate) fn number(&self) -> usize {
+        self.block.number()
+    }
+
     /// The shape number of every document.
     pub(crate) fn shapes(&self) -> Result<Vec<u32>> {
         let (raw, _) = self.unit(0)?;
@@ -54,8 +68,9 @@ impl<'a> OpenedBlock<'a> {
         for column in columns {
             let entry = self.layout.column(column)?;
             if entry.encoding != Encoding::Constant && !self.units.contains_key(&entry.unit) {
-                let unit = self.unit(entry.unit)?;
-                self.units.insert(entry.unit, unit);
+                let (raw, plain) = self.unit(entry.unit)?;
+                let places = if self.columns_of(entry.unit).len() > 1 { places_of_shared(&raw)? } else { Vec::new() };
+                self.units.insert(entry.unit, Unfolded { raw, plain, places });
             }
         }
         Ok(())
@@ -75,17 +90,25 @@ impl<'a> OpenedBlock<'a> {
         Ok((raw, self.block.plain(unit)?))
     }
 
+    /// The columns of a unit, ascending.
+    fn columns_of(&self, unit: u32) -> &'a [u32] {
+        self.layout.units.get(unit as usize).map(Vec::as_slice).unwrap_or_default()
+    }
+
     /// The chunk of a column whose unit was unfolded; `None` when the column has no values in the block, or is constant.
     pub(crate) fn chunk(&self, column: u32) -> Result<Option<Chunk<'_>>> {
         let entry = self.layout.column(column)?;
-        let Some((raw, plain)) = self.units.get(&entry.unit).filter(|_| entry.encoding != Encoding::Constant) else {
+        let Some(Unfolded { raw, plain, places }) = self.units.get(&entry.unit).filter(|_| entry.encoding != Encoding::Constant) else {
             return Ok(None);
         };
-        let columns = self.layout.units.get(entry.unit as usize).map(Vec::as_slice).unwrap_or_default();
+        let columns = self.columns_of(entry.unit);
         let alone = columns.len() == 1;
-        let chunk = match columns.iter().zip(0u32..).find(|(c, _)| **c == column) {
-            Some((_, place)) if !alone => find_shared(raw, place)?,
-            _ => (!raw.is_empty()).then_some(raw.as_slice()),
+        let chunk = if alone {
+            (!raw.is_empty()).then_some(raw.as_slice())
+        } else {
+            let place = columns.binary_search(&column).ok().and_then(|place| u32::try_from(place).ok());
+            let found = place.and_then(|place| places.binary_search_by_key(&place, |(place, _)| *place).ok());
+            found.and_then(|found| raw.get(places.get(found)?.1.clone()))
         };
         let values_max = self.documents().len().saturating_mul(self.layout.most_in_one(column));
         chunk.map(|chunk| Chunk::read(entry.encoding, chunk, if alone { plain } else { &[] }, values_max)).transpose()

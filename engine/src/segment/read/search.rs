@@ -3,9 +3,12 @@
 //! A column whose dictionary has no passing term is never read. In a block whose chunks have no passing value the documents' shapes are
 //! not even unfolded.
 
+use std::sync::Arc;
+
 use roaring::RoaringBitmap;
 
 use crate::budget::Budget;
+use crate::codec::checksum::hash64;
 use crate::error::Result;
 use crate::event::path::Path;
 use crate::event::scan::Class;
@@ -13,6 +16,7 @@ use crate::limits::BLOCK_DOCUMENTS;
 use crate::matcher::{Lookup, Matcher, TextMatcher};
 use crate::segment::block::chunk::{Chunk, Encoding};
 use crate::segment::block::layout::{ColumnEntry, Layout};
+use crate::segment::read::column_tests::{ColumnTest, ColumnTests};
 use crate::segment::read::fetch::fetch_readable;
 use crate::segment::read::gaps::pass_over;
 use crate::segment::read::opened::Segment;
@@ -20,24 +24,13 @@ use crate::segment::read::opened_block::{OpenedBlock, Reuse};
 use crate::shred::select::{CodeSet, ValueTest, column_is_at};
 use crate::shred::whole;
 
-/// What is left to do for one column.
-#[derive(Debug)]
-enum ColumnTest {
-    /// Every value passes.
-    All,
-    /// Values with these codes pass.
-    Codes(CodeSet),
-    /// Each value must be tested.
-    Each,
-}
-
 /// Which columns can pass, and how their values are tested.
 struct Search<'a> {
     segment: &'a Segment,
     layout: &'a Layout,
     test: ValueTest<'a>,
-    /// The columns that can pass, ascending.
-    columns: Vec<(u32, ColumnTest)>,
+    /// The columns that can pass.
+    tests: Arc<ColumnTests>,
 }
 
 /// Of the candidates, those with a value at the path that passes.
@@ -49,13 +42,15 @@ pub(crate) fn at_path(
     budget: &Budget,
 ) -> Result<RoaringBitmap> {
     let beneath = matcher.lookup() == Lookup::All;
-    let search = Search::new(segment, ValueTest::Value(matcher), |entry| column_is_at(&entry.path, path, beneath))?;
+    let of = format!("{path:?} {}", matcher.identity());
+    let search = Search::new(segment, ValueTest::Value(matcher), of, |entry| column_is_at(&entry.path, path, beneath))?;
     search.run(candidates, &|_| false, &|text| whole::holds_match(text, path, beneath, matcher), budget)
 }
 
 /// Of the candidates, those that hold the text.
 pub(crate) fn with_text(segment: &Segment, text: &TextMatcher, candidates: &RoaringBitmap, budget: &Budget) -> Result<RoaringBitmap> {
-    let search = Search::new(segment, ValueTest::Text(text), |entry| entry.path.class != Class::Whole)?;
+    let of = format!("text {}", text.needle());
+    let search = Search::new(segment, ValueTest::Text(text), of, |entry| entry.path.class != Class::Whole)?;
     let shape_passes = |shape: &[u8]| text.is_in(shape) || whole::shape_holds_decoded(shape, text);
     let mut found = search.run(candidates, &shape_passes, &|event| whole::holds_text(event, text), budget)?;
     if text.may_span_values() {
@@ -78,48 +73,19 @@ fn spanning(segment: &Segment, text: &TextMatcher, rest: &RoaringBitmap, found: 
 }
 
 impl<'a> Search<'a> {
-    fn new(segment: &'a Segment, test: ValueTest<'a>, is_wanted: impl Fn(&ColumnEntry) -> bool) -> Result<Search<'a>> {
-        let layout = segment.layout()?;
-        let mut search = Search { segment, layout, test, columns: Vec::new() };
-        for (column, entry) in (0u32..).zip(&layout.columns).filter(|(_, entry)| is_wanted(entry)) {
-            if let Some(test) = search.column(entry)? {
-                search.columns.push((column, test));
+    /// `of` tells this test from all others.
+    fn new(segment: &'a Segment, test: ValueTest<'a>, of: String, is_wanted: impl Fn(&ColumnEntry) -> bool) -> Result<Search<'a>> {
+        let (layout, cache, hash) = (segment.layout()?, &segment.caches().tests, hash64(of.as_bytes()));
+        let find = |of: &str| {
+            let mut columns = Vec::new();
+            for (column, entry) in (0u32..).zip(&layout.columns).filter(|(_, entry)| is_wanted(entry)) {
+                columns.extend(column_test(segment, test, entry)?.map(|test| (column, test)));
             }
-        }
-        Ok(search)
-    }
-
-    /// What the dictionary says about a column; `None` when no value of it passes.
-    fn column(&self, entry: &ColumnEntry) -> Result<Option<ColumnTest>> {
-        if !matches!(entry.encoding, Encoding::Constant | Encoding::Codes) {
-            return Ok(Some(ColumnTest::Each));
-        }
-        let (class, range) = (entry.path.class, entry.terms.0..entry.terms.0.saturating_add(entry.terms.1));
-        let dictionary = self.segment.dictionary()?;
-        let mut codes = CodeSet::default();
-        // Without escapes in the column a value is its own decoded text, so the dictionary's order can be used.
-        let lookup = match self.test {
-            ValueTest::Value(matcher) if !entry.has_escapes => Some(matcher.lookup()),
-            _ => None,
+            Ok(ColumnTests::new(of.to_owned(), columns, (segment.meta().documents as usize).div_ceil(BLOCK_DOCUMENTS)))
         };
-        let range = match lookup {
-            Some(Lookup::All) if class == Class::String => return Ok(Some(ColumnTest::All)),
-            Some(Lookup::Exact(value)) => match dictionary.find_in(range.clone(), value.as_bytes())? {
-                Some(ordinal) => ordinal..ordinal.saturating_add(1),
-                None => return Ok(None),
-            },
-            Some(Lookup::Prefix(prefix)) if !prefix.is_empty() => dictionary.prefix_in(range.clone(), prefix.as_bytes())?,
-            _ => range.clone(),
-        };
-        dictionary.for_each_texts(range, |first, texts| {
-            let first = first.saturating_sub(entry.terms.0);
-            texts.for_each_passing(self.test, class, entry.has_escapes, |index| codes.insert(first + index as u32));
-        })?;
-        Ok(match codes.len() {
-            0 => None,
-            n if n == entry.terms.1 as usize => Some(ColumnTest::All),
-            _ => Some(ColumnTest::Codes(codes)),
-        })
+        let held = cache.get_or(segment.id(), hash, || find(&of))?;
+        let tests = if held.of == of { held } else { Arc::new(find(&of)?) };
+        Ok(Search { segment, layout, test, tests })
     }
 
     /// The candidates with a passing value, or a passing shape, or that are whole and pass.
@@ -132,14 +98,14 @@ impl<'a> Search<'a> {
     ) -> Result<RoaringBitmap> {
         let shapes: Vec<ShapeTest> = self.layout.shapes.iter().map(|shape| self.shape(shape, shape_passes)).collect();
         let mut run = Run { found: Vec::new(), wholes: Vec::new(), shapes, budget };
-        if self.columns.is_empty() && run.shapes.iter().all(ShapeTest::is_nothing) {
+        if self.tests.columns.is_empty() && run.shapes.iter().all(ShapeTest::is_nothing) {
             return Ok(RoaringBitmap::new());
         }
         let directory = self.segment.block_directory()?;
         let reuse = if matches!(self.test, ValueTest::Text(_)) { Reuse::Unlikely } else { Reuse::Likely };
         for number in 0..directory.blocks() {
             let documents = directory.documents(number);
-            if candidates.range_cardinality(documents) > 0 {
+            if !self.tests.is_barren(number) && candidates.range_cardinality(documents) > 0 {
                 budget.block()?;
                 let found = run.found.len();
                 let opened = OpenedBlock::open(self.segment, &directory, number, reuse);
@@ -156,18 +122,18 @@ impl<'a> Search<'a> {
         if *shape.text == [crate::event::scan::WHOLE_MARK] {
             return ShapeTest::Whole;
         }
-        let tested = |column: &u32| self.columns.binary_search_by_key(column, |(c, _)| *c).ok();
+        let tested = |column: &u32| self.tests.columns.binary_search_by_key(column, |(c, _)| *c).ok();
         let slots: Vec<usize> = shape.columns.iter().filter_map(tested).collect();
-        let always = slots.iter().any(|slot| matches!(self.columns.get(*slot), Some((_, ColumnTest::All))));
+        let always = slots.iter().any(|slot| matches!(self.tests.columns.get(*slot), Some((_, ColumnTest::All))));
         if always || passes(&shape.text) { ShapeTest::Passes(slots) } else { ShapeTest::Slots(slots) }
     }
 
     fn block(&self, block: &mut OpenedBlock<'_>, candidates: &RoaringBitmap, run: &mut Run<'_>) -> Result<()> {
-        let tested = self.columns.iter().filter(|(_, test)| !matches!(test, ColumnTest::All));
+        let tested = self.tests.columns.iter().filter(|(_, test)| !matches!(test, ColumnTest::All));
         block.unfold(tested.map(|(column, _)| *column))?;
         let mut any = run.shapes.iter().any(ShapeTest::needs_rows);
-        let mut passing: Vec<Vec<bool>> = Vec::with_capacity(self.columns.len());
-        for (column, test) in &self.columns {
+        let mut passing: Vec<Vec<bool>> = Vec::with_capacity(self.tests.columns.len());
+        for (column, test) in &self.tests.columns {
             let values = match test {
                 ColumnTest::All => Vec::new(),
                 test => block.chunk(*column)?.map(|chunk| self.values(*column, test, &chunk)).transpose()?.unwrap_or_default(),
@@ -177,6 +143,8 @@ impl<'a> Search<'a> {
         }
         if any {
             self.rows(block, candidates, &passing, run)?;
+        } else {
+            self.tests.set_barren(block.number());
         }
         Ok(())
     }
@@ -197,16 +165,18 @@ impl<'a> Search<'a> {
             return Ok(self.texts(chunk, class, self.layout.column(column)?.has_escapes));
         }
         let mut value = Vec::new();
-        let mut passes = |index: usize| match test {
-            ColumnTest::All => true,
-            ColumnTest::Codes(codes) => chunk.code(index).is_some_and(|code| codes.contains(code)),
+        Ok(match test {
+            ColumnTest::All => vec![true; chunk.len()],
+            ColumnTest::Codes(codes) => passing_codes(chunk, codes),
             ColumnTest::Each => {
-                value.clear();
-                chunk.value(index, &mut value);
-                self.test.passes(class, &value)
+                let passes = |index: usize| {
+                    value.clear();
+                    chunk.value(index, &mut value);
+                    self.test.passes(class, &value)
+                };
+                (0..chunk.len()).map(passes).collect()
             }
-        };
-        Ok((0..chunk.len()).map(&mut passes).collect())
+        })
     }
 
     /// Which values of a chunk pass of which only texts can.
@@ -259,6 +229,56 @@ impl<'a> Search<'a> {
             run.found.extend(documents.iter().zip(&texts).filter(|(_, text)| passes(text)).map(|(document, _)| *document));
         }
         Ok(run.found.into_iter().collect())
+    }
+}
+
+/// What the dictionary says about a column; `None` when no value of it passes.
+fn column_test(segment: &Segment, test: ValueTest<'_>, entry: &ColumnEntry) -> Result<Option<ColumnTest>> {
+    if !matches!(entry.encoding, Encoding::Constant | Encoding::Codes) {
+        return Ok(Some(ColumnTest::Each));
+    }
+    let (class, range) = (entry.path.class, entry.terms.0..entry.terms.0.saturating_add(entry.terms.1));
+    let dictionary = segment.dictionary()?;
+    let mut codes = CodeSet::default();
+    // Without escapes in the column a value is its own decoded text, so the dictionary's order can be used.
+    let lookup = match test {
+        ValueTest::Value(matcher) if !entry.has_escapes => Some(matcher.lookup()),
+        _ => None,
+    };
+    let range = match lookup {
+        Some(Lookup::All) if class == Class::String => return Ok(Some(ColumnTest::All)),
+        Some(Lookup::Exact(value)) => match dictionary.find_in(range.clone(), value.as_bytes())? {
+            Some(ordinal) => ordinal..ordinal.saturating_add(1),
+            None => return Ok(None),
+        },
+        Some(Lookup::Prefix(prefix)) if !prefix.is_empty() => dictionary.prefix_in(range.clone(), prefix.as_bytes())?,
+        _ => range.clone(),
+    };
+    dictionary.for_each_texts(range, |first, texts| {
+        let first = first.saturating_sub(entry.terms.0);
+        texts.for_each_passing(test, class, entry.has_escapes, |index| codes.insert(first + index as u32));
+    })?;
+    Ok(match codes.len() {
+        0 => None,
+        n if n == entry.terms.1 as usize => Some(ColumnTest::All),
+        _ => Some(ColumnTest::Codes(codes)),
+    })
+}
+
+/// Which values of a chunk have one of the codes; empty when none has, as in most blocks.
+fn passing_codes(chunk: &Chunk<'_>, codes: &CodeSet) -> Vec<bool> {
+    let Chunk::Codes(count, base, planes) = chunk else { return Vec::new() };
+    let passes = |above: u64| u32::try_from(base.wrapping_add(above)).is_ok_and(|code| codes.contains(code));
+    match planes.narrow() {
+        Some((low, [])) => {
+            let passes = |low: &u8| passes(u64::from(*low));
+            if low.iter().any(passes) { low.iter().map(passes).collect() } else { Vec::new() }
+        }
+        Some((low, high)) => {
+            let passes = |(low, high): (&u8, &u8)| passes(u64::from(*low) | u64::from(*high) << 8);
+            if low.iter().zip(high).any(passes) { low.iter().zip(high).map(passes).collect() } else { Vec::new() }
+        }
+        None => (0..*count).map(|index| passes(planes.get(index))).collect(),
     }
 }
 

@@ -32,6 +32,7 @@ pub(crate) fn verify(segment: &Segment, budget: &Budget) -> Result<Vec<Error>> {
         let error = Error::corrupt("the events have another length than they had").expected(segment.meta().event_bytes, event_bytes);
         found.push(segment.locate(error));
     }
+    segment.view().release();
     Ok(found)
 }
 
