@@ -171,13 +171,15 @@ fn slow_scans_and_a_heavy_ingest_side_by_side() {
         rank(&mut look_ups, 0.5),
         rank(&mut idle, 0.99),
     );
-    assert!(beside > alone * 0.25, "scans starve ingest: {beside:.0} events/s, {alone:.0} without");
+    assert!(beside > alone * 0.2, "scans starve ingest: {beside:.0} events/s, {alone:.0} without");
     assert!(scans.len() >= SCANS, "ingest starves scans: {} answered in {PHASE:?}", scans.len());
     assert!(p99 * 2 < scan, "scans hold up look-ups: p99 {p99:?}, a scan takes {scan:?}");
 
     let found = threads(server.pid());
+    // The gate itself may run with less than the usual priority.
+    let base = found.iter().find(|(name, _)| name == "trail-writer").expect("there is no writer").1;
     for (name, nice) in &found {
-        assert_eq!(*nice, if name == "trail-merge" { 10 } else { 0 }, "{name}");
+        assert_eq!(*nice, if name == "trail-merge" { base.max(10) } else { base }, "{name}: {found:?}");
     }
     let others = found.iter().filter(|(name, _)| name == "traild").count();
     let cores = thread::available_parallelism().unwrap().get();
