@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use trail_corpus::{Corpus, Generator, Parameters};
-use trail_rig::{Connection, Result, now};
+use trail_rig::{Connection, Result, grouped, now};
 
 use crate::timing::Times;
 
@@ -18,6 +18,9 @@ use crate::timing::Times;
 const BODIES_READY: usize = 8;
 /// How long a client waits when it is told to wait.
 const WAIT: Duration = Duration::from_millis(20);
+
+/// How often there is word of how far it is.
+const TELL: Duration = Duration::from_secs(2);
 
 /// What storing took.
 #[derive(Debug, Default)]
@@ -82,7 +85,7 @@ fn lock(bodies: &Mutex<Receiver<Body>>) -> std::sync::MutexGuard<'_, Receiver<Bo
 fn make(corpus: &Corpus, parameters: &Parameters, batch: usize, ready: &SyncSender<Body>) -> Result<()> {
     let mut generator = Generator::new(corpus, parameters)?;
     let mut lines = Vec::new();
-    let mut events = 0;
+    let (mut events, mut made, mut told) = (0, 0, now());
     loop {
         let more = generator.next_event(&mut lines).is_some();
         if more {
@@ -93,7 +96,11 @@ fn make(corpus: &Corpus, parameters: &Parameters, batch: usize, ready: &SyncSend
             let length = lines.len();
             // Nobody takes it when all senders have failed; they tell why.
             let _sent = ready.send(Body { lines: std::mem::replace(&mut lines, Vec::with_capacity(length)), events });
-            events = 0;
+            made += std::mem::take(&mut events);
+            if told.elapsed() >= TELL {
+                told = now();
+                eprintln!("sent {} of {} events", grouped(made), grouped(parameters.events));
+            }
         }
         if !more {
             return Ok(());

@@ -43,6 +43,7 @@ pub(crate) fn measure(address: SocketAddr, world: &World<'_>, runs: usize) -> Re
     let mut connection = Connection::open(address)?;
     let mut all = Vec::new();
     for (name, ask) in queries(world) {
+        eprintln!("asking {name}");
         let wrong = |failure| format!("{name}: {failure}");
         for _ in 0..WARM_UP {
             ask(&mut connection).map_err(wrong)?;
