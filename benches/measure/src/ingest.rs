@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use trail_corpus::{Corpus, Generator, Parameters};
-use trail_rig::{Connection, Result, now};
+use trail_rig::{Connection, Result, grouped, now};
 
 use crate::timing::Times;
 
@@ -19,6 +19,9 @@ use crate::timing::Times;
 const BODIES_READY: usize = 8;
 /// How long a client waits when it is told to wait.
 const WAIT: Duration = Duration::from_millis(20);
+
+/// How often there is word of how far it is.
+const TELL: Duration = Duration::from_secs(2);
 
 /// What storing took.
 #[derive(Debug, Default)]
@@ -99,7 +102,7 @@ fn lock(bodies: &Mutex<Receiver<Body>>) -> std::sync::MutexGuard<'_, Receiver<Bo
 fn make(corpus: &Corpus, parameters: &Parameters, batch: usize, ready: &SyncSender<Body>, stop: &AtomicBool) -> Result<()> {
     let mut generator = Generator::new(corpus, parameters)?;
     let mut lines = Vec::new();
-    let mut events = 0;
+    let (mut events, mut made, mut told) = (0, 0, now());
     loop {
         let more = !stop.load(Ordering::Relaxed) && generator.next_event(&mut lines).is_some();
         if more {
@@ -110,7 +113,11 @@ fn make(corpus: &Corpus, parameters: &Parameters, batch: usize, ready: &SyncSend
             let length = lines.len();
             // Nobody takes it when all senders have failed; they tell why.
             let _sent = ready.send(Body { lines: std::mem::replace(&mut lines, Vec::with_capacity(length)), events });
-            events = 0;
+            made += std::mem::take(&mut events);
+            if told.elapsed() >= TELL {
+                told = now();
+                eprintln!("sent {} of {} events", grouped(made), grouped(parameters.events));
+            }
         }
         if !more {
             return Ok(());

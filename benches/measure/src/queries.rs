@@ -51,6 +51,7 @@ pub(crate) fn ask_all(address: SocketAddr, queries: Vec<(String, Ask<'_>)>, runs
     let mut connection = Connection::open(address)?;
     let mut all = Vec::new();
     for (name, ask) in queries {
+        eprintln!("asking {name}");
         let wrong = |failure| format!("{name}: {failure}");
         for _ in 0..WARM_UP {
             ask(&mut connection).map_err(wrong)?;

@@ -103,6 +103,7 @@ impl Measurement<'_> {
 
     /// Starts the server; the time from there until it counts at least so many events.
     fn start(&self, events: u64) -> Result<(Server, Duration)> {
+        eprintln!("starting a server, which is to count {} events", grouped(events));
         let start = now();
         let server = Server::start(self.binary, self.directory, &self.arguments.settings)?;
         let mut connection = Connection::open(server.address())?;
@@ -131,6 +132,7 @@ fn ingest(server: &Server, corpus: &Corpus, arguments: &Arguments, directory: Op
     let stored = store(server.address(), corpus, &arguments.parameters, arguments.batch, arguments.connections)?;
     let after = server.process().and_then(Process::cpu_seconds);
     // A server that was started elsewhere keeps its head for as long as its settings say.
+    eprintln!("waiting until everything is flushed");
     let waited = directory.map(|_| settle(server)).transpose()?;
     let table = Table::begin(&format!(
         "Ingest of {} events, {} bytes ({} a request, {} connections)",

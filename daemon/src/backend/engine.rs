@@ -12,15 +12,17 @@ use trail_engine::error::{Error, ErrorKind, Result};
 use trail_engine::id::{SegmentId, Sequence};
 use trail_engine::limits::{BATCH_BYTES_MAX, BATCH_EVENTS_MAX};
 use trail_engine::options::Options;
-use trail_engine::{AuditLog, Batch, Health, Notice, Receipt, Rejection, SegmentInfo, Stats, View};
+use trail_engine::{AuditLog, Health, Notice, Receipt, Rejection, SegmentInfo, Stats, View};
 
 use crate::backend::budget::{ByteBudget, Reservation};
+use crate::backend::lanes::Lanes;
 use crate::backend::pool::Pool;
 use crate::backend::rest::{Asked, rest_when_idle};
+use crate::backend::schedule::Schedule;
 use crate::backend::space::Space;
 use crate::config::Config;
 
-/// Bodies below this are read on the async thread: that takes some ten microseconds, less than handing them over.
+/// Batches below this are prepared on the async thread: that takes some ten microseconds, less than handing them over.
 const INLINE_BYTES_MAX: usize = 32 << 10;
 /// How often a later batch of a body is offered again when the writer is busy. The first batch is never offered twice:
 /// nothing is stored yet, so the client can simply be told to wait.
@@ -50,7 +52,7 @@ pub struct Rejected {
 pub struct Backend {
     log: Arc<AuditLog>,
     ingest: Pool,
-    queries: Pool,
+    queries: Lanes,
     asked: Asked,
     bodies: ByteBudget,
     answers: ByteBudget,
@@ -68,21 +70,13 @@ fn tell(notice: Notice<'_>) {
     }
 }
 
-/// Cancels a query when the request that asked for it is dropped.
-struct CancelOnDrop(Cancel);
-
-impl Drop for CancelOnDrop {
-    fn drop(&mut self) {
-        self.0.cancel();
-    }
-}
-
 impl Backend {
     /// Opens the log.
     ///
     /// # Errors
     /// As [`AuditLog::open`].
     pub async fn open(directory: PathBuf, options: Options, config: &Config) -> Result<Backend> {
+        let schedule = Schedule::of(config);
         let space = Arc::new(Space::new(directory.clone(), config.disk_reserve));
         let opening = tokio::task::spawn_blocking(move || AuditLog::open(&directory, options));
         let log = opening.await.map_err(|e| Error::new(ErrorKind::Io, "opening the log ended in a panic").because(e))??;
@@ -97,8 +91,8 @@ impl Backend {
             log,
             asked,
             // Bodies that wait here are within the budget of bodies, which bounds them better than a count would.
-            ingest: Pool::new("bodies", config.ingest_threads, config.connections_max),
-            queries: Pool::new("queries", config.query_threads, config.query_queue_max),
+            ingest: Pool::new("bodies", schedule.bodies, config.connections_max),
+            queries: Lanes::new(schedule.questions, schedule.long_questions, config.query_queue_max),
             bodies: ByteBudget::new("request bodies", config.inflight_bytes_max),
             answers: ByteBudget::new("answers", config.answer_bytes_max),
             tails: Arc::new(Semaphore::new(config.tails_max)),
@@ -164,49 +158,30 @@ impl Backend {
 
     async fn append_part(&self, body: &Bytes, part: &Arc<[Range<usize>]>, patient: bool) -> Result<(Option<Answer>, Vec<Rejection>)> {
         let mut retries = if patient { BUSY_RETRIES } else { 0 };
+        let is_small = part.iter().map(Range::len).sum::<usize>() < INLINE_BYTES_MAX;
         loop {
-            let (batch, rejections) = self.prepare(body.clone(), part.clone()).await?;
-            if batch.is_empty() {
-                return Ok((None, rejections));
-            }
-            let (done, answer) = oneshot::channel();
-            // Nobody may be left to hear it: the client went away, the events stay.
-            let submitted = self.log.submit(batch, Box::new(move |result| drop(done.send(result))));
-            match submitted {
-                Ok(()) => return Ok((Some(answer), rejections)),
+            let (log, body, part) = (self.log.clone(), body.clone(), part.clone());
+            let work = move || hand_over(&log, &body, &part);
+            let handed = if is_small { work() } else { self.ingest.run(work).await };
+            match handed {
                 Err(e) if e.kind() == ErrorKind::Busy && retries > 0 => {
                     retries -= 1;
                     tokio::time::sleep(BUSY_PAUSE).await;
                 }
-                Err(e) => return Err(e),
+                handed => return handed,
             }
         }
     }
 
-    async fn prepare(&self, body: Bytes, part: Arc<[Range<usize>]>) -> Result<(Batch, Vec<Rejection>)> {
-        let bytes: usize = part.iter().map(Range::len).sum();
-        let log = self.log.clone();
-        let work = move || log.prepare(&mut part.iter().map(|span| body.get(span.clone()).unwrap_or_default()));
-        if bytes < INLINE_BYTES_MAX { work() } else { self.ingest.run(work).await }
-    }
-
-    /// Runs a question on a thread for queries. When the future is dropped, the question is cancelled.
+    /// Runs a question on a thread for queries, where it may be begun again: see [`Lanes`]. When the future is dropped, the question
+    /// is cancelled.
     ///
     /// # Errors
-    /// As [`Pool::run`], and what the question gives.
-    pub async fn ask<T: Send + 'static>(&self, question: impl FnOnce(&AuditLog, &Cancel) -> Result<T> + Send + 'static) -> Result<T> {
+    /// As [`Lanes::run`], and what the question gives.
+    pub async fn ask<T: Send + 'static>(&self, question: impl Fn(&AuditLog, &Cancel) -> Result<T> + Send + Sync + 'static) -> Result<T> {
         self.asked.one_more();
-        let cancel = Cancel::default();
-        let _guard = CancelOnDrop(cancel.clone());
         let log = self.log.clone();
-        let work = move || {
-            // It may have waited for a thread longer than its client did for the answer.
-            if cancel.is_cancelled() {
-                return Err(Error::new(ErrorKind::Cancelled, "the query was cancelled"));
-            }
-            question(&log, &cancel)
-        };
-        self.queries.run(work).await
+        self.queries.run(move |cancel| question(&log, cancel)).await
     }
 
     /// Asks, and pays for the answer out of the budget for answers while the thread is still held, so that the answers that nobody
@@ -216,12 +191,13 @@ impl Backend {
     /// As [`Backend::ask`], and as [`Reservation::grow`].
     pub async fn ask_paid<T: Send + 'static>(
         &self,
-        question: impl FnOnce(&AuditLog, &Cancel) -> Result<T> + Send + 'static,
-        weight: impl FnOnce(&T) -> u64 + Send + 'static,
+        question: impl Fn(&AuditLog, &Cancel) -> Result<T> + Send + Sync + 'static,
+        weight: impl Fn(&T) -> u64 + Send + Sync + 'static,
     ) -> Result<(T, Reservation)> {
-        let mut paid = self.answers.reservation();
+        let answers = self.answers.clone();
         self.ask(move |log, cancel| {
             let answer = question(log, cancel)?;
+            let mut paid = answers.reservation();
             paid.grow(weight(&answer))?;
             Ok((answer, paid))
         })
@@ -293,6 +269,18 @@ impl Backend {
 }
 
 type Answer = oneshot::Receiver<Result<Receipt>>;
+
+/// Prepares the events at `part` of a body and hands them to the writer: all of an append that computes, in one piece of work.
+fn hand_over(log: &AuditLog, body: &[u8], part: &[Range<usize>]) -> Result<(Option<Answer>, Vec<Rejection>)> {
+    let (batch, rejections) = log.prepare(&mut part.iter().map(|span| body.get(span.clone()).unwrap_or_default()))?;
+    if batch.is_empty() {
+        return Ok((None, rejections));
+    }
+    let (done, answer) = oneshot::channel();
+    // Nobody may be left to hear it: the client went away, the events stay.
+    log.submit(batch, Box::new(move |result| drop(done.send(result))))?;
+    Ok((Some(answer), rejections))
+}
 
 /// Cuts the events into batches that the engine takes. An event that alone is larger than a batch may be gets one of its own.
 fn batches(spans: Vec<Range<usize>>) -> Vec<Vec<Range<usize>>> {

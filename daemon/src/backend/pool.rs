@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use tokio::sync::Semaphore;
+use tokio::task::JoinError;
 use trail_engine::error::{Error, ErrorKind, Result};
 
 /// At most so many pieces of work at a time, and so many that wait.
@@ -27,19 +28,28 @@ impl Pool {
     /// `Busy` when the queue is full; `Closed` when the runtime stops; what the work gives.
     pub async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
         let busy = || Error::new(ErrorKind::Busy, format!("too many {} are waiting; try again", self.name));
-        let stopping = || Error::new(ErrorKind::Closed, "the server is stopping");
         let place = self.places.clone().try_acquire_owned().map_err(|_| busy())?;
         let thread = self.threads.clone().acquire_owned().await.map_err(|_| stopping())?;
-        let joined = tokio::task::spawn_blocking(move || {
+        let work = tokio::task::spawn_blocking(move || {
             let _held = (place, thread);
             work()
         });
-        match joined.await {
-            Ok(result) => result,
-            Err(e) if e.is_panic() => Err(Error::new(ErrorKind::Io, "the work ended in a panic").because(e)),
-            Err(_) => Err(stopping()),
-        }
+        joined(work.await)
     }
+}
+
+/// What became of work on a blocking thread.
+pub(super) fn joined<T>(joined: std::result::Result<Result<T>, JoinError>) -> Result<T> {
+    match joined {
+        Ok(result) => result,
+        Err(e) if e.is_panic() => Err(Error::new(ErrorKind::Io, "the work ended in a panic").because(e)),
+        Err(_) => Err(stopping()),
+    }
+}
+
+/// Said when the runtime goes down around the work.
+pub(super) fn stopping() -> Error {
+    Error::new(ErrorKind::Closed, "the server is stopping")
 }
 
 #[cfg(test)]

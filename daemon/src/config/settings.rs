@@ -204,7 +204,7 @@ settings! {
         |c, t| c.drain_timeout => parse_duration(t);
     "ingest_threads" = "cores", "bodies that are read into batches at the same time",
         |c, t| c.ingest_threads => number(t);
-    "query_threads" = "cores", "queries that run at the same time",
+    "query_threads" = "cores", "quick queries that run at the same time, and as many again that take long",
         |c, t| c.query_threads => number(t);
     "query_queue_max" = "64", "queries that may wait for a thread",
         |c, t| c.query_queue_max => number(t);

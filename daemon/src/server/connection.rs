@@ -212,11 +212,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Timed<S> {
     }
 }
 
+/// An error at the deadline. Deadlines move on with every request: the timer is set again when it went off too early, not before.
 fn expire(timer: &mut Pin<Box<Sleep>>, deadline: Instant, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-    if timer.deadline() != deadline {
+    if timer.deadline() > deadline {
         timer.as_mut().reset(deadline);
     }
-    timer.as_mut().poll(cx).map(|()| Err(io::Error::new(io::ErrorKind::TimedOut, "the client was silent for too long")))
+    while timer.as_mut().poll(cx).is_ready() {
+        if timer.deadline() >= deadline {
+            return Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the client was silent for too long")));
+        }
+        timer.as_mut().reset(deadline);
+    }
+    Poll::Pending
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Timed<S> {

@@ -22,7 +22,7 @@ pub(super) struct Peer(pub(super) SocketAddr);
 pub(super) struct Answered(pub(super) &'static str);
 
 /// What the layer of one route knows.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) struct Gate {
     pub(super) path: &'static str,
     pub(super) access: Access,
@@ -39,7 +39,7 @@ impl Gate {
     }
 }
 
-pub(super) async fn check(State(gate): State<Gate>, request: Request, next: Next) -> Response {
+pub(super) async fn check(State(gate): State<Arc<Gate>>, request: Request, next: Next) -> Response {
     // A request without a peer can come from a test only; it shares one bucket of failures.
     let peer = request.extensions().get::<Peer>().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0.ip());
     let mut response = match gate.auth.check(gate.access, request.headers(), peer) {

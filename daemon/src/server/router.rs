@@ -25,7 +25,7 @@ pub(super) fn router<S: Clone + Send + Sync + 'static>(
     let mut router = Router::new();
     for (head, handler) in routes {
         let gate = Gate { path: head.path, access: head.access, no_query: head.no_query, auth: auth.clone(), metrics: metrics.clone() };
-        router = router.route(head.path, handler.route_layer(from_fn_with_state(gate, gate::check)));
+        router = router.route(head.path, handler.route_layer(from_fn_with_state(Arc::new(gate), gate::check)));
     }
     let router = router.fallback(unknown).method_not_allowed_fallback(wrong_method).with_state(state);
     router.layer(from_fn_with_state(Arc::new(observer), observe::observe))

@@ -1,12 +1,14 @@
 //! The answer to an append: what was stored, what was there already, what was refused and why.
 
+use std::fmt::Write as _;
+
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde_json::{Value, json};
 use trail_engine::Rejection;
 use trail_engine::id::Sequence;
 
-use crate::api::native::page::json_response;
+use crate::api::native::page::json_bytes;
 use crate::api::refusal::Refusal;
 use crate::backend::{Appended, Rejected};
 
@@ -18,7 +20,7 @@ const LISTED_MAX: usize = 100;
 pub(super) fn answer(appended: &Appended) -> Result<Response, Refusal> {
     let members = members(appended);
     if appended.receipt.accepted + appended.receipt.duplicates > 0 {
-        return Ok(json_response(Value::Object(members.into_iter().map(|(n, v)| (n.to_owned(), v)).collect())));
+        return Ok(json_bytes(written(&members).into()));
     }
     let first = appended.rejections.first().map(|r| format!(": {}", r.rejection.message)).unwrap_or_default();
     let message = format!("no event of the body can be stored{first}");
@@ -28,6 +30,17 @@ pub(super) fn answer(appended: &Appended) -> Result<Response, Refusal> {
         Refusal::bad_request("all_rejected", message)
     };
     Err(members.into_iter().fold(refusal, |refusal, (name, value)| refusal.with(name, value)))
+}
+
+/// An object, without a map being made of it first: an answer is small, and there is one for every request.
+fn written(members: &[(&'static str, Value)]) -> String {
+    let mut json = String::with_capacity(160);
+    for (number, (name, value)) in members.iter().enumerate() {
+        // Writing to a String cannot fail. The names need no escapes.
+        let _ = write!(json, "{}\"{name}\":{value}", if number == 0 { '{' } else { ',' });
+    }
+    json.push('}');
+    json
 }
 
 fn members(appended: &Appended) -> Vec<(&'static str, Value)> {

@@ -67,7 +67,7 @@ pub(super) fn json_response(value: Value) -> Response {
 /// 200 with what a question gave, as JSON that is made on the question's thread and paid for.
 pub(super) async fn ask_json(
     context: &Server,
-    question: impl FnOnce(&AuditLog, &Cancel) -> EngineResult<Value> + Send + 'static,
+    question: impl Fn(&AuditLog, &Cancel) -> EngineResult<Value> + Send + Sync + 'static,
 ) -> Result<Response, Refusal> {
     let written = move |log: &AuditLog, cancel: &Cancel| Ok(question(log, cancel)?.to_string().into_bytes());
     let (bytes, paid) = context.backend.ask_paid(written, |bytes| bytes.capacity() as u64).await?;

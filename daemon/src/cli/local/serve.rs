@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueHint};
 
+use crate::backend::Schedule;
 use crate::cli::exit::{Exit, Failure, Outcome};
 use crate::config::{Config, Overrides};
 use crate::server;
@@ -58,7 +59,7 @@ pub fn serve(args: &ServeArgs) -> Outcome {
     let config = load_config(args.config.as_deref(), &overrides(args))?;
     server::init_logs(&config).map_err(Failure::usage)?;
     let failed = |e: std::io::Error| Failure::usage(format!("cannot start: {e}"));
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("traild").build().map_err(failed)?;
+    let runtime = Schedule::of(&config).runtime().build().map_err(failed)?;
     runtime.block_on(async {
         use tokio::signal::unix::{SignalKind, signal};
         let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;

@@ -1,0 +1,41 @@
+//! A short run of the whole command: every answer is asserted (by the command itself, which ends with 1 for a wrong one), no time is.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
+
+use std::process::{Command, Output};
+
+use trail_tests::binary::{binary, clean};
+use trail_tests::server::Server;
+
+fn measure(arguments: &[&str]) -> (bool, String, String) {
+    let mut command = clean(Command::new(env!("CARGO_BIN_EXE_measure")));
+    command.args(["--events", "20000", "--runs", "2", "--binary"]).arg(binary()).args(["--set", "head_age_max=1s"]).args(arguments);
+    let Output { status, stdout, stderr } = command.output().unwrap();
+    (status.success(), String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap())
+}
+
+#[test]
+fn the_table_is_whole_and_its_answers_are_right() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("log");
+    let (good, table, told) = measure(&["--data-dir", data.to_str().unwrap()]);
+    assert!(good, "{table}\n{told}");
+    assert_eq!(table.lines().filter(|line| line.starts_with("| Q")).count(), 14, "{table}");
+    for title in ["## Ingest of 20,000 events", "## Queries (2 runs", "## Restarts"] {
+        assert!(table.contains(title), "{title}: {table}");
+    }
+    for row in ["CPU s / M events, with all work", "disk, everything flushed", "start after `kill -9`, 20,000 events later"] {
+        assert!(table.contains(&format!("| {row}")), "{row}: {table}");
+    }
+    assert!(told.contains("asking Q9") && told.contains("starting a server"), "{told}");
+    let server = Server::start(&data, &[]);
+    assert_eq!(server.client().json("/v1/count?from=0&to=4102444800000")["count"], 40_000);
+    server.stop();
+
+    // The same events are asked for again in what was kept; others are not in it.
+    let again = ["--only-queries", "--data-dir", data.to_str().unwrap()];
+    let (good, table, told) = measure(&again);
+    assert!(good && table.contains("| Q9"), "{table}\n{told}");
+    let (good, _, told) = measure(&[&again[..], &["--seed", "2"]].concat());
+    assert!(!good && told.contains("Q1"), "{told}");
+}
