@@ -18,7 +18,7 @@ use bytes::Bytes;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
@@ -268,8 +268,8 @@ async fn connection(stream: TcpStream, peer: SocketAddr, hall: Arc<Hall>, watche
     });
     let buffer = usize::try_from(config.header_bytes_max).unwrap_or(BUFFER_BYTES_MIN).saturating_mul(2).max(BUFFER_BYTES_MIN);
     let mut builder = http1::Builder::new();
-    // `Timed` has all deadlines; hyper's would cost a timer a request.
-    builder.header_read_timeout(None).max_buf_size(buffer);
+    // hyper's own timer also runs between requests, so that it can only be the last line behind `Timed`.
+    builder.timer(TokioTimer::new()).header_read_timeout(config.header_timeout.saturating_add(config.idle_timeout)).max_buf_size(buffer);
     let serving = watcher.watch(builder.serve_connection(TokioIo::new(stream), service));
     if let Err(e) = serving.await {
         tracing::debug!(%peer, error = %e, "a connection ended early");

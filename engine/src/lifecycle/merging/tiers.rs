@@ -76,8 +76,9 @@ fn fitting(sizes: &[Size], largest: Largest) -> usize {
 fn choose_rest(sizes: &[Size], largest: Largest) -> Option<Range<usize>> {
     (0..sizes.len()).find_map(|start| {
         let rest = sizes.get(start..)?;
-        let chosen = rest.get(..fitting(rest, largest))?;
-        (chosen.len() > 1 && is_worth(chosen)).then_some(start..start + chosen.len())
+        // Small ones before one that is nearly full become one without it.
+        let worth = (2..=fitting(rest, largest)).rev().find(|count| rest.get(..*count).is_some_and(is_worth));
+        worth.map(|count| start..start + count)
     })
 }
 
@@ -133,6 +134,7 @@ mod tests {
         assert_eq!(choose(&sizes(&[500, 300, 20]), LARGEST, true), Some(0..3));
         assert_eq!(choose(&sizes(&[900, 20, 20, 20]), LARGEST, true), Some(1..4), "one that is nearly full is let be");
         assert_eq!(choose(&sizes(&[900, 600]), LARGEST, true), None);
+        assert_eq!(choose(&sizes(&[1, 1, 900, 1]), LARGEST, true), Some(0..2), "and so are those before it merged");
     }
 
     proptest! {
