@@ -144,6 +144,17 @@ impl<'a> Chunk<'a> {
         }
     }
 
+    /// All codes; none from a chunk without.
+    pub(crate) fn codes(&self) -> Vec<u32> {
+        let Chunk::Codes(_, base, planes) = self else { return Vec::new() };
+        let above = |code: u64| u32::try_from(base.wrapping_add(code)).unwrap_or(u32::MAX);
+        match planes.narrow() {
+            Some((low, [])) => low.iter().map(|low| above(u64::from(*low))).collect(),
+            Some((low, high)) => low.iter().zip(high).map(|(low, high)| above(u64::from(*low) | u64::from(*high) << 8)).collect(),
+            None => planes.to_vec().into_iter().map(above).collect(),
+        }
+    }
+
     /// Appends what `map` has in place of each code; nothing from a chunk without codes.
     ///
     /// # Errors
