@@ -327,6 +327,7 @@ fn read_mixed<'a>(reader: &mut Reader<'a>, plain: &'a [u8], (count, are_random):
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::segment::block::strings::MIXED;
     use proptest::prelude::*;
 
     fn value_at(chunk: &Chunk<'_>, index: usize) -> Vec<u8> {

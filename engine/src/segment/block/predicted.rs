@@ -89,21 +89,20 @@ pub(crate) fn expand(raw: &[u8], parents: &[u32], map: impl Fn(u32) -> u32, out:
     let base = reader.varint()?;
     let mut missed = stored(base, Planes::read(&mut reader, missed)?).into_iter();
     reader.finish()?;
-    let (mut codes, mut recent, mut is_fresh) = (Vec::with_capacity(count), Recent::new(), true);
-    for (parents, bits) in parents.chunks(8).zip(bits) {
-        if is_fresh && *bits == 0 {
-            codes.extend(parents.iter().map(|parent| map(*parent)));
-            continue;
-        }
-        is_fresh = false;
+    // Up to the first value that was stored, nothing is remembered.
+    let fresh = bits.iter().position(|byte| *byte != 0).map_or(count, |byte| byte * 8);
+    let (known, rest) = parents.split_at_checked(fresh).unwrap_or((parents, &[]));
+    let (mut codes, mut recent) = (Vec::with_capacity(count), Recent::new());
+    codes.extend(known.iter().map(|parent| map(*parent)));
+    for (parents, bits) in rest.chunks(8).zip(bits.iter().skip(fresh / 8)) {
         for (bit, parent) in parents.iter().enumerate() {
-            if bits >> bit & 1 == 0 {
-                codes.push(recent.get(*parent).unwrap_or_else(|| map(*parent)));
+            codes.push(if bits >> bit & 1 == 0 {
+                recent.get(*parent).unwrap_or_else(|| map(*parent))
             } else {
                 let code = missed.next().unwrap_or(NOTHING);
                 recent.set(*parent, code);
-                codes.push(code);
-            }
+                code
+            });
         }
     }
     encode_codes(&codes, out);

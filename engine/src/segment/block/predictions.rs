@@ -26,14 +26,18 @@ pub(crate) struct Prediction {
     nothing: u32,
     /// For every shape how many values it has, in the column and in the parent.
     counts: Box<[(u16, u16)]>,
+    /// Whether no document has more than one value in either.
+    are_single: bool,
 }
 
 impl Prediction {
     /// `shapes` are the columns of each shape's leaves, `codes` how many codes the parent has.
     pub(crate) fn new<'a>(column: u32, parent: Option<u32>, codes: u32, shapes: impl Iterator<Item = &'a [u32]>) -> Prediction {
         let count = |columns: &[u32], wanted: u32| columns.iter().filter(|column| **column == wanted).count() as u16;
-        let counts = shapes.map(|columns| (count(columns, column), parent.map_or(0, |parent| count(columns, parent)))).collect();
-        Prediction { column, parent, nothing: codes, counts }
+        let counts: Box<[(u16, u16)]> =
+            shapes.map(|columns| (count(columns, column), parent.map_or(0, |parent| count(columns, parent)))).collect();
+        let are_single = counts.iter().all(|(own, of_parent)| *own <= 1 && *of_parent <= 1);
+        Prediction { column, parent, nothing: codes, counts, are_single }
     }
 
     /// How many entries the map has.
@@ -46,22 +50,63 @@ impl Prediction {
     ///
     /// # Errors
     /// [`crate::ErrorKind::Corrupt`] for a shape that there is not, or when the parent has too few codes.
-    pub(crate) fn parents(&self, shapes: impl Iterator<Item = u32>, codes: &[u32], out: &mut Vec<u32>) -> Result<()> {
+    pub(crate) fn parents(&self, shapes: &[u32], codes: &[u32], out: &mut Vec<u32>) -> Result<()> {
+        let largest = shapes.iter().copied().max().unwrap_or(0) as usize;
+        if largest >= self.counts.len() && !shapes.is_empty() {
+            return Err(Error::corrupt("no such shape").expected(format_args!("below {}", self.counts.len()), largest));
+        }
+        match (self.parent, self.are_single) {
+            (None, true) => self.single_shapes(shapes, out),
+            (None, false) => shapes.iter().for_each(|shape| out.extend((0..self.counts_of(*shape).0).map(|_| *shape))),
+            (Some(_), true) => self.single_parents(shapes, codes, out)?,
+            (Some(_), false) => self.many_parents(shapes, codes, out)?,
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn counts_of(&self, shape: u32) -> (u16, u16) {
+        self.counts.get(shape as usize).copied().unwrap_or_default()
+    }
+
+    /// As [`Prediction::single_parents`], from the shapes.
+    fn single_shapes(&self, shapes: &[u32], out: &mut Vec<u32>) {
+        let mut end = out.len();
+        out.resize(end + shapes.len(), 0);
+        for shape in shapes {
+            if let Some(slot) = out.get_mut(end) {
+                *slot = *shape;
+            }
+            end += usize::from(self.counts_of(*shape).0);
+        }
+        out.truncate(end);
+    }
+
+    /// Where no document has more than one value: every document writes, and who has a value moves on.
+    fn single_parents(&self, shapes: &[u32], codes: &[u32], out: &mut Vec<u32>) -> Result<()> {
+        let (start, mut end, mut next) = (out.len(), out.len(), 0);
+        out.resize(start + shapes.len(), 0);
+        for shape in shapes {
+            let (own, of_parent) = self.counts_of(*shape);
+            let code = codes.get(next).copied().unwrap_or(self.nothing);
+            if let Some(slot) = out.get_mut(end) {
+                *slot = if of_parent == 0 { self.nothing } else { code };
+            }
+            end += usize::from(own);
+            next += usize::from(of_parent);
+        }
+        out.truncate(end);
+        if next > codes.len() { Err(Error::corrupt("a column has too few values").expected(next, codes.len())) } else { Ok(()) }
+    }
+
+    fn many_parents(&self, shapes: &[u32], codes: &[u32], out: &mut Vec<u32>) -> Result<()> {
         let mut next = 0;
         for shape in shapes {
-            let Some((own, of_parent)) = self.counts.get(shape as usize).copied() else { return Err(Error::corrupt("no such shape")) };
-            if self.parent.is_none() {
-                out.extend((0..own).map(|_| shape));
-                continue;
-            }
+            let (own, of_parent) = self.counts_of(*shape);
             let end = next + usize::from(of_parent);
             let Some(codes) = codes.get(next..end) else { return Err(Error::corrupt("a column has too few values")) };
             next = end;
-            match (own, codes) {
-                (0, _) => {}
-                (1, [code]) => out.push(*code),
-                _ => out.extend((0..usize::from(own)).map(|at| codes.get(at).copied().unwrap_or(self.nothing))),
-            }
+            out.extend((0..usize::from(own)).map(|at| codes.get(at).copied().unwrap_or(self.nothing)));
         }
         Ok(())
     }
@@ -154,4 +199,43 @@ impl Predictions {
 /// How many bytes a map takes, of so many entries up to a largest code.
 pub(crate) fn map_bytes(entries: usize, largest: u32) -> usize {
     packed_len(entries, width_of(u64::from(largest)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// Values go with those at the same place of the same document, whichever way they are counted out.
+        #[test]
+        fn values_go_with_those_of_their_document(
+            shapes in prop::collection::vec(prop::collection::vec(0u32..3, 0..5), 1..6),
+            documents in prop::collection::vec(any::<prop::sample::Index>(), 0..60),
+            many: bool,
+        ) {
+            let single = |columns: &Vec<u32>| if many { columns.clone() } else { (0..3).filter(|c| columns.contains(c)).collect::<Vec<u32>>() };
+            let shapes: Vec<Vec<u32>> = shapes.iter().map(single).collect();
+            let documents: Vec<u32> = documents.iter().map(|at| at.index(shapes.len()) as u32).collect();
+            let of = |parent| Prediction::new(1, parent, 900, shapes.iter().map(Vec::as_slice));
+            let (mut codes, mut expected, mut expected_shapes) = (Vec::new(), Vec::new(), Vec::new());
+            for shape in &documents {
+                let columns = &shapes[*shape as usize];
+                let own: Vec<u32> = columns.iter().filter(|c| **c == 2).map(|_| 7).enumerate().map(|(at, _)| (codes.len() + at) as u32).collect();
+                let values = columns.iter().filter(|c| **c == 1).count();
+                expected.extend((0..values).map(|at| own.get(at).copied().unwrap_or(900)));
+                expected_shapes.extend((0..values).map(|_| *shape));
+                codes.extend(own);
+            }
+            let (mut parents, mut shape_parents) = (Vec::new(), Vec::new());
+            of(Some(2)).parents(&documents, &codes, &mut parents).unwrap();
+            of(None).parents(&documents, &[], &mut shape_parents).unwrap();
+            prop_assert_eq!(parents, expected);
+            prop_assert_eq!(shape_parents, expected_shapes);
+            prop_assert!(of(None).parents(&[shapes.len() as u32], &[], &mut Vec::new()).is_err());
+            if !codes.is_empty() {
+                prop_assert!(of(Some(2)).parents(&documents, &codes[1..], &mut Vec::new()).is_err());
+            }
+        }
+    }
 }

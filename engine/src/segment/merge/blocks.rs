@@ -57,7 +57,10 @@ pub(super) fn write_blocks(
                 Ok(at) => {
                     predictions.get(at).map_or(Ok(()), |found| encode_predicted(found, &shapes, |column| codes_of(&columns, column), raw))
                 }
-                Err(_) => Ok(columns.get(column as usize).into_iter().for_each(|values| values.encode(raw, plain))),
+                Err(_) => {
+                    columns.get(column as usize).into_iter().for_each(|values| values.encode(raw, plain));
+                    Ok(())
+                }
             }
         })?;
         file.write(&blocks.end_block())?;

@@ -181,7 +181,7 @@ impl<'a> Source<'a> {
         if let Some((prediction, map)) = self.predictions.find(column) {
             let codes = prediction.parent.and_then(|parent| self.parents.get(&parent)).map(Vec::as_slice).unwrap_or_default();
             let (mut parents, mut expanded) = (Vec::with_capacity(self.shapes.len()), Vec::new());
-            prediction.parents(self.shapes.iter().copied(), codes, &mut parents)?;
+            prediction.parents(&self.shapes, codes, &mut parents)?;
             predicted::expand(raw, &parents, |parent| map.get(parent as usize).copied().unwrap_or(u32::MAX), &mut expanded)?;
             *raw = expanded;
         }

@@ -107,7 +107,7 @@ impl<'a> OpenedBlock<'a> {
             self.shapes = self.shapes()?;
         }
         let mut parents = Vec::with_capacity(self.shapes.len());
-        prediction.parents(self.shapes.iter().copied(), &codes, &mut parents)?;
+        prediction.parents(&self.shapes, &codes, &mut parents)?;
         let mut expanded = Vec::new();
         let of = |parent: u32| map.get(parent as usize).copied().unwrap_or(u32::MAX);
         let expand = predicted::expand(&raw, &parents, of, &mut expanded);

@@ -140,7 +140,10 @@ impl Writer {
                     Ok(at) => predictions
                         .get(at)
                         .map_or(Ok(()), |found| encode_predicted(found, &shapes, |column| ordinals_of(plan, column, &codes), raw)),
-                    Err(_) => Ok(encode_chunk(shreds, plan, column, &codes, raw, plain)),
+                    Err(_) => {
+                        encode_chunk(shreds, plan, column, &codes, raw, plain);
+                        Ok(())
+                    }
                 }
             })?;
             codes.iter_mut().for_each(Vec::clear);
