@@ -166,11 +166,16 @@ impl<V: Held> Cache<V> {
         if let Some(held) = self.get(segment, number) {
             return Ok(held);
         }
-        let made = Arc::new(unfold()?);
+        Ok(self.put(segment, number, unfold()?))
+    }
+
+    /// Holds what was made from now on.
+    pub(crate) fn put(&self, segment: SegmentId, number: u64, made: V) -> Arc<V> {
+        let made = Arc::new(made);
         if let Some(mut shard) = self.shard((segment, number)) {
             shard.insert((segment, number), Arc::clone(&made), self.shard_bytes_max);
         }
-        Ok(made)
+        made
     }
 
     /// Lets everything go.

@@ -9,8 +9,9 @@ use crate::codec::write::Write as _;
 use crate::error::{Error, Result};
 use crate::limits::{BLOCK_DOCUMENTS, EVENT_BYTES_MAX, EVENT_LEAVES_MAX, LEAF_BYTES_MAX};
 use crate::segment::block::planes::{self, Planes};
-use crate::segment::block::strings::{MIXED, StringValues, TEXT, UUID_LOWER, UUID_UPPER};
+use crate::segment::block::strings::{StringValues, TEXT, UUID_LOWER, UUID_UPPER, read_kind};
 use crate::segment::block::typed::{TimeForm, print_integer, print_time, print_uuid};
+use crate::segment::block::uuids::Uuids;
 use crate::shred::texts::Texts;
 
 /// How a column keeps its values, in all blocks of a segment.
@@ -86,8 +87,8 @@ pub(crate) enum Chunk<'a> {
     Codes(usize, u64, Planes<'a>),
     /// Integers or timestamps, decoded.
     Numbers(Vec<i64>, Option<TimeForm>),
-    /// UUIDs of one case, 16 bytes each.
-    Uuids(&'a [u8], bool),
+    /// UUIDs of one case.
+    Uuids(Uuids<'a>, bool),
     /// Texts: where each ends, and all of them.
     Texts(Vec<u32>, &'a [u8]),
     /// Texts and UUIDs.
@@ -103,7 +104,7 @@ pub(crate) struct Mixed<'a> {
     places: Vec<u32>,
     ends: Vec<u32>,
     texts: &'a [u8],
-    uuids: &'a [u8],
+    uuids: Uuids<'a>,
 }
 
 impl<'a> Chunk<'a> {
@@ -129,7 +130,7 @@ impl<'a> Chunk<'a> {
         match self {
             Chunk::Codes(count, ..) => *count,
             Chunk::Numbers(numbers, _) => numbers.len(),
-            Chunk::Uuids(bytes, _) => bytes.len() / 16,
+            Chunk::Uuids(uuids, _) => uuids.len(),
             Chunk::Texts(ends, _) => ends.len(),
             Chunk::Mixed(mixed) => mixed.kinds.len(),
         }
@@ -141,6 +142,17 @@ impl<'a> Chunk<'a> {
         match self {
             Chunk::Codes(_, base, planes) => u32::try_from(base.wrapping_add(planes.get(index))).ok(),
             _ => None,
+        }
+    }
+
+    /// All codes; none from a chunk without.
+    pub(crate) fn codes(&self) -> Vec<u32> {
+        let Chunk::Codes(_, base, planes) = self else { return Vec::new() };
+        let above = |code: u64| u32::try_from(base.wrapping_add(code)).unwrap_or(u32::MAX);
+        match planes.narrow() {
+            Some((low, [])) => low.iter().map(|low| above(u64::from(*low))).collect(),
+            Some((low, high)) => low.iter().zip(high).map(|(low, high)| above(u64::from(*low) | u64::from(*high) << 8)).collect(),
+            None => planes.to_vec().into_iter().map(above).collect(),
         }
     }
 
@@ -224,7 +236,7 @@ impl<'a> Chunk<'a> {
                 (Some(number), None) => print_integer(*number, out),
                 (None, _) => {}
             },
-            Chunk::Uuids(uuids, upper) => put_uuid(uuids, index, *upper, out),
+            Chunk::Uuids(uuids, upper) => put_uuid(*uuids, index, *upper, out),
             Chunk::Texts(ends, texts) => out.extend_from_slice(text_at(ends, texts, index)),
             Chunk::Mixed(mixed) => match (mixed.kinds.get(index), mixed.places.get(index)) {
                 (Some(&TEXT), Some(place)) => out.extend_from_slice(text_at(&mixed.ends, mixed.texts, *place as usize)),
@@ -245,9 +257,9 @@ fn text_at<'a>(ends: &[u32], texts: &'a [u8], index: usize) -> &'a [u8] {
     range.and_then(|range| texts.get(range)).unwrap_or_default()
 }
 
-fn put_uuid(uuids: &[u8], index: usize, upper: bool, out: &mut Vec<u8>) {
-    if let Some(uuid) = uuids.get(index * 16..).and_then(|b| b.first_chunk::<16>()) {
-        print_uuid(u128::from_le_bytes(*uuid), upper, out);
+fn put_uuid(uuids: Uuids<'_>, index: usize, upper: bool, out: &mut Vec<u8>) {
+    if let Some(uuid) = uuids.get(index) {
+        print_uuid(uuid, upper, out);
     }
 }
 
@@ -264,14 +276,14 @@ fn read_numbers(reader: &mut Reader<'_>, count: usize) -> Result<Vec<i64>> {
 }
 
 fn read_strings<'a>(reader: &mut Reader<'a>, plain: &'a [u8], count: usize) -> Result<Chunk<'a>> {
-    match reader.u8()? {
+    let (kind, are_random) = read_kind(reader)?;
+    match kind {
         TEXT => {
             let (ends, texts) = read_texts(reader, count)?;
             Ok(Chunk::Texts(ends, texts))
         }
-        kind @ (UUID_LOWER | UUID_UPPER) => Ok(Chunk::Uuids(read_uuids(reader, plain, count)?, kind == UUID_UPPER)),
-        MIXED => read_mixed(reader, plain, count).map(Chunk::Mixed),
-        other => Err(Error::corrupt("unknown kind of value").expected("0 to 3", other)),
+        kind @ (UUID_LOWER | UUID_UPPER) => Ok(Chunk::Uuids(read_uuids(reader, plain, (count, are_random))?, kind == UUID_UPPER)),
+        _ => read_mixed(reader, plain, (count, are_random)).map(Chunk::Mixed),
     }
 }
 
@@ -289,15 +301,12 @@ fn read_texts<'a>(reader: &mut Reader<'a>, count: usize) -> Result<(Vec<u32>, &'
 }
 
 /// The plain part, or what is left of the raw one.
-fn read_uuids<'a>(reader: &mut Reader<'a>, plain: &'a [u8], count: usize) -> Result<&'a [u8]> {
+fn read_uuids<'a>(reader: &mut Reader<'a>, plain: &'a [u8], (count, are_random): (usize, bool)) -> Result<Uuids<'a>> {
     let uuids = if plain.is_empty() { reader.bytes(reader.remaining())? } else { plain };
-    if uuids.len() / 16 != count || uuids.len() % 16 != 0 {
-        return Err(Error::corrupt("the UUIDs of a column have a wrong length").expected(count.saturating_mul(16), uuids.len()));
-    }
-    Ok(uuids)
+    Uuids::read(uuids, count, are_random)
 }
 
-fn read_mixed<'a>(reader: &mut Reader<'a>, plain: &'a [u8], count: usize) -> Result<Mixed<'a>> {
+fn read_mixed<'a>(reader: &mut Reader<'a>, plain: &'a [u8], (count, are_random): (usize, bool)) -> Result<Mixed<'a>> {
     let kinds = reader.bytes(count)?;
     let (mut texts, mut uuids) = (0u32, 0u32);
     let mut places = Vec::with_capacity(kinds.len());
@@ -311,13 +320,14 @@ fn read_mixed<'a>(reader: &mut Reader<'a>, plain: &'a [u8], count: usize) -> Res
         *next += 1;
     }
     let (ends, texts) = read_texts(reader, texts as usize)?;
-    let uuids = if uuids == 0 { &[] } else { read_uuids(reader, plain, uuids as usize)? };
+    let uuids = if uuids == 0 { Uuids::none() } else { read_uuids(reader, plain, (uuids as usize, are_random))? };
     Ok(Mixed { kinds, places, ends, texts, uuids })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::segment::block::strings::MIXED;
     use proptest::prelude::*;
 
     fn value_at(chunk: &Chunk<'_>, index: usize) -> Vec<u8> {

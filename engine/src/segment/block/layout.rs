@@ -80,6 +80,12 @@ impl Layout {
         self.most.get(column as usize).map_or(0, |most| *most as usize)
     }
 
+    /// Whether a column has a unit of its own.
+    pub(crate) fn is_alone(&self, column: u32) -> bool {
+        let unit = self.columns.get(column as usize).and_then(|entry| self.units.get(entry.unit as usize));
+        unit.is_some_and(|columns| *columns == [column])
+    }
+
     pub(crate) fn column(&self, column: u32) -> Result<&ColumnEntry> {
         self.columns.get(column as usize).ok_or_else(|| Error::corrupt("no such column").expected(self.columns.len(), column))
     }

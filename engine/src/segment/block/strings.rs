@@ -7,6 +7,7 @@ use crate::codec::write::Write as _;
 use crate::error::{Error, Result};
 use crate::limits::{BLOCK_DOCUMENTS, EVENT_BYTES_MAX, EVENT_LEAVES_MAX};
 use crate::segment::block::typed::{parse_uuid, print_uuid};
+use crate::segment::block::uuids::{self, Uuids, are_random};
 
 /// A value that is written as it is.
 pub(crate) const TEXT: u8 = 0;
@@ -16,6 +17,8 @@ pub(crate) const UUID_LOWER: u8 = 1;
 pub(crate) const UUID_UPPER: u8 = 2;
 /// In place of a common kind: the kinds stand value by value.
 pub(crate) const MIXED: u8 = 3;
+/// Added to a common kind or to [`MIXED`]: all UUIDs are random ones.
+pub(crate) const RANDOM: u8 = 4;
 
 /// Values of one column, in order.
 #[derive(Debug, Default)]
@@ -74,7 +77,7 @@ impl StringValues {
     pub(crate) fn read(&mut self, raw: &[u8], plain: &[u8]) -> Result<()> {
         let mut reader = Reader::new(raw);
         let count = reader.length(BLOCK_DOCUMENTS * EVENT_LEAVES_MAX)?;
-        let kind = reader.u8()?;
+        let (kind, are_random) = read_kind(&mut reader)?;
         let texts = if kind == MIXED {
             let kinds = reader.bytes(count)?;
             if kinds.iter().any(|kind| *kind > UUID_UPPER) {
@@ -83,8 +86,8 @@ impl StringValues {
             self.kinds.put_bytes(kinds);
             kinds.iter().filter(|kind| **kind == TEXT).count()
         } else if kind <= UUID_UPPER {
-            // A text takes a byte of length at least, a UUID 16: a damaged count cannot allocate more than there is.
-            let least = if kind == TEXT { reader.remaining() } else { (reader.remaining() + plain.len()) / 16 };
+            // A text takes a byte of length at least, a UUID 15: a damaged count cannot allocate more than there is.
+            let least = if kind == TEXT { reader.remaining() } else { (reader.remaining() + plain.len()) / 15 };
             if count > least {
                 return Err(Error::corrupt("a chunk has fewer values than it says").expected(count, least));
             }
@@ -102,10 +105,9 @@ impl StringValues {
         self.texts.put_bytes(reader.bytes(end - before)?);
         let rest = reader.bytes(reader.remaining())?;
         let uuids = if plain.is_empty() { rest } else { plain };
-        if texts < count && uuids.len() != (count - texts) * 16 {
-            return Err(Error::corrupt("the UUIDs of a column have a wrong length").expected((count - texts) * 16, uuids.len()));
+        if texts < count {
+            Uuids::read(uuids, count - texts, are_random)?.append_to(&mut self.uuids);
         }
-        self.uuids.put_bytes(if texts < count { uuids } else { &[] });
         Ok(())
     }
 
@@ -151,20 +153,35 @@ impl StringValues {
     /// go to `plain`.
     pub(crate) fn encode(&self, raw: &mut Vec<u8>, plain: &mut Vec<u8>) {
         let first = self.kinds.first().copied().unwrap_or(TEXT);
+        let are_random = !self.uuids.is_empty() && are_random(&self.uuids);
+        let random = if are_random { RANDOM } else { 0 };
         raw.put_varint(self.kinds.len() as u64);
         if self.kinds.iter().all(|kind| *kind == first) {
-            raw.put_u8(first);
+            raw.put_u8(first | random);
         } else {
-            raw.put_u8(MIXED);
+            raw.put_u8(MIXED | random);
             raw.put_bytes(&self.kinds);
         }
         (0..self.ends.len()).map(|text| self.range(text)).for_each(|range| raw.put_varint(range.len() as u64));
         raw.put_bytes(&self.texts);
-        plain.put_bytes(&self.uuids);
+        uuids::encode(&self.uuids, are_random, plain);
     }
 
     fn range(&self, text: usize) -> Range<usize> {
         self.text_start(text)..self.text_start(text + 1)
+    }
+}
+
+/// The kind of all values, or [`MIXED`], and whether all UUIDs are random ones.
+///
+/// # Errors
+/// [`crate::ErrorKind::Corrupt`] for a byte that is no kind.
+pub(crate) fn read_kind(reader: &mut Reader<'_>) -> Result<(u8, bool)> {
+    match reader.u8()? {
+        kind if kind == TEXT | RANDOM || kind > MIXED | RANDOM => {
+            Err(Error::corrupt("unknown kind of value").expected("0 to 3, or 5 to 7", kind))
+        }
+        kind => Ok((kind & !RANDOM, kind & RANDOM != 0)),
     }
 }
 

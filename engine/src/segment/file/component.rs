@@ -43,10 +43,12 @@ pub(crate) enum Component {
     Postings = 11,
     /// From unique key to document, for one unique dimension.
     UniqueIndex = 12,
+    /// Columns that follow from others, and how.
+    Predictions = 13,
 }
 
 impl Component {
-    const ALL: [Component; 12] = [
+    const ALL: [Component; 13] = [
         Component::Meta,
         Component::Shapes,
         Component::Columns,
@@ -59,6 +61,7 @@ impl Component {
         Component::Dimensions,
         Component::Postings,
         Component::UniqueIndex,
+        Component::Predictions,
     ];
 
     /// The component with a written number.
@@ -86,6 +89,7 @@ impl Component {
             Component::Dimensions => "dimensions",
             Component::Postings => "postings",
             Component::UniqueIndex => "unique index",
+            Component::Predictions => "predictions",
         }
     }
 
@@ -163,9 +167,9 @@ mod tests {
     #[test]
     fn codes_are_those_of_the_format() {
         let codes: Vec<u16> = Component::ALL.iter().map(|c| c.code()).collect();
-        assert_eq!(codes, (1..=12).collect::<Vec<_>>());
+        assert_eq!(codes, (1..=13).collect::<Vec<_>>());
         assert!(Component::ALL.iter().all(|c| Component::from_code(c.code()) == Some(*c)));
-        assert_eq!(Component::from_code(13), None);
+        assert_eq!(Component::from_code(14), None);
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::error::{Error, Result};
 use crate::segment::block::chunk::Encoding;
+use crate::segment::block::predictions::Prediction;
 use crate::segment::block::units::{BlockDirectory, BlockWriter};
 use crate::segment::file::component::Component;
 use crate::segment::file::writer::SegmentFileWriter;
@@ -14,6 +15,7 @@ use crate::segment::merge::source::Source;
 use crate::segment::merge::united::United;
 use crate::segment::merge::values::Values;
 use crate::segment::read::opened::Segment;
+use crate::segment::write::predictions::encode_predicted;
 use crate::segment::write::units::write_units;
 
 /// After so many blocks the mapped pages of the inputs are given back: some 30 MiB of them.
@@ -26,6 +28,7 @@ pub(super) const RELEASE_BLOCKS: usize = 128;
 pub(super) fn write_blocks(
     inputs: &[Arc<Segment>],
     (united, plan, order): (&United<'_>, &Plan, &Order),
+    predictions: &[(Prediction, Vec<u32>)],
     file: &mut SegmentFileWriter,
     breathe: &mut Breath<'_>,
 ) -> Result<()> {
@@ -50,7 +53,15 @@ pub(super) fn write_blocks(
             source.take(count, &mut shapes, &mut columns)?;
         }
         write_units(&plan.units, &shapes, &mut blocks, |column, raw, plain| {
-            columns.get(column as usize).into_iter().for_each(|values| values.encode(raw, plain));
+            match predictions.binary_search_by_key(&column, |(prediction, _)| prediction.column) {
+                Ok(at) => {
+                    predictions.get(at).map_or(Ok(()), |found| encode_predicted(found, &shapes, |column| codes_of(&columns, column), raw))
+                }
+                Err(_) => {
+                    columns.get(column as usize).into_iter().for_each(|values| values.encode(raw, plain));
+                    Ok(())
+                }
+            }
         })?;
         file.write(&blocks.end_block())?;
     }
@@ -59,4 +70,11 @@ pub(super) fn write_blocks(
         blocks.directory(bytes);
         Ok(())
     })
+}
+
+fn codes_of(columns: &[Values], column: u32) -> Vec<u32> {
+    match columns.get(column as usize) {
+        Some(Values::Codes(codes)) => codes.clone(),
+        _ => Vec::new(),
+    }
 }

@@ -2,7 +2,8 @@
 //!
 //! [`mod@write`] goes through the components one by one; each is made from those of the inputs by a walk over all of them at once:
 //! [`order`] says where each document goes, [`united`] which columns and shapes there are, [`plan`] and [`terms`] what becomes of the
-//! columns' encodings and terms, [`recurring`] finds strings that became terms, [`source`] and [`blocks`] move the values, [`lists`] and [`keys`] the indexes.
+//! columns' encodings and terms, [`recurring`] finds strings that became terms, [`predictions`] keeps what follows from what,
+//! [`source`] and [`blocks`] move the values, [`lists`] and [`keys`] the indexes.
 //!
 //! What is held in memory: 5 bytes a document and 4 bytes a term of every input, one unfolded block of every input, at most 64 MiB of strings
 //! that recur, and one component of the new segment at a time (at most 8 bytes a document), of which the blocks and the dictionary
@@ -15,6 +16,8 @@ pub(crate) mod keys;
 pub(crate) mod lists;
 pub(crate) mod order;
 pub(crate) mod plan;
+pub(crate) mod predictions;
+
 pub(crate) mod recurring;
 pub(crate) mod source;
 pub(crate) mod terms;

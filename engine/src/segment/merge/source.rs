@@ -1,8 +1,12 @@
 //! [`Source`]: an input that is read block by block, its values already in the form of the merged segment.
 
+use std::collections::HashMap;
+
 use crate::error::{Error, Result};
 use crate::segment::block::chunk::{Chunk, Encoding};
 use crate::segment::block::layout::Layout;
+use crate::segment::block::predicted;
+use crate::segment::block::predictions::Predictions;
 use crate::segment::block::strings::{Place, StringValues};
 use crate::segment::block::units::{Block, BlockDirectory, for_each_shared};
 use crate::segment::dictionary::walk::TermWalk;
@@ -30,6 +34,11 @@ pub(super) struct Source<'a> {
     counts: Vec<u32>,
     raw: Vec<u8>,
     strings: StringValues,
+    predictions: &'a Predictions,
+    /// The units, each behind those that it is predicted from.
+    order: Vec<u32>,
+    /// The codes in the open block of columns from which others are predicted.
+    parents: HashMap<u32, Vec<u32>, foldhash::fast::FixedState>,
 }
 
 /// The values of a column in the open block.
@@ -53,7 +62,12 @@ impl<'a> Source<'a> {
         let layout = segment.layout()?;
         let encoding = |column: &u32| encodings.get(*column as usize).copied().unwrap_or(Encoding::Constant);
         let held = |column: &u32| Held { values: Values::of(encoding(column)), ..Held::default() };
+        let predictions = segment.predictions()?;
+        let of_parent = |parent: u32| (parent, Vec::new());
         Ok(Source {
+            predictions,
+            order: in_order(layout, predictions),
+            parents: predictions.iter().filter_map(|(prediction, _)| prediction.parent).map(of_parent).collect(),
             segment,
             layout,
             renumbered,
@@ -125,9 +139,14 @@ impl<'a> Source<'a> {
             held.values.clear();
             held.fill(way);
         }
-        for (unit, columns) in (0u32..).zip(&self.layout.units).skip(1) {
-            self.open_unit(block, unit, columns)?;
+        self.parents.values_mut().for_each(Vec::clear);
+        let order = std::mem::take(&mut self.order);
+        let layout = self.layout;
+        for unit in &order {
+            let columns = layout.units.get(*unit as usize).map(Vec::as_slice).unwrap_or_default();
+            self.open_unit(block, *unit, columns)?;
         }
+        self.order = order;
         let full = |held: &Held| matches!(held.values, Values::None) || held.values.len() == held.count as usize;
         match self.columns.iter().position(|held| !full(held)) {
             None => Ok(()),
@@ -144,13 +163,32 @@ impl<'a> Source<'a> {
         let plain = block.unit(unit, &mut raw)?;
         match columns {
             [column] if raw.is_empty() => debug_assert!(self.counts.get(*column as usize).is_none_or(|count| *count == 0)),
-            [column] => self.open_chunk(*column, &raw, plain)?,
+            [column] => {
+                self.expand(*column, &mut raw)?;
+                self.open_chunk(*column, &raw, plain)?;
+            }
             columns => for_each_shared(&raw, |place, chunk| match columns.get(place as usize) {
                 Some(column) => self.open_chunk(*column, chunk, &[]),
                 None => Err(Error::corrupt("a unit has a chunk of no column")),
             })?,
         }
         self.raw = raw;
+        Ok(())
+    }
+
+    /// Brings the chunk of a predicted column into the form of one that is not, and keeps the codes that others are predicted from.
+    fn expand(&mut self, column: u32, raw: &mut Vec<u8>) -> Result<()> {
+        if let Some((prediction, map)) = self.predictions.find(column) {
+            let codes = prediction.parent.and_then(|parent| self.parents.get(&parent)).map(Vec::as_slice).unwrap_or_default();
+            let (mut parents, mut expanded) = (Vec::with_capacity(self.shapes.len()), Vec::new());
+            prediction.parents(&self.shapes, codes, &mut parents)?;
+            predicted::expand(raw, &parents, |parent| map.get(parent as usize).copied().unwrap_or(u32::MAX), &mut expanded)?;
+            *raw = expanded;
+        }
+        if let Some(codes) = self.parents.get_mut(&column) {
+            let count = self.counts.get(column as usize).map_or(0, |count| *count as usize);
+            *codes = Chunk::read(Encoding::Codes, raw, &[], count)?.codes();
+        }
         Ok(())
     }
 
@@ -213,6 +251,17 @@ impl<'a> Source<'a> {
         }
         Ok(())
     }
+}
+
+/// The units of a segment, each behind those that it is predicted from.
+fn in_order(layout: &Layout, predictions: &Predictions) -> Vec<u32> {
+    let chain = |unit: &u32| match layout.units.get(*unit as usize).map(Vec::as_slice) {
+        Some([column]) => predictions.chain(*column),
+        _ => 0,
+    };
+    let mut units: Vec<u32> = (1..layout.units.len() as u32).collect();
+    units.sort_by_key(chain);
+    units
 }
 
 impl Held {

@@ -9,6 +9,7 @@ use crate::event::DimensionKind;
 use crate::id::SegmentId;
 use crate::limits::SEGMENT_DOCUMENTS_MAX;
 use crate::segment::block::layout::{encode_columns, encode_shapes};
+use crate::segment::block::predictions::encode_predictions;
 use crate::segment::documents::received::{ReceivedWriter, Run};
 use crate::segment::documents::sequences;
 use crate::segment::documents::timestamps::TimestampsWriter;
@@ -20,6 +21,7 @@ use crate::segment::merge::keys::merge_keys;
 use crate::segment::merge::lists::merge_lists;
 use crate::segment::merge::order::Order;
 use crate::segment::merge::plan::Plan;
+use crate::segment::merge::predictions;
 use crate::segment::merge::recurring::gather;
 use crate::segment::merge::terms::{Places, Terms};
 use crate::segment::merge::united::United;
@@ -66,10 +68,15 @@ pub(crate) fn merge(
     let plan = Plan::new(inputs, (&united, recurring), &mut terms, &mut file, breathe)?;
     let (dimensions, places) = merge_dimension_terms(inputs, &mut terms, &mut file, breathe)?;
     terms.finish(&mut file)?;
-    write_blocks(inputs, (&united, &plan, &order), &mut file, breathe)?;
+    let predictions = predictions::plan(inputs, &united, &plan)?;
+    write_blocks(inputs, (&united, &plan, &order), &predictions, &mut file, breathe)?;
     file.component(Component::Columns, 0, |bytes| encode_columns(&plan.entries, bytes))?;
     file.component(Component::Shapes, 0, |bytes| encode_shapes(&united.shapes, bytes))?;
-    drop((plan, united));
+    file.component(Component::Predictions, 0, |bytes| {
+        encode_predictions(&predictions, bytes);
+        Ok(())
+    })?;
+    drop((plan, united, predictions));
     file.component(Component::Timestamps, 0, |bytes| {
         times.finish(bytes);
         Ok(())

@@ -9,6 +9,7 @@ use crate::error::{Error, Result};
 use crate::id::SegmentId;
 use crate::limits::BLOCK_DOCUMENTS;
 use crate::segment::block::layout::{self, Layout};
+use crate::segment::block::predictions::Predictions;
 use crate::segment::block::units::{Block, BlockDirectory, Verified};
 use crate::segment::cache::{Cache, Caches};
 use crate::segment::dictionary::reader::Dictionary;
@@ -33,6 +34,7 @@ pub(crate) struct Segment {
     meta: Meta,
     dimensions: Vec<DimensionEntry>,
     layout: OnceLock<Layout>,
+    predictions: OnceLock<Predictions>,
     verified: Verified,
     caches: Arc<Caches>,
 }
@@ -50,7 +52,7 @@ impl Segment {
         let part = file.part(Component::Dimensions, 0)?;
         let dimensions = read_dimensions(part.bytes()?).map_err(|e| part.locate(e))?;
         let verified = Verified::new((meta.documents as usize).div_ceil(BLOCK_DOCUMENTS));
-        Ok(Segment { file, view, meta, dimensions, layout: OnceLock::new(), verified, caches })
+        Ok(Segment { file, view, meta, dimensions, layout: OnceLock::new(), predictions: OnceLock::new(), verified, caches })
     }
 
     pub(crate) fn id(&self) -> SegmentId {
@@ -87,6 +89,16 @@ impl Segment {
         let (columns, shapes) = (self.file.part(Component::Columns, 0)?, self.file.part(Component::Shapes, 0)?);
         let layout = layout::read(columns.bytes()?, shapes.bytes()?).map_err(|e| e.in_file(self.file.name()))?;
         Ok(self.layout.get_or_init(|| layout))
+    }
+
+    /// Which columns are predicted from others; read once.
+    pub(crate) fn predictions(&self) -> Result<&Predictions> {
+        if let Some(predictions) = self.predictions.get() {
+            return Ok(predictions);
+        }
+        let layout = self.layout()?;
+        let predictions = self.component(Component::Predictions, 0, |bytes| Predictions::read(bytes, layout))?;
+        Ok(self.predictions.get_or_init(|| predictions))
     }
 
     fn component<'a, T>(&'a self, component: Component, ordinal: u16, read: impl FnOnce(&'a [u8]) -> Result<T>) -> Result<T> {

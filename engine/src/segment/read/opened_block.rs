@@ -10,6 +10,7 @@ use std::sync::Arc;
 use crate::error::Result;
 use crate::segment::block::chunk::{Chunk, Encoding};
 use crate::segment::block::layout::Layout;
+use crate::segment::block::predicted;
 use crate::segment::block::units::{Block, BlockDirectory, places_of_shared};
 use crate::segment::cache::unit_key;
 use crate::segment::read::opened::Segment;
@@ -24,6 +25,8 @@ pub(crate) struct OpenedBlock<'a> {
     layout: &'a Layout,
     units: Map<Unfolded<'a>>,
     reuse: Reuse,
+    /// The shapes of the documents, once a prediction needed them.
+    shapes: Vec<u32>,
 }
 
 /// A unit whose chunks can be read.
@@ -45,7 +48,7 @@ pub(crate) enum Reuse {
 impl<'a> OpenedBlock<'a> {
     pub(crate) fn open(segment: &'a Segment, directory: &'a BlockDirectory<'a>, number: usize, reuse: Reuse) -> Result<OpenedBlock<'a>> {
         let block = segment.block(directory, number)?;
-        Ok(OpenedBlock { block, segment, layout: segment.layout()?, units: Map::default(), reuse })
+        Ok(OpenedBlock { block, segment, layout: segment.layout()?, units: Map::default(), reuse, shapes: Vec::new() })
     }
 
     pub(crate) fn documents(&self) -> Range<u32> {
@@ -59,7 +62,15 @@ impl<'a> OpenedBlock<'a> {
 
     /// The shape number of every document.
     pub(crate) fn shapes(&self) -> Result<Vec<u32>> {
-        let (raw, _) = self.unit(0)?;
+        let unfold = || {
+            let mut raw = Vec::new();
+            self.block.unit(0, &mut raw).map(|_| raw)
+        };
+        let (cache, id, key) = (self.segment.units(), self.segment.id(), unit_key(self.block.number(), 0));
+        let raw = match self.reuse {
+            Reuse::Likely => cache.get_or(id, key, unfold)?,
+            Reuse::Unlikely => cache.get(id, key).map_or_else(|| unfold().map(Arc::new), Ok)?,
+        };
         self.block.shapes(&raw)
     }
 
@@ -67,27 +78,56 @@ impl<'a> OpenedBlock<'a> {
     pub(crate) fn unfold(&mut self, columns: impl Iterator<Item = u32>) -> Result<()> {
         for column in columns {
             let entry = self.layout.column(column)?;
-            if entry.encoding != Encoding::Constant && !self.units.contains_key(&entry.unit) {
-                let (raw, plain) = self.unit(entry.unit)?;
-                let places = if self.columns_of(entry.unit).len() > 1 { places_of_shared(&raw)? } else { Vec::new() };
-                self.units.insert(entry.unit, Unfolded { raw, plain, places });
+            if entry.encoding != Encoding::Constant {
+                self.open_unit(entry.unit)?;
             }
         }
         Ok(())
     }
 
-    /// The raw and the plain part of a unit.
-    fn unit(&self, unit: u32) -> Result<(Arc<Vec<u8>>, &'a [u8])> {
-        let unfold = || {
-            let mut raw = Vec::new();
-            self.block.unit(unit, &mut raw).map(|_| raw)
-        };
+    /// Unfolds a unit; of a predicted column before it that of the column it is predicted from.
+    fn open_unit(&mut self, unit: u32) -> Result<()> {
+        if self.units.contains_key(&unit) {
+            return Ok(());
+        }
         let (cache, id, key) = (self.segment.units(), self.segment.id(), unit_key(self.block.number(), unit));
-        let raw = match self.reuse {
-            Reuse::Likely => cache.get_or(id, key, unfold)?,
-            Reuse::Unlikely => cache.get(id, key).map_or_else(|| unfold().map(Arc::new), Ok)?,
+        let raw = match cache.get(id, key) {
+            Some(raw) => raw,
+            None => {
+                let mut raw = Vec::new();
+                self.block.unit(unit, &mut raw)?;
+                let raw = self.expanded(unit, raw)?;
+                if self.reuse == Reuse::Likely { cache.put(id, key, raw) } else { Arc::new(raw) }
+            }
         };
-        Ok((raw, self.block.plain(unit)?))
+        let plain = self.block.plain(unit)?;
+        let places = if self.columns_of(unit).len() > 1 { places_of_shared(&raw)? } else { Vec::new() };
+        self.units.insert(unit, Unfolded { raw, plain, places });
+        Ok(())
+    }
+
+    /// The raw part of a unit as it would be if its column were not predicted.
+    fn expanded(&mut self, unit: u32, raw: Vec<u8>) -> Result<Vec<u8>> {
+        let prediction = match self.layout.units.get(unit as usize).map(Vec::as_slice) {
+            Some([column]) if !raw.is_empty() => self.segment.predictions()?.find(*column),
+            _ => None,
+        };
+        let Some((prediction, map)) = prediction else { return Ok(raw) };
+        let mut codes = Vec::new();
+        if let Some(parent) = prediction.parent {
+            self.open_unit(self.layout.column(parent)?.unit)?;
+            codes = self.chunk(parent)?.map(|chunk| chunk.codes()).unwrap_or_default();
+        }
+        if self.shapes.is_empty() {
+            self.shapes = self.shapes()?;
+        }
+        let mut parents = Vec::with_capacity(self.shapes.len());
+        prediction.parents(&self.shapes, &codes, &mut parents)?;
+        let mut expanded = Vec::new();
+        let of = |parent: u32| map.get(parent as usize).copied().unwrap_or(u32::MAX);
+        let expand = predicted::expand(&raw, &parents, of, &mut expanded);
+        expand.map_err(|e| e.in_component(format!("unit {unit} of block {}", self.block.number())))?;
+        Ok(expanded)
     }
 
     /// The columns of a unit, ascending.

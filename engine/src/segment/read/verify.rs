@@ -48,6 +48,7 @@ fn structures(segment: &Segment) -> Vec<Result<()>> {
         segment.sequences().and_then(|s| s.check().and_then(|()| counted(Component::Sequences, s.len()))),
         segment.received().and_then(|r| r.check(documents)),
         segment.layout().map(|_| ()),
+        segment.predictions().map(|_| ()),
     ];
     for (ordinal, dimension) in (0u16..).zip(segment.dimensions()) {
         results.push(match dimension.kind {

@@ -11,6 +11,7 @@ use crate::id::{Day, SegmentId, Sequence, Timestamp};
 use crate::limits::BLOCK_DOCUMENTS;
 use crate::segment::block::chunk::{Encoding, encode_codes, encode_numbers, encode_strings};
 use crate::segment::block::layout::{ShapeEntry, encode_columns, encode_shapes};
+use crate::segment::block::predictions::{Prediction, encode_predictions};
 use crate::segment::block::typed::{parse_integer, parse_time};
 use crate::segment::block::units::BlockWriter;
 use crate::segment::dictionary::writer::DictionaryWriter;
@@ -21,6 +22,7 @@ use crate::segment::file::writer::{FileSummary, SegmentFileWriter};
 use crate::segment::meta::{DimensionEntry, Meta, encode_dimensions};
 use crate::segment::postings::lists::PostingsWriter;
 use crate::segment::write::plan_columns::{ColumnPlan, plan};
+use crate::segment::write::predictions::{self, encode_predicted};
 use crate::segment::write::sorted::sorted;
 use crate::segment::write::units::write_units;
 use crate::shred::{Columns, Shreds, TermRows};
@@ -72,11 +74,16 @@ pub(crate) fn write(input: &SegmentInput<'_>, file: Arc<dyn File>, name: &str) -
     let order = Order::new(input.times);
     let mut out = Writer { file: SegmentFileWriter::new(file, name, input.id)?, dictionary: DictionaryWriter::default() };
     let plan = plan(input.shreds, &mut out.dictionary)?;
-    out.blocks(input.shreds, &plan, &order)?;
+    let predictions = predictions::plan(input.shreds, &plan, &order.old);
+    out.blocks(input.shreds, (&plan, &predictions), &order)?;
     out.component(Component::Columns, 0, |bytes| encode_columns(&plan.entries, bytes))?;
     let shapes: Vec<ShapeEntry> =
         input.shreds.shapes().iter().map(|s| ShapeEntry { text: s.shape.text.clone(), columns: s.columns.clone() }).collect();
     out.component(Component::Shapes, 0, |bytes| encode_shapes(&shapes, bytes))?;
+    out.component(Component::Predictions, 0, |bytes| {
+        encode_predictions(&predictions, bytes);
+        Ok(())
+    })?;
     out.places(input, &order)?;
     let dimensions = out.dimensions(input, &order)?;
     out.component(Component::Dimensions, 0, |bytes| {
@@ -123,14 +130,22 @@ impl Writer {
         self.file.component(component, ordinal, encode)
     }
 
-    fn blocks(&mut self, shreds: &Shreds, plan: &ColumnPlan, order: &Order) -> Result<()> {
+    fn blocks(&mut self, shreds: &Shreds, (plan, predictions): (&ColumnPlan, &[(Prediction, Vec<u32>)]), order: &Order) -> Result<()> {
         let mut blocks = BlockWriter::default();
         let mut codes: Vec<Vec<u32>> = vec![Vec::new(); plan.entries.len()];
         self.file.start(Component::Blocks, 0)?;
         for documents in order.old.chunks(BLOCK_DOCUMENTS) {
             let shapes = gather(shreds, documents, &mut codes);
             write_units(&plan.units, &shapes, &mut blocks, |column, raw, plain| {
-                encode_chunk(shreds, plan, column, &codes, raw, plain);
+                match predictions.binary_search_by_key(&column, |(prediction, _)| prediction.column) {
+                    Ok(at) => predictions
+                        .get(at)
+                        .map_or(Ok(()), |found| encode_predicted(found, &shapes, |column| ordinals_of(plan, column, &codes), raw)),
+                    Err(_) => {
+                        encode_chunk(shreds, plan, column, &codes, raw, plain);
+                        Ok(())
+                    }
+                }
             })?;
             codes.iter_mut().for_each(Vec::clear);
             self.file.write(&blocks.end_block())?;
@@ -235,22 +250,25 @@ fn gather(shreds: &Shreds, documents: &[u32], codes: &mut [Vec<u32>]) -> Vec<u64
 }
 
 /// Appends the chunk of a column; nothing when it has no values in the block.
-fn encode_chunk(shreds: &Shreds, plan: &ColumnPlan, column: u32, codes: &[Vec<u32>], raw: &mut Vec<u8>, plain: &mut Vec<u8>) {
-    let (Some(entry), Some(codes)) = (plan.entries.get(column as usize), codes.get(column as usize)) else { return };
+fn encode_chunk(shreds: &Shreds, plan: &ColumnPlan, column: u32, all: &[Vec<u32>], raw: &mut Vec<u8>, plain: &mut Vec<u8>) {
+    let (Some(entry), Some(codes)) = (plan.entries.get(column as usize), all.get(column as usize)) else { return };
     if codes.is_empty() {
         return;
     }
     let values = codes.iter().map(|code| shreds.columns.value(column, *code));
     match entry.encoding {
         Encoding::Constant => {}
-        Encoding::Codes => {
-            let ordinals = plan.ordinals.get(column as usize).map(Vec::as_slice).unwrap_or_default();
-            let codes: Vec<u32> = codes.iter().map(|code| ordinals.get(*code as usize).copied().unwrap_or(0)).collect();
-            encode_codes(&codes, raw);
-        }
+        Encoding::Codes => encode_codes(&ordinals_of(plan, column, all), raw),
         // The encoding was chosen because every value of the column parses.
         Encoding::Integers => encode_numbers(&values.map(|v| parse_integer(v).unwrap_or(0)).collect::<Vec<_>>(), raw),
         Encoding::Times(form) => encode_numbers(&values.map(|v| parse_time(v, form).unwrap_or(0)).collect::<Vec<_>>(), raw),
         Encoding::Strings => encode_strings(values, raw, plain),
     }
+}
+
+/// The ordinals of a column's values in a block.
+fn ordinals_of(plan: &ColumnPlan, column: u32, codes: &[Vec<u32>]) -> Vec<u32> {
+    let codes = codes.get(column as usize).map(Vec::as_slice).unwrap_or_default();
+    let ordinals = plan.ordinals.get(column as usize).map(Vec::as_slice).unwrap_or_default();
+    codes.iter().map(|code| ordinals.get(*code as usize).copied().unwrap_or(0)).collect()
 }

@@ -29,6 +29,11 @@ impl UnitPlan {
         }
         plan
     }
+
+    /// Whether a column has a unit of its own.
+    pub(crate) fn is_alone(&self, column: u32) -> bool {
+        self.units.iter().any(|columns| *columns == [column])
+    }
 }
 
 /// About how many bytes a column has in a block before compression, if it has so many values in a segment of so many documents;
@@ -49,7 +54,7 @@ pub(crate) fn write_units(
     plan: &UnitPlan,
     shapes: &[u64],
     blocks: &mut BlockWriter,
-    mut chunk: impl FnMut(u32, &mut Vec<u8>, &mut Vec<u8>),
+    mut chunk: impl FnMut(u32, &mut Vec<u8>, &mut Vec<u8>) -> Result<()>,
 ) -> Result<()> {
     let (mut raw, mut plain) = (Vec::new(), Vec::new());
     encode_shape_numbers(shapes, &mut raw);
@@ -58,23 +63,29 @@ pub(crate) fn write_units(
         raw.clear();
         plain.clear();
         match columns.as_slice() {
-            [column] => chunk(*column, &mut raw, &mut plain),
-            columns => shared_unit(plan, columns, &mut raw, &mut chunk),
+            [column] => chunk(*column, &mut raw, &mut plain)?,
+            columns => shared_unit(plan, columns, &mut raw, &mut chunk)?,
         }
         blocks.unit(&raw, &plain)?;
     }
     Ok(())
 }
 
-fn shared_unit(plan: &UnitPlan, columns: &[u32], raw: &mut Vec<u8>, chunk: &mut impl FnMut(u32, &mut Vec<u8>, &mut Vec<u8>)) {
+fn shared_unit(
+    plan: &UnitPlan,
+    columns: &[u32],
+    raw: &mut Vec<u8>,
+    chunk: &mut impl FnMut(u32, &mut Vec<u8>, &mut Vec<u8>) -> Result<()>,
+) -> Result<()> {
     let mut chunks = Vec::new();
     for column in columns {
         let (mut own, mut plain) = (Vec::new(), Vec::new());
-        chunk(*column, &mut own, &mut plain);
+        chunk(*column, &mut own, &mut plain)?;
         if !own.is_empty() {
             own.append(&mut plain);
             chunks.push((plan.places.get(*column as usize).copied().unwrap_or(0), own));
         }
     }
     encode_shared(&chunks, raw);
+    Ok(())
 }
