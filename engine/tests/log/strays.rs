@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
+use trail_engine::budget::Cancel;
 use trail_engine::id::Sequence;
 use trail_engine::{AuditLog, Notice, Options};
 
@@ -227,6 +228,23 @@ fn a_segment_that_was_merged_stands_for_those_that_it_was_merged_from() {
     check(&files, 100, "both are gone");
     files.insert(segment(1), h.closed[&segment(1)].clone());
     check(&files, 100, "one is gone");
+}
+
+#[test]
+fn an_id_that_a_stray_had_is_not_given_again() {
+    let h = history();
+    // What a merge had written when the process died: it is compared with its inputs, which puts parts of it into caches, and goes.
+    let mut files = h.closed.clone();
+    files.insert(segment(3), segment_with_id(3));
+    let memory = Memory::of(files);
+    let log = open(&memory, Options { merge_cpu_percent: 0, ..options() }, &Hands::at(START)).unwrap();
+    assert!(!memory.files().contains_key(&segment(3)), "{:?}", log.health());
+    append(&log, &events(101..111)).unwrap();
+    log.flush().unwrap();
+    assert_eq!(log.verify(&Cancel::default()).unwrap().len(), 0, "the new segment is read with the former one's parts");
+    assert!(memory.files().contains_key(&segment(4)) && !memory.files().contains_key(&segment(3)));
+    check_events(&log, 110, "gone on");
+    assert_eq!(append(&log, &events(101..111)).unwrap().duplicates, 10);
 }
 
 /// The file of a segment with the hundred events and this id.
