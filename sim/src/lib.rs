@@ -11,6 +11,7 @@ pub mod ledger;
 pub mod progress;
 pub mod random;
 pub mod runner;
+pub mod scenario;
 pub mod subject;
 pub mod table;
 pub mod workload;

@@ -10,7 +10,7 @@ use trail_engine::clock::{Clock as _, SystemClock};
 #[derive(Debug)]
 pub struct Progress {
     name: String,
-    target: u64,
+    target: AtomicU64,
     done: AtomicU64,
     clock: SystemClock,
     drawn: AtomicU64,
@@ -21,11 +21,16 @@ const WIDTH: u64 = 30;
 const BETWEEN: Duration = Duration::from_millis(200);
 
 impl Progress {
-    /// A bar for so many cases.
+    /// A bar whose length is not known yet.
     #[must_use]
-    pub fn new(name: impl Into<String>, target: u64) -> Progress {
-        let shown = std::io::stderr().is_terminal();
+    pub fn new(name: impl Into<String>) -> Progress {
+        let (shown, target) = (std::io::stderr().is_terminal(), AtomicU64::new(1));
         Progress { name: name.into(), target, done: AtomicU64::new(0), clock: SystemClock::new(), drawn: AtomicU64::new(0), shown }
+    }
+
+    /// So many cases are to come.
+    pub fn expect(&self, cases: u64) {
+        self.target.store(cases.max(1), Ordering::Relaxed);
     }
 
     /// One more case is done.
@@ -35,10 +40,11 @@ impl Progress {
         let last = self.drawn.load(Ordering::Relaxed);
         if self.shown && now >= last + BETWEEN.as_millis() as u64 {
             self.drawn.store(now, Ordering::Relaxed);
-            let filled = (done * WIDTH / self.target.max(1)).min(WIDTH) as usize;
+            let target = self.target.load(Ordering::Relaxed);
+            let filled = (done * WIDTH / target).min(WIDTH) as usize;
             let bar: String = (0..WIDTH as usize).map(|at| if at < filled { '#' } else { '.' }).collect();
-            let left = (now as f64 / done as f64 * self.target.saturating_sub(done) as f64 / 1_000.0) as u64;
-            eprint!("\r{} [{bar}] {done} of {}, about {left} s left \x1b[K", self.name, self.target);
+            let left = (now as f64 / done as f64 * target.saturating_sub(done) as f64 / 1_000.0) as u64;
+            eprint!("\r{} [{bar}] {done} of {target}, about {left} s left \x1b[K", self.name);
             let _unseen = std::io::stderr().flush();
         }
     }

@@ -47,31 +47,37 @@ pub struct Run {
     /// What is asked for.
     pub scale: Scale,
     class: u32,
-    target: u64,
+    target: AtomicU64,
     tally: Mutex<Tally>,
     progress: Progress,
     panics_before: u64,
 }
 
 impl Run {
-    /// A class that is to have so many cases.
+    /// A class whose cases are not known yet.
     #[must_use]
-    pub fn new(class: u32, target: u64, scale: Scale) -> Run {
+    pub fn new(class: u32, scale: Scale) -> Run {
         count_panics();
-        let progress = Progress::new(format!("class {class}"), target);
-        Run { scale, class, target, tally: Mutex::default(), progress, panics_before: PANICS.load(Ordering::SeqCst) }
+        let progress = Progress::new(format!("class {class}"));
+        Run { scale, class, target: AtomicU64::new(1), tally: Mutex::default(), progress, panics_before: PANICS.load(Ordering::SeqCst) }
     }
 
-    /// How many cases there are to be.
+    /// Says how many cases there are to be.
+    pub fn plan(&self, cases: u64) {
+        self.target.store(cases, Ordering::SeqCst);
+        self.progress.expect(cases);
+    }
+
+    /// How many cases there are to be; one, where one is asked for.
     #[must_use]
     pub fn target(&self) -> u64 {
-        self.target
+        if self.scale.point.is_some() { 1 } else { self.target.load(Ordering::SeqCst) }
     }
 
     /// Whether there were enough cases. When one is asked for alone, the end is never reached by counting.
     #[must_use]
     pub fn is_enough(&self) -> bool {
-        self.scale.point.is_none() && self.tally().count >= self.target
+        self.scale.point.is_none() && self.tally().count >= self.target()
     }
 
     fn tally(&self) -> std::sync::MutexGuard<'_, Tally> {
@@ -131,7 +137,7 @@ impl Run {
 
     /// Ends the class.
     #[must_use]
-    pub fn end(self) -> (Tally, std::time::Duration) {
+    pub fn end(&self) -> (Tally, std::time::Duration) {
         self.progress.end();
         let mut tally = *self.tally();
         tally.panics = PANICS.load(Ordering::SeqCst) - self.panics_before;

@@ -17,11 +17,10 @@ pub struct Row {
 /// Runs a class.
 #[must_use]
 pub fn row(class: Class, scale: Scale) -> Row {
-    let target = (class.target)(scale);
-    let run = Run::new(class.number, target, scale);
+    let run = Run::new(class.number, scale);
     (class.run)(&run);
     let (tally, took) = run.end();
-    Row { class, target: if scale.point.is_some() { 1 } else { target }, tally, took }
+    Row { class, target: run.target(), tally, took }
 }
 
 impl Row {

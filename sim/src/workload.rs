@@ -16,9 +16,6 @@ use crate::ledger::{BatchId, Ledger};
 use crate::random::Random;
 use crate::subject::{append, open, options};
 
-/// How long the disk must be quiet.
-const QUIET: Duration = Duration::from_micros(1_500);
-
 /// What is known outside of the log.
 #[derive(Debug, Clone)]
 pub enum Mark {
@@ -121,22 +118,13 @@ impl Life {
         let (mut random, disk, clock) = (Random::new(seed), Disk::default(), Hands::at(START));
         disk.record();
         let log = open(&disk, some_options(&mut random), &clock).unwrap();
-        let mut life = Life { random, disk, clock, log, ledger: Ledger::default(), marks: Vec::new(), numbers: 0 };
-        life.settle();
+        let life = Life { random, disk, clock, log, ledger: Ledger::default(), marks: Vec::new(), numbers: 0 };
+        life.disk.wait_until_quiet();
         life
     }
 
     fn mark(&mut self, mark: Mark) {
         self.marks.push((self.disk.recorded(), mark));
-    }
-
-    fn settle(&mut self) {
-        let mut quiet = 0;
-        while quiet < 2 {
-            let before = self.disk.operations();
-            std::thread::sleep(QUIET);
-            quiet = if self.disk.operations() == before { quiet + 1 } else { 0 };
-        }
     }
 
     fn step(&mut self) {
@@ -151,12 +139,12 @@ impl Life {
             88..93 => self.next_day(),
             93..97 => {
                 self.log.close().unwrap();
-                self.settle();
+                self.disk.wait_until_quiet();
                 self.reopen(self.disk.clone());
             }
             _ => self.kill(),
         }
-        self.settle();
+        self.disk.wait_until_quiet();
     }
 
     fn append(&mut self) {
@@ -195,7 +183,7 @@ impl Life {
         let more = if self.random.chance(30) { DAY } else { Duration::ZERO };
         self.pass(rest + more + Duration::from_secs(3_600));
         self.append();
-        self.settle();
+        self.disk.wait_until_quiet();
         self.log.flush().unwrap();
     }
 

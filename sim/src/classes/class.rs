@@ -1,7 +1,7 @@
 //! [`Class`]: a row of the matrix, with its counts.
 
-use crate::classes::power_cut;
-use crate::runner::{Run, Scale};
+use crate::classes::{failed_call, failed_sync, full_disk, power_cut};
+use crate::runner::Run;
 
 /// A row of the matrix.
 #[derive(Debug, Clone, Copy)]
@@ -10,12 +10,18 @@ pub struct Class {
     pub number: u32,
     /// What happens.
     pub name: &'static str,
-    /// How many cases there are to be.
-    pub target: fn(Scale) -> u64,
-    /// Runs the cases.
+    /// Plans and runs its cases.
     pub run: fn(&Run),
 }
 
+const fn class(number: u32, name: &'static str, run: fn(&Run)) -> Class {
+    Class { number, name, run }
+}
+
 /// All of them.
-pub const ALL: [Class; 1] =
-    [Class { number: 1, name: "power cut", target: |scale| if scale.long { 2_000_000 } else { 20_000 }, run: power_cut::run }];
+pub const ALL: [Class; 4] = [
+    class(1, "power cut", power_cut::run),
+    class(6, "sync that fails", failed_sync::run),
+    class(7, "call that fails", failed_call::run),
+    class(8, "full disk, then room", full_disk::run),
+];

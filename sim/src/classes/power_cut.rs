@@ -28,6 +28,7 @@ const USED_EVERY: u64 = 16;
 
 /// Cuts the power until there were enough images.
 pub(super) fn run(run: &Run) {
+    run.plan(if run.scale.long { 2_000_000 } else { 20_000 });
     let seeds = AtomicU64::new(run.scale.seed);
     let lives: Vec<usize> = (0..cores()).collect();
     run.each(lives.len(), &lives, |_| {

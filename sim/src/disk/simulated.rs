@@ -11,6 +11,9 @@ use super::medium::Medium;
 use super::operation::{Inode, Lost, Operation};
 use crate::storage::{File, Storage, View};
 
+/// What counts as quiet, twice in a row.
+const QUIET: Duration = Duration::from_micros(1_500);
+
 #[derive(Debug)]
 struct State {
     live: Image,
@@ -136,6 +139,16 @@ impl Disk {
     pub fn calls(&self, kinds: &[Kind]) -> u64 {
         let state = self.state();
         kinds.iter().filter_map(|kind| state.calls.get(kind)).sum()
+    }
+
+    /// Waits until nothing was changed for a while: then whoever works in the background is done.
+    pub fn wait_until_quiet(&self) {
+        let mut quiet = 0;
+        while quiet < 2 {
+            let before = self.operations();
+            std::thread::sleep(QUIET);
+            quiet = if self.operations() == before { quiet + 1 } else { 0 };
+        }
     }
 
     /// Sets a fault, in place of the one before; calls are counted from now on.
