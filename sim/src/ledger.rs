@@ -57,6 +57,17 @@ impl Verdict {
         self.wrong.push(what.into());
     }
 
+    /// Notes events that are gone in silence.
+    pub fn lost_events(&mut self, count: u64, what: String) {
+        self.lost += count;
+        self.wrong.push(what);
+    }
+
+    /// Notes an event that is not what was sent.
+    pub fn altered_event(&mut self, what: String) {
+        self.altered(what);
+    }
+
     fn lost(&mut self, what: String) {
         self.lost += 1;
         self.wrong.push(what);
@@ -93,6 +104,14 @@ impl Ledger {
         assert_eq!(receipt.accepted + receipt.duplicates, batch.events.len() as u64, "the receipt of batch {id}: {receipt:?}");
         batch.acknowledged = true;
         batch.first = receipt.first_sequence.filter(|_| receipt.duplicates == 0).map(|first| first.0);
+    }
+
+    /// The same where the answer for a batch is not known.
+    #[must_use]
+    pub fn without_answer(&self, id: BatchId) -> Ledger {
+        let mut ledger = self.clone();
+        ledger.batches[id].acknowledged = false;
+        ledger
     }
 
     /// The events of a batch.

@@ -4,8 +4,10 @@
 //! in process; the binary `trail-sim` runs them, counts, and prints the table. Everything follows from a seed: a failure prints the command
 //! that repeats it.
 
+pub mod allocator;
 pub mod classes;
 pub mod clock;
+pub mod damage;
 pub mod disk;
 pub mod ledger;
 pub mod progress;

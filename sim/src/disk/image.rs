@@ -39,6 +39,11 @@ impl Image {
         self.contents.push(Arc::new(bytes));
     }
 
+    /// Takes a file away.
+    pub fn remove(&mut self, name: &str) {
+        self.names.remove(name);
+    }
+
     /// All files by name.
     #[must_use]
     pub fn files(&self) -> BTreeMap<String, Vec<u8>> {
