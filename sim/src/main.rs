@@ -36,6 +36,9 @@ fn read(mut words: impl Iterator<Item = String>) -> Result<Arguments, String> {
             _ => return Err(format!("{word} {value} is not understood")),
         }
     }
+    if arguments.scale.point.is_some() && arguments.class.is_none() {
+        return Err("--point needs --class".to_owned());
+    }
     if arguments.class.is_some_and(|number| ALL.iter().all(|class| class.number != number)) {
         let known: Vec<String> = ALL.iter().map(|class| class.number.to_string()).collect();
         return Err(format!("there is no such class; there are {}", known.join(", ")));

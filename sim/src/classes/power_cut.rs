@@ -30,7 +30,8 @@ const USED_EVERY: u64 = 16;
 pub(super) fn run(run: &Run) {
     run.plan(if run.scale.long { 2_000_000 } else { 20_000 });
     let seeds = AtomicU64::new(run.scale.seed);
-    let lives: Vec<usize> = (0..cores()).collect();
+    // One case is of one life.
+    let lives: Vec<usize> = (0..if run.scale.point.is_some() { 1 } else { cores() }).collect();
     run.each(lives.len(), &lives, |_| {
         loop {
             let seed = seeds.fetch_add(1, Ordering::Relaxed);

@@ -100,7 +100,8 @@ impl Disk {
     /// The content of a file.
     #[must_use]
     pub fn content(&self, name: &str) -> Vec<u8> {
-        self.state().live.files().remove(name).unwrap_or_default()
+        let state = self.state();
+        state.named(name).map(|inode| state.live.content(inode).to_vec()).unwrap_or_default()
     }
 
     /// Puts a file there, durably.
