@@ -262,10 +262,10 @@ impl Attempt {
 
     fn close(&mut self) {
         let closed = self.patiently(|_, log| log.close());
-        if let Some((Err(error), _)) = closed {
-            if error.kind() != ErrorKind::Poisoned {
-                self.verdict.wrong(format!("a close failed: {error:?}"));
-            }
+        if let Some((Err(error), _)) = closed
+            && error.kind() != ErrorKind::Poisoned
+        {
+            self.verdict.wrong(format!("a close failed: {error:?}"));
         }
         self.log = None;
     }

@@ -63,12 +63,14 @@ const WHEN: [When; 8] = [
 /// Makes the clock jump.
 pub(super) fn run(run: &Run) {
     let rounds = if run.scale.long { 2_000_u64.div_ceil((JUMPS.len() * WHEN.len()) as u64) } else { 1 };
-    let cases = |round| JUMPS.into_iter().flat_map(move |jump| WHEN.map(|when| (round, jump, when)));
-    let cases: Vec<(u64, (u64, (&str, i64), When))> = (0..).zip((0..rounds).flat_map(cases)).collect();
-    run.plan(cases.len() as u64);
-    run.each(THREADS, &cases, |(point, (round, (name, jump), when))| {
+    let points: Vec<u64> = (0..rounds * (JUMPS.len() * WHEN.len()) as u64).collect();
+    run.plan(points.len() as u64);
+    run.each(THREADS, &points, |point| {
+        let number = *point as usize;
+        let ((name, jump), when) = (JUMPS[number % JUMPS.len()], WHEN[number / JUMPS.len() % WHEN.len()]);
+        let round = point / (JUMPS.len() * WHEN.len()) as u64;
         let seed = run.scale.seed + round;
-        run.case(run.scale.seed, *point, &|| format!("{name}, {when:?}, round {round}"), || Some(Life::begin(seed, *jump, *when).live()));
+        run.case(run.scale.seed, *point, &|| format!("{name}, {when:?}, round {round}"), || Some(Life::begin(seed, jump, when).live()));
     });
 }
 

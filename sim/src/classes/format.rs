@@ -27,10 +27,13 @@ const EVENTS: usize = 45;
 /// version has one byte.
 type Place = (String, usize, usize, usize, bool);
 
+/// A directory, in words, and the file of a newer version in it.
+type Case = (String, Files, Option<String>);
+
 /// Reads old formats and refuses new ones.
 pub(super) fn run(run: &Run) {
     let released: Vec<(String, Files)> = released();
-    let mut cases: Vec<(String, Files, Option<String>)> = Vec::new();
+    let mut cases: Vec<Case> = Vec::new();
     for (name, files) in &released {
         cases.push((format!("{name} is read"), files.clone(), None));
         for (file, version_at, from, checksum_at, is_byte) in places(files) {
@@ -50,7 +53,7 @@ pub(super) fn run(run: &Run) {
     }
     // At least one released format, with five places each.
     run.plan((cases.len() as u64).max(1 + 5 * NEWER.len() as u64));
-    let cases: Vec<(u64, (String, Files, Option<String>))> = (0..).zip(cases).collect();
+    let cases: Vec<(u64, Case)> = (0..).zip(cases).collect();
     run.each(crate::runner::cores(), &cases, |(point, (what, files, newer))| {
         run.case(run.scale.seed, *point, &|| what.clone(), || {
             Some(match newer {
