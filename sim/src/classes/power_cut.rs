@@ -30,8 +30,8 @@ const USED_EVERY: u64 = 16;
 pub(super) fn run(run: &Run) {
     run.plan(if run.scale.long { 2_000_000 } else { 20_000 });
     let seeds = AtomicU64::new(run.scale.seed);
-    // One case is of one life.
-    let lives: Vec<usize> = (0..if run.scale.point.is_some() { 1 } else { cores() }).collect();
+    // One case is of one life. Recording one is mostly waiting.
+    let lives: Vec<usize> = (0..if run.scale.point.is_some() { 1 } else { cores() * 2 }).collect();
     run.each(lives.len(), &lives, |_| {
         loop {
             let seed = seeds.fetch_add(1, Ordering::Relaxed);
@@ -60,11 +60,30 @@ fn cut_a_life(run: &Run, seed: u64, life: &Recorded) {
             }
             point += 1;
             let what = || format!("the power goes after {at} operations of {}", life.operations.len());
-            run.case(seed, point, &what, || Some(judge(image, ledger, now, seed, point)));
+            run.case(seed, point, &what, || {
+                let mut verdict = judge(image.clone(), ledger, now, seed, point);
+                if !verdict.is_right() {
+                    verdict.wrong.insert(0, keep(&image, seed, point));
+                }
+                Some(verdict)
+            });
         });
         if let Some(operation) = life.operations.get(at) {
             medium.note(operation);
         }
+    }
+}
+
+/// Writes what was left to a directory, since threads may take other turns when the life is recorded again; says where.
+fn keep(image: &Image, seed: u64, point: u64) -> String {
+    let folder = std::env::temp_dir().join(format!("trail-sim-1-{seed}-{point}"));
+    let write = || -> std::io::Result<()> {
+        std::fs::create_dir_all(&folder)?;
+        image.named().try_for_each(|(name, bytes)| std::fs::write(folder.join(name), bytes))
+    };
+    match write() {
+        Ok(()) => format!("what was left is kept in {}", folder.display()),
+        Err(error) => format!("what was left could not be kept: {error}"),
     }
 }
 

@@ -11,6 +11,8 @@ use super::medium::Medium;
 use super::operation::{Inode, Lost, Operation};
 use crate::storage::{File, Storage, View};
 
+/// How long those who come first must be still before upkeep has its turn; merges wait four times as long.
+const TURN: Duration = Duration::from_micros(1_200);
 /// What counts as quiet, twice in a row.
 const QUIET: Duration = Duration::from_micros(1_500);
 
@@ -28,6 +30,10 @@ struct State {
     bytes_max: Option<u64>,
     held: bool,
     slow: Duration,
+    /// Changes by the rank of the thread that made them, where threads take turns.
+    turns: Option<[u64; 3]>,
+    /// How many threads wait for their turn.
+    waiting: u64,
 }
 
 #[derive(Debug)]
@@ -71,6 +77,8 @@ impl Disk {
             bytes_max: None,
             held: false,
             slow: Duration::ZERO,
+            turns: None,
+            waiting: 0,
         };
         Disk { core: Arc::new(Core { state: Mutex::new(state), changed: Condvar::new() }), life: 0 }
     }
@@ -148,7 +156,34 @@ impl Disk {
         while quiet < 2 {
             let before = self.operations();
             std::thread::sleep(QUIET);
-            quiet = if self.operations() == before { quiet + 1 } else { 0 };
+            quiet = if self.operations() == before && self.state().waiting == 0 { quiet + 1 } else { 0 };
+        }
+    }
+
+    /// Lets the engine's threads take turns: upkeep changes something only when the writer has nothing to change, and merges only when neither
+    /// has. So the same calls give the same operations in the same order, unless the machine holds a thread up for long.
+    pub fn take_turns(&self) {
+        self.state().turns = Some([0; 3]);
+    }
+
+    /// Waits until those who come first have been still for a while.
+    fn await_turn(&self, rank: usize) {
+        let earlier = |state: &State| state.turns.map(|turns| turns[..rank].iter().sum::<u64>());
+        let mut before = earlier(&self.state());
+        if rank > 0 && before.is_some() {
+            self.state().waiting += 1;
+            loop {
+                std::thread::sleep(TURN * rank as u32 * rank as u32);
+                let now = earlier(&self.state());
+                if now == before {
+                    break;
+                }
+                before = now;
+            }
+            self.state().waiting -= 1;
+        }
+        if let Some(turns) = &mut self.state().turns {
+            turns[rank] += 1;
         }
     }
 
@@ -223,6 +258,9 @@ impl Disk {
 
     /// Lets a call begin: dead processes and faults end here.
     fn call(&self, kind: Kind) -> Result<MutexGuard<'_, State>, (MutexGuard<'_, State>, Failure)> {
+        if is_change(kind) {
+            self.await_turn(rank());
+        }
         let slow = if is_change(kind) { self.state().slow } else { Duration::ZERO };
         if !slow.is_zero() {
             std::thread::sleep(slow);
@@ -246,6 +284,15 @@ impl Disk {
 
     fn handle(&self, inode: Inode) -> Arc<dyn File> {
         Arc::new(Handle { disk: self.clone(), inode })
+    }
+}
+
+/// Which threads come first: callers and the writer, then upkeep, then merges.
+fn rank() -> usize {
+    match std::thread::current().name() {
+        Some("trail-upkeep") => 1,
+        Some("trail-merge") => 2,
+        _ => 0,
     }
 }
 
