@@ -24,7 +24,7 @@ const STEPS: usize = 60;
 /// Every so many images, the recovery is cut off too.
 const DEEPER_EVERY: u64 = 4;
 /// Every so many images, the log goes on being used.
-const USED_EVERY: u64 = 16;
+const USED_EVERY: u64 = 8;
 
 /// Cuts the power until there were enough images.
 pub(super) fn run(run: &Run) {
@@ -133,6 +133,11 @@ fn bring_back(disk: &Disk, ledger: &Ledger, now: Timestamp, goes_on: bool) -> Ve
             }
         }
         verdict.join(ledger.judge(&log, now), "gone on");
+        // What is written now stands beside what was there before the power went.
+        match log.flush() {
+            Ok(()) => verdict.join(ledger.judge(&log, now), "flushed"),
+            Err(error) => verdict.wrong(format!("a flush failed: {error:?}")),
+        }
     }
     verdict
 }
