@@ -28,12 +28,20 @@ pub(crate) struct Extractor {
     shapes: RwLock<Known>,
     whole: Arc<Shape>,
     /// Batches whose buffers can be used again: memory that is touched for the first time costs more than the work done in it.
-    used: Mutex<Vec<Batch>>,
+    used: Mutex<Used>,
 }
 
-/// How many used batches are kept, and how large each may be.
-const USED_BATCHES_MAX: usize = 16;
+/// Batches that can be used again, and the memory that they hold.
+#[derive(Debug, Default)]
+struct Used {
+    batches: Vec<Batch>,
+    bytes: usize,
+}
+
+/// How many used batches are kept, how large each may be, and all together.
+const USED_BATCHES_MAX: usize = 256;
 const USED_BATCH_BYTES_MAX: usize = 8 << 20;
+const USED_BYTES_MAX: usize = 64 << 20;
 
 #[derive(Debug, Default)]
 struct Known {
@@ -75,8 +83,7 @@ impl Extractor {
     /// # Errors
     /// [`crate::ErrorKind::Invalid`] when there are more events or bytes than a batch may have.
     pub(crate) fn prepare(&self, events: &mut dyn Iterator<Item = &[u8]>) -> Result<(Batch, Vec<Rejection>)> {
-        let used = self.used.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let (mut batch, mut rejections, mut scratch) = (used.unwrap_or_default(), Vec::new(), Scratch::default());
+        let (mut batch, mut rejections, mut scratch) = (self.used_batch(), Vec::new(), Scratch::default());
         for (index, text) in events.enumerate() {
             let text = trim(text);
             if index >= BATCH_EVENTS_MAX || batch.text.len() + text.len().min(EVENT_BYTES_MAX) > BATCH_BYTES_MAX {
@@ -92,11 +99,20 @@ impl Extractor {
 
     /// Takes back a batch that is done with.
     pub(crate) fn recycle(&self, mut batch: Batch) {
+        let bytes = batch.capacity_bytes();
         let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
-        if used.len() < USED_BATCHES_MAX && batch.capacity_bytes() <= USED_BATCH_BYTES_MAX {
+        if used.batches.len() < USED_BATCHES_MAX && bytes <= USED_BATCH_BYTES_MAX && used.bytes + bytes <= USED_BYTES_MAX {
             batch.clear();
-            used.push(batch);
+            used.bytes += bytes;
+            used.batches.push(batch);
         }
+    }
+
+    fn used_batch(&self) -> Batch {
+        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        let batch = used.batches.pop().unwrap_or_default();
+        used.bytes = used.bytes.saturating_sub(batch.capacity_bytes());
+        batch
     }
 
     fn push(&self, text: &[u8], scratch: &mut Scratch, batch: &mut Batch) -> std::result::Result<(), (&'static str, String)> {

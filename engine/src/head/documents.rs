@@ -2,7 +2,8 @@
 
 use roaring::RoaringBitmap;
 
-use super::state::State;
+use super::state::{Head, State};
+use crate::budget::Budget;
 use crate::error::Result;
 use crate::event::outline::ColumnPath;
 use crate::event::path::Path;
@@ -13,24 +14,94 @@ use crate::shred::select::{CodeSet, ValueTest, column_is_at};
 use crate::shred::whole;
 
 /// Which codes of each column pass a test; `None` for columns without any.
-type Passing = Vec<Option<CodeSet>>;
+pub(super) type Passing = Vec<Option<CodeSet>>;
+
+/// How many values, and how many documents, are looked at before the writer gets a turn: some hundred microseconds.
+const VALUES_AT_ONCE: usize = 8_192;
+const DOCUMENTS_AT_ONCE: usize = 4_096;
+
+/// The codes whose values at the path pass.
+pub(super) fn passing_at_path(head: &Head, path: &Path, matcher: &Matcher, budget: &Budget) -> Result<Passing> {
+    let beneath = matcher.lookup() == Lookup::All;
+    let wanted = |column_path: &ColumnPath| column_is_at(column_path, path, beneath);
+    // Where every value is its own decoded text and has one code, a look-up answers at once.
+    let known = |state: &State, column: u32| match matcher.lookup() {
+        Lookup::Exact(value) if !state.shreds.columns.needs_scan(column) => {
+            Some(state.shreds.columns.find(column, value.as_bytes()).into_iter().collect())
+        }
+        _ => None,
+    };
+    passing(head, wanted, known, ValueTest::Value(matcher), budget)
+}
+
+/// The codes whose values hold the text.
+pub(super) fn passing_text(head: &Head, text: &TextMatcher, budget: &Budget) -> Result<Passing> {
+    passing(head, |path| path.class != Class::Whole, |_, _| None, ValueTest::Text(text), budget)
+}
+
+/// Tests the values of the wanted columns, some at a time. Columns and values that come meanwhile are those of later documents.
+fn passing(
+    head: &Head,
+    wanted: impl Fn(&ColumnPath) -> bool,
+    known: impl Fn(&State, u32) -> Option<CodeSet>,
+    test: ValueTest<'_>,
+    budget: &Budget,
+) -> Result<Passing> {
+    let paths = head.read().shreds.paths().to_vec();
+    let mut passing = Vec::with_capacity(paths.len());
+    for (path, column) in paths.iter().zip(0u32..) {
+        let mut codes = CodeSet::default();
+        let mut next = if wanted(path) { 0 } else { usize::MAX };
+        while next != usize::MAX {
+            budget.check()?;
+            let state = head.read();
+            if let Some(found) = known(&state, column) {
+                codes = found;
+                break;
+            }
+            let values = state.shreds.columns.values_from(column, next).take(VALUES_AT_ONCE);
+            let mut looked_at = 0;
+            for (value, code) in values.zip(next as u32..) {
+                looked_at += 1;
+                if test.passes(path.class, value) {
+                    codes.insert(code);
+                }
+            }
+            next = if looked_at < VALUES_AT_ONCE { usize::MAX } else { next + VALUES_AT_ONCE };
+        }
+        passing.push(Some(codes).filter(|codes| !codes.is_empty()));
+    }
+    Ok(passing)
+}
+
+/// Calls `find` with some of the candidates at a time, and unites what it gives.
+pub(super) fn by_turns(
+    head: &Head,
+    candidates: &RoaringBitmap,
+    budget: &Budget,
+    find: impl Fn(&State, &RoaringBitmap) -> RoaringBitmap,
+) -> Result<RoaringBitmap> {
+    let mut found = RoaringBitmap::new();
+    let mut rest = candidates.iter().peekable();
+    while rest.peek().is_some() {
+        budget.check()?;
+        let some = RoaringBitmap::from_sorted_iter(rest.by_ref().take(DOCUMENTS_AT_ONCE)).unwrap_or_default();
+        found |= find(&head.read(), &some);
+    }
+    Ok(found)
+}
 
 impl State {
     /// Of the candidates, those with a value at the path that passes.
-    pub(super) fn at_path(&self, path: &Path, matcher: &Matcher, candidates: &RoaringBitmap) -> RoaringBitmap {
+    pub(super) fn at_path(&self, path: &Path, matcher: &Matcher, passing: &Passing, candidates: &RoaringBitmap) -> RoaringBitmap {
         let beneath = matcher.lookup() == Lookup::All;
-        let passing = self.passing(|column_path, column| {
-            column_is_at(column_path, path, beneath).then(|| self.codes_matching(column, column_path.class, matcher))?
-        });
-        self.rows_with(&passing, candidates, &|_| false, &|text| whole::holds_match(text, path, beneath, matcher))
+        self.rows_with(passing, candidates, &|_| false, &|text| whole::holds_match(text, path, beneath, matcher))
     }
 
     /// Of the candidates, those that hold the text.
-    pub(super) fn with_text(&self, text: &TextMatcher, candidates: &RoaringBitmap) -> Result<RoaringBitmap> {
-        let test = ValueTest::Text(text);
-        let passing = self.passing(|path, column| (path.class != Class::Whole).then(|| self.codes_passing(column, path.class, test))?);
+    pub(super) fn with_text(&self, text: &TextMatcher, passing: &Passing, candidates: &RoaringBitmap) -> RoaringBitmap {
         let shape_holds = |shape: &[u8]| text.is_in(shape) || whole::shape_holds_decoded(shape, text);
-        let mut found = self.rows_with(&passing, candidates, &shape_holds, &|event| whole::holds_text(event, text));
+        let mut found = self.rows_with(passing, candidates, &shape_holds, &|event| whole::holds_text(event, text));
         if text.may_span_values() {
             let mut event = Vec::new();
             for document in candidates - &found {
@@ -41,7 +112,7 @@ impl State {
                 }
             }
         }
-        Ok(found)
+        found
     }
 
     /// Calls `visit` with each distinct value at the path and the number of candidates that have it.
@@ -106,27 +177,6 @@ impl State {
                 }
             }
         });
-    }
-
-    fn passing(&self, codes: impl Fn(&ColumnPath, u32) -> Option<CodeSet>) -> Passing {
-        self.shreds.paths().iter().zip(0u32..).map(|(path, column)| codes(path, column)).collect()
-    }
-
-    fn codes_matching(&self, column: u32, class: Class, matcher: &Matcher) -> Option<CodeSet> {
-        let test = ValueTest::Value(matcher);
-        match matcher.lookup() {
-            // Where every value is its own decoded text and has one code, a look-up answers at once.
-            Lookup::Exact(value) if !self.shreds.columns.needs_scan(column) => {
-                let code = self.shreds.columns.find(column, value.as_bytes())?;
-                Some(std::iter::once(code).collect())
-            }
-            _ => self.codes_passing(column, class, test),
-        }
-    }
-
-    fn codes_passing(&self, column: u32, class: Class, test: ValueTest<'_>) -> Option<CodeSet> {
-        let codes = (0..).zip(self.shreds.columns.values(column)).filter(|(_, raw)| test.passes(class, raw)).map(|(code, _)| code);
-        Some(codes.collect()).filter(|codes: &CodeSet| !codes.is_empty())
     }
 
     /// The candidates with a row that has a passing code, or a passing shape, or that are whole and pass.

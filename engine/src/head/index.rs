@@ -1,10 +1,11 @@
 //! [`HeadIndex`]: a head as an [`Index`], up to the document that was the last when a question began.
 
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use roaring::RoaringBitmap;
 
+use super::documents::{Passing, by_turns, passing_at_path, passing_text};
 use super::state::{DimensionState, Entries, Head, State};
 use crate::budget::Budget;
 use crate::codec::checksum::hash64;
@@ -21,6 +22,26 @@ use crate::shred::whole::{hashes_of_matching, holds_value};
 pub(crate) struct HeadIndex {
     head: Arc<Head>,
     extent: Extent,
+    searches: Searches,
+}
+
+/// Which codes passed the tests of this question: a page asks them again for every window.
+#[derive(Debug, Clone, Default)]
+struct Searches(Arc<Mutex<Vec<Search>>>);
+
+/// A test, and the codes that passed.
+type Search = (String, Arc<Passing>);
+
+impl Searches {
+    fn passing(&self, test: String, search: impl FnOnce() -> Result<Passing>) -> Result<Arc<Passing>> {
+        let found = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, passing)) = found().iter().find(|(of, _)| *of == test) {
+            return Ok(passing.clone());
+        }
+        let passing = Arc::new(search()?);
+        found().push((test, passing.clone()));
+        Ok(passing)
+    }
 }
 
 impl HeadIndex {
@@ -35,7 +56,7 @@ impl HeadIndex {
             time_ordered: false,
         };
         drop(state);
-        HeadIndex { head, extent }
+        HeadIndex { head, extent, searches: Searches::default() }
     }
 }
 
@@ -61,6 +82,35 @@ fn sorted_terms<'a>(state: &'a State, ordinal: u32, prefix: &str) -> Vec<(&'a st
 
 fn is_match(matcher: &Matcher, term: &[u8]) -> bool {
     std::str::from_utf8(term).is_ok_and(|term| matcher.matches(term))
+}
+
+impl HeadIndex {
+    /// Of the candidates, those of which a term of the unique dimension matches.
+    fn with_unique_terms(
+        &self,
+        ordinal: u32,
+        paths: &[Path],
+        matcher: &Matcher,
+        candidates: &RoaringBitmap,
+        budget: &Budget,
+    ) -> Result<RoaringBitmap> {
+        let mut at_paths = RoaringBitmap::new();
+        for path in paths {
+            at_paths |= self.path_documents(path, matcher, candidates, budget)?;
+        }
+        let state = self.head.read();
+        let Some(DimensionState { entries: Entries::Unique(table), .. }) = state.dimensions.get(ordinal as usize) else {
+            return Ok(RoaringBitmap::new());
+        };
+        let mut text = Vec::new();
+        let has_term = |document: &u32| {
+            text.clear();
+            state.shreds.text(*document, &mut text);
+            let is_term = |hash: &u64| table.iter_hash(*hash).any(|entry| *entry == (*hash, *document));
+            hashes_of_matching(&text, paths, matcher).iter().any(is_term)
+        };
+        Ok(RoaringBitmap::from_sorted_iter(at_paths.iter().filter(has_term)).unwrap_or_default())
+    }
 }
 
 impl Index for HeadIndex {
@@ -138,19 +188,9 @@ impl Index for HeadIndex {
                     if lookup == Lookup::All {
                         return Ok(with_terms);
                     }
-                    let mut at_paths = RoaringBitmap::new();
-                    for path in &dimension.paths {
-                        at_paths |= state.at_path(path, matcher, &with_terms);
-                    }
-                    let mut text = Vec::new();
-                    for document in at_paths {
-                        text.clear();
-                        state.shreds.text(document, &mut text);
-                        let is_term = |hash: &u64| table.iter_hash(*hash).any(|entry| *entry == (*hash, document));
-                        if hashes_of_matching(&text, &dimension.paths, matcher).iter().any(is_term) {
-                            found.insert(document);
-                        }
-                    }
+                    let paths = dimension.paths.clone();
+                    drop(state);
+                    return self.with_unique_terms(ordinal, &paths, matcher, &with_terms, budget);
                 }
             },
         }
@@ -189,7 +229,9 @@ impl Index for HeadIndex {
 
     fn path_documents(&self, path: &Path, matcher: &Matcher, candidates: &RoaringBitmap, budget: &Budget) -> Result<RoaringBitmap> {
         budget.block()?;
-        Ok(self.head.read().at_path(path, matcher, candidates))
+        let of = format!("path {path:?} {}", matcher.identity());
+        let passing = self.searches.passing(of, || passing_at_path(&self.head, path, matcher, budget))?;
+        by_turns(&self.head, candidates, budget, |state, some| state.at_path(path, matcher, &passing, some))
     }
 
     fn for_each_value(&self, path: &Path, candidates: &RoaringBitmap, budget: &Budget, visit: &mut ValueVisitor<'_>) -> Result<()> {
@@ -199,7 +241,8 @@ impl Index for HeadIndex {
 
     fn text_documents(&self, text: &TextMatcher, candidates: &RoaringBitmap, budget: &Budget) -> Result<RoaringBitmap> {
         budget.block()?;
-        self.head.read().with_text(text, candidates)
+        let passing = self.searches.passing(format!("text {}", text.needle()), || passing_text(&self.head, text, budget))?;
+        by_turns(&self.head, candidates, budget, |state, some| state.with_text(text, &passing, some))
     }
 
     fn fetch(&self, documents: &[u32], budget: &Budget, events: &mut Vec<Option<StoredEvent>>) -> Result<()> {

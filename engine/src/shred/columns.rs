@@ -108,6 +108,12 @@ impl Columns {
         places.iter().map(|(start, end)| self.arena.get(*start as usize..*end as usize).unwrap_or_default())
     }
 
+    /// The values of a column from a code on.
+    pub(crate) fn values_from(&self, column: u32, code: usize) -> impl Iterator<Item = &[u8]> {
+        let places = self.columns.get(column as usize).and_then(|c| c.values.get(code..)).unwrap_or_default();
+        places.iter().map(|(start, end)| self.arena.get(*start as usize..*end as usize).unwrap_or_default())
+    }
+
     /// Whether a value must be looked for among all values of the column: it may be written in several ways, or have several codes.
     pub(crate) fn needs_scan(&self, column: u32) -> bool {
         self.columns.get(column as usize).is_some_and(|c| c.has_escapes || c.is_unique)
