@@ -20,7 +20,7 @@ impl Batch {
 }
 
 /// Every event that was ever sent, and whether the server said that it keeps it.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub struct Ledger {
     sent: HashMap<Vec<u8>, bool>,
     promised: Vec<Batch>,
