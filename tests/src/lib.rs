@@ -7,6 +7,7 @@ pub mod fixtures;
 pub mod house;
 pub mod ledger;
 pub mod load;
+pub mod mounts;
 pub mod readme;
 pub mod scene;
 pub mod seed;

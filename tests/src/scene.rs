@@ -16,7 +16,7 @@ use trail_engine::clock::Clock;
 use trail_engine::id::Timestamp;
 use trail_engine::options::Options;
 
-use crate::binary::{binary, clean, traild};
+use crate::binary::{binary, clean, run, traild};
 use crate::client::Answer;
 use crate::ledger::Batch;
 use crate::load::{Book, Sent, Source, everything};
@@ -26,18 +26,22 @@ use crate::strace::{Strace, thread_named, wrapper};
 use crate::table::wait_for;
 
 const DAY: Duration = Duration::from_secs(86_400);
-/// How long after the start of [`Scene::Expire`] the old day is over.
-const EXPIRES_AFTER: Duration = Duration::from_millis(1_200);
+/// How long after a template was made the old day is over. A server goes on from the time that the log trusted when it was closed, at
+/// twice the speed of the clock: so it drops the day half of this after any later start.
+const EXPIRES_AFTER: Duration = Duration::from_secs(3);
 /// Batches of a scene: enough for two heads.
 const BATCHES: usize = 14;
 
 /// Small heads, so that flushes and merges come after a few batches.
-pub const SMALL: [(&str, &str); 4] = [
+const SMALL: [(&str, &str); 4] = [
     ("TRAILD_HEAD_BYTES_MAX", "64KiB"),
     ("TRAILD_JOURNAL_BYTES", "64KiB"),
     ("TRAILD_MERGE_CPU_PERCENT", "100"),
     ("TRAILD_LOG_LEVEL", "warn"),
 ];
+
+/// Nothing is merged.
+const UNMERGED: (&str, &str) = ("TRAILD_MERGE_CPU_PERCENT", "0");
 
 /// What is done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,7 +77,6 @@ impl Scene {
     fn segments_before(self) -> usize {
         match self {
             Scene::Merge => 6,
-            Scene::Expire => 2,
             Scene::Start => 1,
             _ => 0,
         }
@@ -94,15 +97,16 @@ pub struct Template {
     pub scene: Scene,
     data: PathBuf,
     book: Book,
-    /// Events of three days ago, which expire.
+    retention: String,
+    /// Events of three days ago, which expire, and the files that they are in.
     old: Vec<Batch>,
+    old_files: Vec<PathBuf>,
 }
 
-/// How many segments a directory has.
-#[must_use]
-pub fn segments(data: &Path) -> usize {
+/// The files of the segments of a directory.
+fn segments(data: &Path) -> Vec<PathBuf> {
     let names = fs::read_dir(data).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    names.filter(|name| name.starts_with("segment-") && !name.contains('.')).count()
+    names.filter(|name| name.starts_with("segment-") && !name.contains('.')).map(PathBuf::from).collect()
 }
 
 impl Template {
@@ -114,15 +118,16 @@ impl Template {
     pub fn make(folder: &Path, scene: Scene, seed: u64, random: &mut Random) -> Template {
         let data = folder.join(format!("{scene:?}-{seed}"));
         let mut book = Book::new(Source::new(format!("{seed}"), random.fork()));
-        let mut old = Vec::new();
+        let (mut old, mut old_files) = (Vec::new(), Vec::new());
         if scene == Scene::Expire {
             old = (0..2).map(|_| book.source.batch()).collect();
             three_days_ago(&data, &old);
+            old_files = segments(&data);
         }
-        let server = Server::start(&data, &[&SMALL[..], &[("TRAILD_MERGE_CPU_PERCENT", "0")]].concat());
+        let server = Server::start(&data, &[&SMALL[..], &[UNMERGED]].concat());
         let mut client = server.client();
         (0..2).for_each(|_| assert!(matches!(book.send(&mut client), Sent::Kept)));
-        while segments(&data) < scene.segments_before() {
+        while segments(&data).len() < scene.segments_before() {
             book.send(&mut client);
         }
         if scene == Scene::Start {
@@ -130,7 +135,8 @@ impl Template {
         } else {
             server.stop()
         }
-        Template { scene, data, book, old }
+        let retention = if scene == Scene::Expire { retention_that_ends_after(EXPIRES_AFTER) } else { "30d".to_owned() };
+        Template { scene, data, book, retention, old, old_files }
     }
 
     /// A round in a folder of its own.
@@ -160,14 +166,42 @@ pub struct Round<'t> {
 }
 
 impl Round<'_> {
+    fn settings(&self) -> Vec<(&str, &str)> {
+        let mut settings = SMALL.to_vec();
+        settings.push(("TRAILD_RETENTION", &self.template.retention));
+        // Merged, the old segments would be gone before they expire.
+        settings.extend((self.template.scene == Scene::Expire).then_some(UNMERGED));
+        settings
+    }
+
+    /// Starts a server without a fault.
+    ///
+    /// # Panics
+    /// When it does not start.
+    #[must_use]
+    pub fn start_again(&self) -> Server {
+        Server::start(&self.data, &self.settings())
+    }
+
+    /// Looks at the stopped log with `traild verify`.
+    ///
+    /// # Panics
+    /// When it finds anything.
+    pub fn verify(&self, place: &str) {
+        let (_, out, errors) = run(traild().arg("verify").arg("--data-dir").arg(&self.data));
+        // It does not know the retention of the server, so that it takes a segment whose file is still there for one let go too early.
+        let mut found = out.lines().filter(|line| !(self.template.scene == Scene::Expire && line.contains("has let go of it before")));
+        assert_eq!(found.next(), None, "{place}: {out}{errors}");
+        assert!(errors.contains("segments and the journal read"), "{place}: {errors}");
+    }
+
     /// Starts a server whose thread of the scene runs under a fault: see [`Strace::attach`]. For [`Scene::Stop`] the work is done before.
     ///
     /// # Errors
     /// How the server ended that did not start.
     pub fn start(&mut self, fault: &str) -> Result<(Server, Option<Strace>), String> {
         let scene = self.template.scene;
-        let retention = if scene == Scene::Expire { retention_that_ends_after(EXPIRES_AFTER) } else { "30d".to_owned() };
-        let settings = [&SMALL[..], &[("TRAILD_RETENTION", retention.as_str())]].concat();
+        let settings = self.settings();
         let Some(thread) = scene.thread() else {
             let words = wrapper(fault);
             let mut command = clean(Command::new(&words[0]));
@@ -192,13 +226,14 @@ impl Round<'_> {
             return;
         }
         let before = scene.segments_before();
+        let old_is_there = || self.template.old_files.iter().any(|file| self.data.join(file).exists());
         match scene {
             // How much makes a segment is not known to the byte: more is sent until there is something to merge.
             Scene::Merge => wait_for("a merge", || {
-                let count = segments(&self.data);
+                let count = segments(&self.data).len();
                 count < before || enough() || !server.is_alive() || (count < before + 4 && !self.send(server, refused))
             }),
-            Scene::Expire => wait_for("an expiry", || segments(&self.data) < before || enough() || !server.is_alive()),
+            Scene::Expire => wait_for("an expiry", || !old_is_there() || enough() || !server.is_alive()),
             _ => {}
         }
     }

@@ -18,7 +18,8 @@ pub const MEMORY_MAX: u64 = 450 << 20;
 pub struct Victim {
     /// The server.
     pub server: Server,
-    promised: Vec<Vec<u8>>,
+    /// What it must still have.
+    pub promised: Vec<Vec<u8>>,
     _folder: TempDir,
 }
 
