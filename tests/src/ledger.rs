@@ -40,6 +40,13 @@ impl Ledger {
         }
     }
 
+    /// The last promise is not counted on: whoever gave it could not know better. Its events may be there or not.
+    pub fn forget_last(&mut self) {
+        if let Some(batch) = self.promised.pop() {
+            self.sent.extend(batch.events.into_iter().map(|event| (event, false)));
+        }
+    }
+
     /// How many events are promised.
     #[must_use]
     pub fn len(&self) -> usize {

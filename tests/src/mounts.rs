@@ -4,6 +4,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 /// A mounted file system.
 #[derive(Debug)]
@@ -51,8 +52,15 @@ impl Mount {
 
 impl Drop for Mount {
     fn drop(&mut self) {
-        // Lazily: a server that is still there must not keep it.
-        let _ = system(&["umount", "-l", text(&self.place)]);
+        let start = Instant::now();
+        while system(&["umount", text(&self.place)]).is_err() {
+            // Lazily, when a failed test left a server on it.
+            if std::thread::panicking() || start.elapsed() > Duration::from_secs(10) {
+                let _ = system(&["umount", "-l", text(&self.place)]);
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 }
 

@@ -121,8 +121,9 @@ impl Template {
         let (mut old, mut old_files) = (Vec::new(), Vec::new());
         if scene == Scene::Expire {
             old = (0..2).map(|_| book.source.batch()).collect();
-            three_days_ago(&data, &old);
-            old_files = segments(&data);
+            let fresh = book.source.batch();
+            old_files = three_days_ago(&data, &old, &fresh);
+            book.ledger.promised(fresh);
         }
         let server = Server::start(&data, &[&SMALL[..], &[UNMERGED]].concat());
         let mut client = server.client();
@@ -304,22 +305,25 @@ fn nanos(time: Duration) -> i64 {
     i64::try_from(time.as_nanos()).unwrap()
 }
 
-/// Makes a log whose first segments were received three days ago, and which has lived since.
-fn three_days_ago(data: &Path, batches: &[Batch]) {
+/// Makes a log whose first segments were received three days ago, and which has lived since: a batch of today, because a log keeps the
+/// time that it trusts with a change of its segments. The files of the first ones.
+fn three_days_ago(data: &Path, old: &[Batch], fresh: &Batch) -> Vec<PathBuf> {
     let hands = Arc::new(Hands { wall: AtomicI64::new(nanos(since_1970() - 3 * DAY)), elapsed: AtomicU64::new(0) });
-    let log = AuditLog::open_with_clock(data, Options::default(), hands.clone()).unwrap();
+    let options = Options { merge_cpu_percent: 0, ..Options::default() };
+    let log = AuditLog::open_with_clock(data, options, hands.clone()).unwrap();
     let append = |batch: &Batch| {
         let (events, rejected) = log.prepare(&mut batch.events.iter().map(Vec::as_slice)).unwrap();
         assert!(rejected.is_empty());
         assert_eq!(log.append(events).unwrap().accepted, batch.events.len() as u64);
-    };
-    for batch in batches {
-        append(batch);
         log.flush().unwrap();
-    }
+    };
+    old.iter().for_each(append);
+    let files = segments(data);
     hands.elapsed.fetch_add(3 * DAY.as_secs(), Ordering::SeqCst);
     hands.wall.fetch_add(nanos(3 * DAY), Ordering::SeqCst);
+    append(fresh);
     log.close().unwrap();
+    files
 }
 
 /// A retention that ends so much later for what was received three days ago.
