@@ -175,6 +175,12 @@ impl Round<'_> {
         settings
     }
 
+    /// Where the tracer of [`Scene::Start`] writes.
+    #[must_use]
+    pub fn calls(&self) -> PathBuf {
+        self.data.with_extension("calls")
+    }
+
     /// Starts a server without a fault.
     ///
     /// # Panics
@@ -204,7 +210,7 @@ impl Round<'_> {
         let scene = self.template.scene;
         let settings = self.settings();
         let Some(thread) = scene.thread() else {
-            let words = wrapper(fault);
+            let words = wrapper(fault, &self.calls());
             let mut command = clean(Command::new(&words[0]));
             command.args(&words[1..]).arg(binary());
             return Server::try_start(command, &self.data, &[], &settings).map(|server| (server, None));
@@ -277,6 +283,7 @@ impl Drop for Round<'_> {
         if !std::thread::panicking() {
             let _ = fs::remove_dir_all(&self.data);
             let _ = fs::remove_file(self.data.with_extension("log"));
+            let _ = fs::remove_file(self.calls());
         }
     }
 }

@@ -17,7 +17,7 @@ use trail_tests::load::Sent;
 use trail_tests::scene::{Round, Scene, Template};
 use trail_tests::seed::Random;
 use trail_tests::server::Server;
-use trail_tests::strace::{CHANGES, Strace, obstacle};
+use trail_tests::strace::{CHANGES, Strace, injected, obstacle};
 use trail_tests::table::{Row, scale, skip};
 
 const HANDS: usize = 4;
@@ -61,13 +61,13 @@ fn play(round: &mut Round<'_>, server: &mut Server, strace: Option<Strace>, plac
         is_honest(answer, place);
         poisoned |= answer.status == 503;
     };
-    let injected = || strace.as_ref().is_some_and(|strace| strace.injected() > 0);
+    let calls = round.calls();
+    let injected = || strace.as_ref().map_or_else(|| injected(&calls), Strace::injected) > 0;
     round.work(server, &mut refused, &injected);
     assert!(server.is_alive(), "{place}: {}", server.said());
     let fresh = server.client().json(&format!("/v1/count?{ALWAYS}"))["count"].as_u64();
     assert!(fresh.is_some_and(|count| count >= round.book.ledger.len() as u64), "{place}: {fresh:?} of {}", round.book.ledger.len());
-    // Of a start nobody counts the faults; each is taken for one, and the test says how many rounds there are.
-    let injected = strace.as_ref().is_none_or(|strace| strace.injected() > 0);
+    let injected = injected();
     drop(strace);
     if !poisoned {
         resumes(round, server, place);
