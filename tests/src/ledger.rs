@@ -20,7 +20,7 @@ impl Batch {
 }
 
 /// Every event that was ever sent, and whether the server said that it keeps it.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub struct Ledger {
     sent: HashMap<Vec<u8>, bool>,
     promised: Vec<Batch>,
@@ -37,6 +37,13 @@ impl Ledger {
     pub fn unknown(&mut self, batch: &Batch) {
         for event in &batch.events {
             self.sent.entry(event.clone()).or_insert(false);
+        }
+    }
+
+    /// The last promise is not counted on: whoever gave it could not know better. Its events may be there or not.
+    pub fn forget_last(&mut self) {
+        if let Some(batch) = self.promised.pop() {
+            self.sent.extend(batch.events.into_iter().map(|event| (event, false)));
         }
     }
 

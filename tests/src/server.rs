@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -42,10 +42,17 @@ impl Server {
     /// See [`Server::start`].
     #[must_use]
     pub fn start_with(data: &Path, arguments: &[&str], settings: &[(&str, &str)]) -> Server {
+        Server::try_start(traild(), data, arguments, settings).unwrap_or_else(|ended| panic!("no server: {ended}"))
+    }
+
+    /// Starts a server by a command of one's own, such as one that limits it or stands between it and the system.
+    ///
+    /// # Errors
+    /// When it ends before it listens; with its end and what it said.
+    pub fn try_start(mut command: Command, data: &Path, arguments: &[&str], settings: &[(&str, &str)]) -> Result<Server, String> {
         let log = data.with_extension("log");
         let errors = File::options().create(true).append(true).open(&log).unwrap();
         let start = Instant::now();
-        let mut command = traild();
         command.arg("serve").arg("--data-dir").arg(data).args(["--listen", "127.0.0.1:0"]).args(arguments);
         command.envs(settings.iter().copied()).stdout(Stdio::piped()).stderr(errors);
         let mut child = command.spawn().unwrap();
@@ -55,9 +62,15 @@ impl Server {
         let Some(address) = address else {
             let _ = child.kill();
             let status = child.wait().unwrap();
-            panic!("no server ({status}, said {line:?}): {}", said(&log));
+            return Err(format!("{status}, printed {line:?}: {}", said(&log)));
         };
-        Server { child, address, ready, log }
+        Ok(Server { child, address, ready, log })
+    }
+
+    /// The file of its standard error.
+    #[must_use]
+    pub fn log(&self) -> &Path {
+        &self.log
     }
 
     /// A connection to it.
@@ -105,7 +118,7 @@ impl Server {
 
     /// SIGTERM; returns at once.
     pub fn terminate(&self) {
-        let status = std::process::Command::new("sh").args(["-c", &format!("kill -TERM {}", self.pid())]).status().unwrap();
+        let status = Command::new("sh").args(["-c", &format!("kill -TERM {}", self.pid())]).status().unwrap();
         assert!(status.success(), "kill: {status}");
     }
 

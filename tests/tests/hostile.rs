@@ -4,75 +4,9 @@ use std::io::{ErrorKind, Read, Write};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use flate2::Compression;
-use flate2::write::GzEncoder;
-use tempfile::{TempDir, tempdir};
 use trail_tests::client::{Answer, JSON, NDJSON, connect};
 use trail_tests::fixtures::{ALWAYS, bytes, lines};
-use trail_tests::server::Server;
-
-/// What the server may have grown to after any of this: its buffers of bodies (256 MiB by default) are the largest part of it.
-const MEMORY_MAX: u64 = 450 << 20;
-
-/// A server that has accepted something, and must still have it at the end.
-struct Victim {
-    server: Server,
-    promised: Vec<Vec<u8>>,
-    _folder: TempDir,
-}
-
-impl Victim {
-    fn start(settings: &[(&str, &str)]) -> Victim {
-        let folder = tempdir().unwrap();
-        let server = Server::start(&folder.path().join("log"), settings);
-        let answer = server.client().post(NDJSON, &bytes("actiontrail"));
-        assert_eq!(answer.status, 200, "{}", answer.text());
-        Victim { server, promised: lines("actiontrail"), _folder: folder }
-    }
-
-    /// Sends a body with these headers; the answer must have this status and code, and accept nothing.
-    fn refuses(&self, headers: &[(&str, &str)], body: &[u8], status: u16, code: &str) {
-        let head: String = headers.iter().map(|(n, v)| format!("{n}: {v}\r\n")).collect();
-        let head = format!("POST /v1/events HTTP/1.1\r\nhost: {}\r\n{head}content-length: {}\r\n\r\n", self.server.address, body.len());
-        let answer = self.server.client().raw(&[head.as_bytes(), body].concat()).unwrap_or_else(|e| panic!("{headers:?}: {e}"));
-        assert_refused(&answer, status, code, &format!("{headers:?}"));
-    }
-
-    fn survives(self) {
-        self.survives_with(0);
-    }
-
-    /// The same when so many events were stored besides.
-    fn survives_with(mut self, others: usize) {
-        assert!(self.server.is_alive(), "{}", self.server.said());
-        let peak = self.server.peak_bytes();
-        println!("peak memory {} MiB", peak >> 20);
-        assert!(peak < MEMORY_MAX, "{} MiB", peak >> 20);
-        let mut client = self.server.client();
-        for (sequence, event) in (1..).zip(&self.promised) {
-            assert_eq!(&client.get(&format!("/v1/sequences/{sequence}")).event().1, event);
-        }
-        assert_eq!(client.json(&format!("/v1/count?{ALWAYS}"))["count"], self.promised.len() + others);
-        self.server.stop();
-    }
-}
-
-fn assert_refused(answer: &Answer, status: u16, code: &str, place: &str) {
-    assert_eq!((answer.status, answer.code().as_str()), (status, code), "{place}: {}", answer.text());
-    let json = answer.json();
-    assert!(json["error"]["message"].as_str().is_some_and(|m| m.len() > 5), "{place}: {json}");
-    assert!(json["error"]["request_id"].as_str().is_some_and(|id| Some(id) == answer.header("x-request-id")), "{place}: {json}");
-}
-
-fn gzip(bytes: &[u8]) -> Vec<u8> {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
-    encoder.write_all(bytes).unwrap();
-    encoder.finish().unwrap()
-}
-
-fn zstd(bytes: &[u8]) -> Vec<u8> {
-    zstd::stream::encode_all(bytes, 3).unwrap()
-}
+use trail_tests::victim::{Victim, assert_refused, gzip, zstd};
 
 #[test]
 fn bodies_that_lie_about_their_encoding() {

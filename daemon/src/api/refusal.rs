@@ -66,6 +66,13 @@ impl Refusal {
         self
     }
 
+    /// The same as 503 with another code: the request may go well when it is sent again after so many seconds.
+    #[must_use]
+    pub fn unavailable(mut self, code: &'static str, seconds: u32) -> Refusal {
+        (self.0.status, self.0.code) = (StatusCode::SERVICE_UNAVAILABLE, code);
+        self.retry_after(seconds)
+    }
+
     /// Adds `Retry-After`.
     #[must_use]
     pub fn retry_after(self, seconds: u32) -> Refusal {

@@ -52,7 +52,7 @@ fn step(shared: &Shared) -> Result<bool> {
     tidy(shared)?;
     shared.reserve.keep(&*shared.storage);
     // The writer hears of journal files to let go once for each flush; where it could not, nobody else would remind it.
-    if shared.problems.is_failing(Work::Release) {
+    if shared.problems.is_failing(Work::Release).is_some() {
         shared.queue.ask(Task::Release(shared.catalog().flushed_to));
     }
     Ok(false)

@@ -107,7 +107,9 @@ impl File for OsFile {
     }
 
     fn allocate(&self, length: u64) -> io::Result<()> {
-        match rustix::fs::fallocate(&self.file, rustix::fs::FallocateFlags::empty(), 0, length) {
+        // Unlike the other calls, which the standard library makes, this one has nobody who repeats it after a signal.
+        let reserve = || rustix::fs::fallocate(&self.file, rustix::fs::FallocateFlags::empty(), 0, length);
+        match rustix::io::retry_on_intr(reserve) {
             Ok(()) => Ok(()),
             // Some file systems cannot reserve; growing the file keeps the length, only the space is not promised.
             Err(rustix::io::Errno::OPNOTSUPP) if self.length()? < length => self.file.set_len(length),

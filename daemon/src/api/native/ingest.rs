@@ -9,6 +9,7 @@ use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use bytes::Bytes;
+use trail_engine::error::{Error, ErrorKind};
 
 use crate::api::body::{Limits, read};
 use crate::api::context::Context;
@@ -42,7 +43,7 @@ pub(super) async fn append(State(context): State<Arc<Context>>, headers: HeaderM
     if spans.is_empty() {
         return Err(Refusal::bad_request("empty_body", "there is no event in the body"));
     }
-    let appended = context.backend.append(body.0.clone(), spans).await?;
+    let appended = context.backend.append(body.0.clone(), spans).await.map_err(not_kept)?;
     context.metrics.appended(&appended.receipt, appended.rejections.len() as u64);
     outcome::answer(&appended)
 }
@@ -105,6 +106,13 @@ fn malformed(error: Malformed) -> Refusal {
     Refusal::bad_request("invalid_json", format!("{} at byte {}", error.message, error.at)).at(error.at as u64)
 }
 
+/// Events that could not be kept may be kept the next time: a disk that fails for a moment is no reason to give them up.
+fn not_kept(error: Error) -> Refusal {
+    let passes = error.kind() == ErrorKind::Io;
+    let refusal = Refusal::from(error);
+    if passes { refusal.unavailable("storage_failed", 5) } else { refusal }
+}
+
 fn not_unpacked(error: Unpacked, bounds: Bounds) -> Refusal {
     let too_large = |message| Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", message);
     match error {
@@ -130,6 +138,13 @@ mod tests {
             headers.append(*name, value.parse().unwrap());
         }
         headers
+    }
+
+    #[test]
+    fn a_disk_that_fails_once_is_no_reason_to_give_up() {
+        let response = not_kept(Error::new(ErrorKind::Io, "cannot make a journal file")).into_response();
+        assert_eq!((response.status().as_u16(), response.headers()["retry-after"].to_str().unwrap()), (503, "5"));
+        assert_eq!(not_kept(Error::new(ErrorKind::Corrupt, "x")).into_response().status(), 500);
     }
 
     #[test]

@@ -225,10 +225,28 @@ impl Committer {
             if self.shared.queue.check().is_err() && self.shared.clock.elapsed().saturating_sub(begun) > CLOSE_WAIT {
                 return;
             }
+            if let Some(full) = self.shared.problems.is_failing(Work::Upkeep) {
+                self.refuse_waiting(full);
+            }
             self.shared.wait(signals, IDLE);
         }
         self.shared.change(|parts| parts.frozen.extend(parts.active.take()));
         self.rotate(Work::Rotate);
+    }
+
+    /// While heads cannot be flushed, nobody who waits is let wait for as long as that lasts.
+    fn refuse_waiting(&mut self, full: bool) {
+        for task in self.shared.queue.take(GROUP_BATCHES_MAX, GROUP_BYTES_MAX, Duration::ZERO).into_iter().flatten() {
+            match task {
+                Task::Commit(submission) if full => {
+                    (submission.done)(Err(Error::new(ErrorKind::Full, "the disk is full: no space for a segment")));
+                }
+                Task::Commit(submission) => (submission.done)(Err(Error::new(ErrorKind::Busy, "the head cannot be flushed"))),
+                // It is being done.
+                Task::Freeze => {}
+                Task::Release(below) => self.release(below),
+            }
+        }
     }
 
     fn release(&mut self, below: Sequence) {

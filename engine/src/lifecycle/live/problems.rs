@@ -127,9 +127,10 @@ impl Problems {
         (state.lasting.iter().cloned().chain(passing).collect(), state.passing.iter().any(|passing| passing.disk_full))
     }
 
-    /// Whether some work failed when it was last tried.
-    pub(crate) fn is_failing(&self, work: Work) -> bool {
-        self.any_passing.load(Ordering::Acquire) && self.lock().passing.iter().any(|passing| passing.work == work)
+    /// Whether some work fails, and if so whether for want of space.
+    pub(crate) fn is_failing(&self, work: Work) -> Option<bool> {
+        let known = || self.lock().passing.iter().find(|passing| passing.work == work).map(|passing| passing.disk_full);
+        self.any_passing.load(Ordering::Acquire).then(known).flatten()
     }
 
     /// Whether some work found the disk full.

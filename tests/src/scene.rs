@@ -1,0 +1,342 @@
+//! [`Scene`]: something that a server does to its directory, the thread that does it, and the [`Template`] of a directory in which it
+//! is about to be done; [`Round`]: a copy of it, and what it owes.
+//!
+//! Every round of a fault begins with the same directory, so that the same call of the same thread comes again and again. Limits: the
+//! server's threads are not in step with each other, so that the N-th call of a thread is not always for the same thing.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use trail_engine::AuditLog;
+use trail_engine::clock::Clock;
+use trail_engine::id::Timestamp;
+use trail_engine::options::Options;
+
+use crate::binary::{binary, clean, run, traild};
+use crate::client::Answer;
+use crate::ledger::Batch;
+use crate::load::{Book, Sent, Source, everything};
+use crate::seed::Random;
+use crate::server::Server;
+use crate::strace::{Strace, thread_named, wrapper};
+use crate::table::wait_for;
+
+const DAY: Duration = Duration::from_secs(86_400);
+/// How long after a template was made the old day is over. A server goes on from the time that the log trusted when it was closed, at
+/// twice the speed of the clock: so it drops the day half of this after any later start.
+const EXPIRES_AFTER: Duration = Duration::from_secs(3);
+/// Batches of a scene: enough for two heads.
+const BATCHES: usize = 14;
+
+/// Small heads, so that flushes and merges come after a few batches.
+const SMALL: [(&str, &str); 4] = [
+    ("TRAILD_HEAD_BYTES_MAX", "64KiB"),
+    ("TRAILD_JOURNAL_BYTES", "64KiB"),
+    ("TRAILD_MERGE_CPU_PERCENT", "100"),
+    ("TRAILD_LOG_LEVEL", "warn"),
+];
+
+/// Nothing is merged.
+const UNMERGED: (&str, &str) = ("TRAILD_MERGE_CPU_PERCENT", "0");
+
+/// What is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scene {
+    /// Batches are written, and the journal goes on in new files.
+    Write,
+    /// Heads become segments.
+    Flush,
+    /// Segments become one.
+    Merge,
+    /// A day is over its retention.
+    Expire,
+    /// What a kill left is recovered; a little is written.
+    Start,
+    /// The signal to stop: the writer's part.
+    Stop,
+}
+
+impl Scene {
+    /// All of them.
+    pub const ALL: [Scene; 6] = [Scene::Write, Scene::Flush, Scene::Merge, Scene::Expire, Scene::Start, Scene::Stop];
+
+    /// The thread that does it; any for [`Scene::Start`].
+    fn thread(self) -> Option<&'static str> {
+        match self {
+            Scene::Write | Scene::Stop => Some("trail-writer"),
+            Scene::Flush | Scene::Expire => Some("trail-upkeep"),
+            Scene::Merge => Some("trail-merge"),
+            Scene::Start => None,
+        }
+    }
+
+    fn segments_before(self) -> usize {
+        match self {
+            Scene::Merge => 6,
+            Scene::Start => 1,
+            _ => 0,
+        }
+    }
+
+    fn batches(self) -> usize {
+        match self {
+            Scene::Expire | Scene::Start => 2,
+            _ => BATCHES,
+        }
+    }
+}
+
+/// A directory to begin with, and what it owes.
+#[derive(Debug)]
+pub struct Template {
+    /// What is about to be done.
+    pub scene: Scene,
+    data: PathBuf,
+    book: Book,
+    retention: String,
+    /// Events of three days ago, which expire, and the files that they are in.
+    old: Vec<Batch>,
+    old_files: Vec<PathBuf>,
+}
+
+/// The files of the segments of a directory.
+fn segments(data: &Path) -> Vec<PathBuf> {
+    let names = fs::read_dir(data).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    names.filter(|name| name.starts_with("segment-") && !name.contains('.')).map(PathBuf::from).collect()
+}
+
+impl Template {
+    /// A log that ended well, or for [`Scene::Start`] by a kill.
+    ///
+    /// # Panics
+    /// When the server does not take it.
+    #[must_use]
+    pub fn make(folder: &Path, scene: Scene, seed: u64, random: &mut Random) -> Template {
+        let data = folder.join(format!("{scene:?}-{seed}"));
+        let mut book = Book::new(Source::new(format!("{seed}"), random.fork()));
+        let (mut old, mut old_files) = (Vec::new(), Vec::new());
+        if scene == Scene::Expire {
+            old = (0..2).map(|_| book.source.batch()).collect();
+            let fresh = book.source.batch();
+            old_files = three_days_ago(&data, &old, &fresh);
+            book.ledger.promised(fresh);
+        }
+        let server = Server::start(&data, &[&SMALL[..], &[UNMERGED]].concat());
+        let mut client = server.client();
+        (0..2).for_each(|_| assert!(matches!(book.send(&mut client), Sent::Kept)));
+        while segments(&data).len() < scene.segments_before() {
+            book.send(&mut client);
+        }
+        if scene == Scene::Start {
+            server.kill()
+        } else {
+            server.stop()
+        }
+        let retention = if scene == Scene::Expire { retention_that_ends_after(EXPIRES_AFTER) } else { "30d".to_owned() };
+        Template { scene, data, book, retention, old, old_files }
+    }
+
+    /// A round in a folder of its own.
+    ///
+    /// # Panics
+    /// When the directory cannot be copied.
+    #[must_use]
+    pub fn round(&self, folder: &Path) -> Round<'_> {
+        let data = folder.join(self.data.file_name().unwrap());
+        fs::create_dir_all(&data).unwrap();
+        for entry in fs::read_dir(&self.data).unwrap() {
+            let entry = entry.unwrap();
+            fs::copy(entry.path(), data.join(entry.file_name())).unwrap();
+        }
+        Round { template: self, data, book: self.book.clone() }
+    }
+}
+
+/// A copy of a template, on which the scene is played; removed when dropped.
+#[derive(Debug)]
+pub struct Round<'t> {
+    template: &'t Template,
+    /// The directory.
+    pub data: PathBuf,
+    /// The ledger.
+    pub book: Book,
+}
+
+impl Round<'_> {
+    fn settings(&self) -> Vec<(&str, &str)> {
+        let mut settings = SMALL.to_vec();
+        settings.push(("TRAILD_RETENTION", &self.template.retention));
+        // Merged, the old segments would be gone before they expire.
+        settings.extend((self.template.scene == Scene::Expire).then_some(UNMERGED));
+        settings
+    }
+
+    /// Where the tracer of [`Scene::Start`] writes.
+    #[must_use]
+    pub fn calls(&self) -> PathBuf {
+        self.data.with_extension("calls")
+    }
+
+    /// Starts a server without a fault.
+    ///
+    /// # Panics
+    /// When it does not start.
+    #[must_use]
+    pub fn start_again(&self) -> Server {
+        Server::start(&self.data, &self.settings())
+    }
+
+    /// Looks at the stopped log with `traild verify`.
+    ///
+    /// # Panics
+    /// When it finds anything.
+    pub fn verify(&self, place: &str) {
+        let (_, out, errors) = run(traild().arg("verify").arg("--data-dir").arg(&self.data));
+        // It does not know the retention of the server, so that it takes a segment whose file is still there for one let go too early.
+        let mut found = out.lines().filter(|line| !(self.template.scene == Scene::Expire && line.contains("has let go of it before")));
+        assert_eq!(found.next(), None, "{place}: {out}{errors}");
+        assert!(errors.contains("segments and the journal read"), "{place}: {errors}");
+    }
+
+    /// Starts a server whose thread of the scene runs under a fault: see [`Strace::attach`]. For [`Scene::Stop`] the work is done before.
+    ///
+    /// # Errors
+    /// How the server ended that did not start.
+    pub fn start(&mut self, fault: &str) -> Result<(Server, Option<Strace>), String> {
+        let scene = self.template.scene;
+        let settings = self.settings();
+        let Some(thread) = scene.thread() else {
+            let words = wrapper(fault, &self.calls());
+            let mut command = clean(Command::new(&words[0]));
+            command.args(&words[1..]).arg(binary());
+            return Server::try_start(command, &self.data, &[], &settings).map(|server| (server, None));
+        };
+        let mut server = Server::try_start(traild(), &self.data, &[], &settings)?;
+        if scene == Scene::Stop {
+            self.send(&mut server, &mut |answer| assert_eq!(answer.status, 429, "{}", answer.text()));
+        }
+        let strace = Strace::attach(thread_named(server.pid(), thread), fault);
+        Ok((server, Some(strace)))
+    }
+
+    /// Makes the thread of the scene do all that it does; ends early when the process is gone, or when `enough` says so.
+    ///
+    /// # Panics
+    /// When the work is not done in time.
+    pub fn work(&mut self, server: &mut Server, refused: &mut dyn FnMut(&Answer), enough: &dyn Fn() -> bool) {
+        let scene = self.template.scene;
+        if scene != Scene::Stop && !self.send(server, refused) {
+            return;
+        }
+        let before = scene.segments_before();
+        let old_is_there = || self.template.old_files.iter().any(|file| self.data.join(file).exists());
+        match scene {
+            // How much makes a segment is not known to the byte: more is sent until there is something to merge.
+            Scene::Merge => wait_for("a merge", || {
+                let count = segments(&self.data).len();
+                count < before || enough() || !server.is_alive() || (count < before + 4 && !self.send(server, refused))
+            }),
+            Scene::Expire => wait_for("an expiry", || !old_is_there() || enough() || !server.is_alive()),
+            _ => {}
+        }
+    }
+
+    /// False when the server went away.
+    fn send(&mut self, server: &mut Server, refused: &mut dyn FnMut(&Answer)) -> bool {
+        let mut client = server.client();
+        for _ in 0..self.template.scene.batches() {
+            match self.book.send(&mut client) {
+                Sent::Gone(_) => return false,
+                Sent::Kept => {}
+                Sent::Refused(answer) => refused(&answer),
+            }
+        }
+        true
+    }
+
+    /// Holds what a server has against the ledger. What expired may be there or not, but all of a segment.
+    ///
+    /// # Errors
+    /// What is wrong.
+    pub fn check(&self, server: &Server) -> Result<(), String> {
+        let mut stored = everything(server);
+        for batch in &self.template.old {
+            let (old, rest): (Vec<_>, Vec<_>) = stored.into_iter().partition(|(_, event)| batch.events.contains(event));
+            if !old.is_empty() && !old.iter().map(|(_, event)| event).eq(&batch.events) {
+                return Err(format!("{} of {} old events are left, the others lost", old.len(), batch.events.len()));
+            }
+            stored = rest;
+        }
+        let before: u64 = self.template.old.iter().map(|batch| batch.events.len() as u64).sum();
+        stored.iter_mut().for_each(|(sequence, _)| *sequence -= before.min(*sequence));
+        self.book.ledger.check(&stored)
+    }
+}
+
+impl Drop for Round<'_> {
+    fn drop(&mut self) {
+        // A failure leaves what it was about where it can be looked at, until the folder of the test goes.
+        if !std::thread::panicking() {
+            let _ = fs::remove_dir_all(&self.data);
+            let _ = fs::remove_file(self.data.with_extension("log"));
+            let _ = fs::remove_file(self.calls());
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Hands {
+    wall: AtomicI64,
+    elapsed: AtomicU64,
+}
+
+impl Clock for Hands {
+    fn now(&self) -> Timestamp {
+        Timestamp(self.wall.load(Ordering::SeqCst))
+    }
+
+    fn elapsed(&self) -> Duration {
+        Duration::from_secs(self.elapsed.load(Ordering::SeqCst))
+    }
+}
+
+fn since_1970() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap()
+}
+
+fn nanos(time: Duration) -> i64 {
+    i64::try_from(time.as_nanos()).unwrap()
+}
+
+/// Makes a log whose first segments were received three days ago, and which has lived since: a batch of today, because a log keeps the
+/// time that it trusts with a change of its segments. The files of the first ones.
+fn three_days_ago(data: &Path, old: &[Batch], fresh: &Batch) -> Vec<PathBuf> {
+    let hands = Arc::new(Hands { wall: AtomicI64::new(nanos(since_1970() - 3 * DAY)), elapsed: AtomicU64::new(0) });
+    let options = Options { merge_cpu_percent: 0, ..Options::default() };
+    let log = AuditLog::open_with_clock(data, options, hands.clone()).unwrap();
+    let append = |batch: &Batch| {
+        let (events, rejected) = log.prepare(&mut batch.events.iter().map(Vec::as_slice)).unwrap();
+        assert!(rejected.is_empty());
+        assert_eq!(log.append(events).unwrap().accepted, batch.events.len() as u64);
+        log.flush().unwrap();
+    };
+    old.iter().for_each(append);
+    let files = segments(data);
+    hands.elapsed.fetch_add(3 * DAY.as_secs(), Ordering::SeqCst);
+    hands.wall.fetch_add(nanos(3 * DAY), Ordering::SeqCst);
+    append(fresh);
+    log.close().unwrap();
+    files
+}
+
+/// A retention that ends so much later for what was received three days ago.
+fn retention_that_ends_after(time: Duration) -> String {
+    let now = since_1970().as_millis();
+    let day = DAY.as_millis();
+    let end = (now / day - 3 + 1) * day;
+    format!("{}ms", now + time.as_millis() - end)
+}

@@ -1,0 +1,160 @@
+//! [`Row`]: what a fault class injected into the real process, and what came of it, in the form of the simulator's table.
+//!
+//! A row counts while its tests run and is said when it ends: on standard output, and in a file of its own under `fault-table/` in the
+//! target directory, so that one command can gather the table (`tests/faults`). A row that is dropped by a panic says so. Limit: what
+//! is found wrong ends its test at once, so that a row never counts more than one thing that is wrong.
+
+use std::fmt;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// The row of a class, or of a part of one.
+#[derive(Debug)]
+pub struct Row {
+    class: u32,
+    name: &'static str,
+    target: u64,
+    count: AtomicU64,
+    lost: AtomicU64,
+    altered: AtomicU64,
+    panics: AtomicU64,
+    start: Instant,
+}
+
+impl Row {
+    /// A class that is to inject so many faults; `name` says what is injected, in at most 28 characters.
+    #[must_use]
+    pub fn begin(class: u32, name: &'static str, target: u64) -> Row {
+        let zero = || AtomicU64::new(0);
+        Row { class, name, target, count: zero(), lost: zero(), altered: zero(), panics: zero(), start: Instant::now() }
+    }
+
+    /// A fault was injected.
+    pub fn hit(&self) {
+        self.hits(1);
+    }
+
+    /// Several were.
+    pub fn hits(&self, faults: u64) {
+        let before = self.count.fetch_add(faults, Ordering::SeqCst);
+        let count = before + faults;
+        if before / 100 != count / 100 {
+            println!("class {}: {count} of {} after {:.0} s", self.class, self.target, self.start.elapsed().as_secs_f64());
+        }
+    }
+
+    /// How many faults there were.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.count.load(Ordering::SeqCst)
+    }
+
+    /// How many there are to be.
+    #[must_use]
+    pub fn target(&self) -> u64 {
+        self.target
+    }
+
+    /// Takes what the ledger says.
+    ///
+    /// # Panics
+    /// When it says that anything is wrong.
+    pub fn judge(&self, ledger: Result<(), String>, place: &str) {
+        if let Err(problem) = ledger {
+            let column = if problem.contains("lost") { &self.lost } else { &self.altered };
+            column.fetch_add(1, Ordering::SeqCst);
+            panic!("class {}, {place}: {problem}", self.class);
+        }
+    }
+
+    /// Takes what a server wrote to its log.
+    ///
+    /// # Panics
+    /// When a thread of it panicked.
+    pub fn no_panic(&self, log: &Path) {
+        let text = fs::read(log).unwrap_or_default();
+        let text = String::from_utf8_lossy(&text);
+        if let Some(line) = text.lines().find(|line| line.contains("panicked at")) {
+            self.panics.fetch_add(1, Ordering::SeqCst);
+            panic!("class {}: {line}", self.class);
+        }
+    }
+
+    /// Ends the row.
+    ///
+    /// # Panics
+    /// When there were fewer faults than there were to be.
+    pub fn end(self) {
+        assert!(self.count() >= self.target, "{self}");
+    }
+
+    fn is_good(&self) -> bool {
+        !thread::panicking() && self.count() >= self.target
+    }
+}
+
+impl fmt::Display for Row {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let number = |of: &AtomicU64| of.load(Ordering::SeqCst);
+        write!(f, "{:>5} {:<28}", self.class, self.name)?;
+        let columns = [&self.count, &AtomicU64::new(self.target), &self.lost, &self.altered];
+        columns.into_iter().try_for_each(|of| write!(f, "{:>9}", number(of)))?;
+        write!(f, "{:>9}{:>9}{:>9.1}", u8::from(!self.is_good()), number(&self.panics), self.start.elapsed().as_secs_f64())?;
+        if self.is_good() { Ok(()) } else { write!(f, "  FAILED") }
+    }
+}
+
+impl Drop for Row {
+    fn drop(&mut self) {
+        say(self.class, self.name, &self.to_string());
+    }
+}
+
+fn say(class: u32, name: &str, line: &str) {
+    println!("{line}");
+    let folder = folder();
+    let _ = fs::create_dir_all(&folder);
+    let file = folder.join(format!("{class:02}-{}", name.replace(|c: char| !c.is_ascii_alphanumeric(), "-")));
+    if let Err(error) = fs::write(&file, format!("{line}\n")) {
+        eprintln!("{}: {error}", file.display());
+    }
+}
+
+/// `fault-table` in the target directory, in which the running test stands at `debug/deps/name`.
+fn folder() -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    test.ancestors().nth(3).unwrap().join("fault-table")
+}
+
+/// Says why a class cannot run here.
+///
+/// # Panics
+/// When `CI=true`: what is not tested there is tested nowhere.
+pub fn skip(class: u32, name: &'static str, why: &str) {
+    say(class, name, &format!("{class:>5} {name:<28} skipped: {why}"));
+    assert!(std::env::var("CI").as_deref() != Ok("true"), "class {class} was skipped: {why}");
+}
+
+/// A count: the one of every change, or that of a release when `TRAILD_FAULTS=long`.
+#[must_use]
+pub fn scale(change: u64, release: u64) -> u64 {
+    if std::env::var("TRAILD_FAULTS").as_deref() == Ok("long") { release } else { change }
+}
+
+/// How long a part of a test may take before it is given up.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Asks until the answer is yes.
+///
+/// # Panics
+/// When it is still no after the patience.
+pub fn wait_for(what: &str, mut answer: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !answer() {
+        assert!(start.elapsed() < PATIENCE, "not within {PATIENCE:?}: {what}");
+        thread::sleep(Duration::from_millis(5));
+    }
+}

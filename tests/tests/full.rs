@@ -1,0 +1,265 @@
+//! File systems that are really full (class 8 of the fault matrix), and one that is shut down under load (class 3).
+//!
+//! A full disk is said with 507 and a time to come back; questions are answered meanwhile; events are taken again by themselves when
+//! there is room. Limits need root; a limit on the length of a file does not.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use tempfile::tempdir;
+use trail_tests::binary::{binary, clean, run, traild};
+use trail_tests::fixtures::ALWAYS;
+use trail_tests::load::{Book, Sent, Source};
+use trail_tests::mounts::{Mount, ext4, system, text};
+use trail_tests::seed::Random;
+use trail_tests::server::Server;
+use trail_tests::table::{PATIENCE, Row, scale, skip};
+
+const RESERVE: (&str, &str) = ("TRAILD_DISK_RESERVE", "0B");
+
+/// A way to have no room, and to get some.
+struct Narrow {
+    name: &'static str,
+    /// Mounts it, or does nothing.
+    mount: fn(&Path) -> Result<Option<Mount>, String>,
+    /// Words before the server's command.
+    before: &'static [&'static str],
+    /// Whether files in the way take the room, and how many of what length.
+    filler: Option<(usize, u64)>,
+    settings: &'static [(&'static str, &'static str)],
+}
+
+const SMALL: &[(&str, &str)] = &[RESERVE, ("TRAILD_HEAD_BYTES_MAX", "256KiB"), ("TRAILD_JOURNAL_BYTES", "256KiB")];
+
+const NARROW: [Narrow; 4] = [
+    Narrow {
+        name: "ext4 of 16 MiB",
+        mount: |place| {
+            let image = place.with_extension("img");
+            ext4(&image, 16 << 20)?;
+            Mount::image(&image, place).map(Some)
+        },
+        before: &[],
+        filler: Some((10, 1 << 20)),
+        settings: SMALL,
+    },
+    Narrow {
+        name: "tmpfs of 4 MiB",
+        mount: |place| Mount::tmpfs(place, "size=4m").map(Some),
+        before: &[],
+        filler: Some((2, 1 << 20)),
+        settings: SMALL,
+    },
+    Narrow {
+        name: "tmpfs without inodes",
+        mount: |place| Mount::tmpfs(place, "size=64m,nr_inodes=24").map(Some),
+        before: &[],
+        filler: Some((12, 1)),
+        settings: SMALL,
+    },
+    Narrow {
+        name: "a journal of 64 MiB on 8",
+        mount: |place| Mount::tmpfs(place, "size=8m").map(Some),
+        before: &[],
+        filler: Some((4, 1 << 20)),
+        settings: &[RESERVE],
+    },
+];
+
+/// Sends until the server says that there is no room; how it said so.
+fn fill(book: &mut Book, server: &Server, place: &str) {
+    let (start, mut client) = (Instant::now(), server.client());
+    loop {
+        match book.send(&mut client) {
+            Sent::Kept => {}
+            Sent::Refused(answer) if answer.status == 429 => std::thread::sleep(Duration::from_millis(20)),
+            Sent::Refused(answer) => {
+                assert_eq!((answer.status, answer.code().as_str()), (507, "disk_full"), "{place}: {}", answer.text());
+                assert!(answer.header("retry-after").is_some(), "{place}");
+                return;
+            }
+            Sent::Gone(error) => panic!("{place}: {error}: {}", server.said()),
+        }
+        assert!(start.elapsed() < PATIENCE, "{place}: the disk is not full: {}", server.said());
+    }
+}
+
+/// Sends until something is taken.
+fn resumes(book: &mut Book, server: &Server, place: &str) {
+    let (start, mut client) = (Instant::now(), server.client());
+    while !matches!(book.send(&mut client), Sent::Kept) {
+        assert!(start.elapsed() < Duration::from_secs(20), "{place}: there is room, and nothing is taken: {}", server.said());
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+fn filled(narrow: &Narrow, folder: &Path, seed: u64, random: &mut Random, row: &Row) -> Result<(), String> {
+    let place = folder.join(format!("disk-{seed}-{}", narrow.name.replace(' ', "-")));
+    let mount = (narrow.mount)(&place)?;
+    let (count, length) = narrow.filler.unwrap_or((0, 0));
+    let fillers: Vec<_> = (0..count).map(|i| place.join(format!("filler-{i}"))).collect();
+    for filler in &fillers {
+        let bytes = vec![7; usize::try_from(length).unwrap()];
+        fs::write(filler, bytes).map_err(|e| e.to_string())?;
+    }
+    let data = place.join("log");
+    let words = [narrow.before, &[text(binary())]].concat();
+    let mut command = clean(Command::new(words[0]));
+    command.args(&words[1..]);
+    let server = Server::try_start(command, &data, &[], narrow.settings)?;
+    let mut book = Book::new(Source::new(seed, random.fork()));
+    (book.source.events_max, book.source.filler_max) = (100, 200);
+    for (round, filler) in fillers.chunks(fillers.len().div_ceil(2)).enumerate() {
+        let place = format!("{}, round {round}", narrow.name);
+        fill(&mut book, &server, &place);
+        row.hit();
+        let mut client = server.client();
+        let count = client.json(&format!("/v1/count?{ALWAYS}"))["count"].as_u64().unwrap();
+        assert!(count >= book.ledger.len() as u64, "{place}: {count}");
+        let ready = client.get("/readyz");
+        assert!(ready.status == 503 && ready.text().contains("disk"), "{place}: {}", ready.text());
+        row.judge(book.check(&server), &place);
+        filler.iter().for_each(|filler| fs::remove_file(filler).unwrap());
+        resumes(&mut book, &server, &place);
+    }
+    server.terminate();
+    let _ = server.wait();
+    let server = Server::start(&data, narrow.settings);
+    row.judge(book.check(&server), narrow.name);
+    row.no_panic(server.log());
+    drop(server);
+    let (code, out, errors) = run(traild().arg("verify").arg("--data-dir").arg(&data));
+    assert_eq!(code, 0, "{}: {out}{errors}", narrow.name);
+    drop(mount);
+    Ok(())
+}
+
+#[test]
+fn full_disks() {
+    const NAME: &str = "file systems without room";
+    let mut random = Random::of_test("full", "full_disks");
+    let folder = tempdir().unwrap();
+    if let Err(why) = Mount::tmpfs(&folder.path().join("try"), "size=1m") {
+        return skip(8, NAME, &why);
+    }
+    let row = Row::begin(8, NAME, scale(10, 200));
+    for seed in 0.. {
+        for narrow in &NARROW {
+            filled(narrow, folder.path(), seed, &mut random, &row).unwrap_or_else(|e| panic!("{}: {e}", narrow.name));
+        }
+        if row.count() >= row.target() {
+            break;
+        }
+    }
+    row.end();
+}
+
+/// Longer than a journal file may be: the system refuses the write with EFBIG, when its signal is ignored.
+#[test]
+fn a_limit_on_the_length_of_files() {
+    let mut random = Random::of_test("full", "a_limit_on_the_length_of_files");
+    let folder = tempdir().unwrap();
+    let row = Row::begin(8, "RLIMIT_FSIZE", 1);
+    let data = folder.path().join("log");
+    let mut command = clean(Command::new("sh"));
+    command.args(["-c", "trap '' XFSZ; ulimit -f 256; exec \"$0\" \"$@\""]).arg(binary());
+    let mut server =
+        Server::try_start(command, &data, &[], &[("TRAILD_JOURNAL_BYTES", "1MiB"), ("TRAILD_HEAD_BYTES_MAX", "8MiB")]).unwrap();
+    let mut book = Book::new(Source::new(0, random.fork()));
+    (book.source.events_max, book.source.filler_max) = (400, 200);
+    let (mut client, mut refused) = (server.client(), 0);
+    for _ in 0..400 {
+        match book.send(&mut client) {
+            Sent::Kept => {}
+            Sent::Refused(answer) => {
+                assert!([429, 503, 507].contains(&answer.status) && answer.header("retry-after").is_some(), "{}", answer.text());
+                refused += 1;
+            }
+            Sent::Gone(error) => panic!("{error}: {}", server.said()),
+        }
+        if refused > 3 {
+            break;
+        }
+    }
+    assert!(server.is_alive());
+    println!("{refused} batches refused, {} events kept", book.ledger.len());
+    row.hit();
+    row.judge(book.check(&server), "under the limit");
+    server.kill();
+    let server = Server::start(&data, &[]);
+    row.judge(book.check(&server), "without it");
+    row.no_panic(server.log());
+    server.stop();
+    row.end();
+}
+
+/// Shuts a mounted ext4 down: what is not on the disk is lost, and every call fails from now on.
+fn shut_down(place: &Path) -> Result<(), String> {
+    const SCRIPT: &str =
+        "opendir(my $d, $ARGV[0]) or die $!; my $flags = pack('L', 2); syscall(16, fileno($d), 0x8004587d, $flags) == 0 or die $!";
+    system(&["perl", "-e", SCRIPT, text(place)]).map(drop)
+}
+
+#[test]
+fn a_file_system_that_is_shut_down() {
+    const NAME: &str = "ext4 shut down under load";
+    let mut random = Random::of_test("full", "a_file_system_that_is_shut_down");
+    let folder = tempdir().unwrap();
+    let (image, place) = (folder.path().join("disk.img"), folder.path().join("disk"));
+    let tried = ext4(&image, 64 << 20).and_then(|()| Mount::image(&image, &place)).and_then(|mount| shut_down(mount.place()));
+    if let Err(why) = tried {
+        return skip(3, NAME, &why);
+    }
+    let row = Row::begin(3, NAME, scale(20, 500));
+    while row.count() < row.target() {
+        ext4(&image, 64 << 20).unwrap();
+        let mut book = Book::new(Source::new(row.count(), random.fork()));
+        // The second of two on the same log: also what was recovered must survive.
+        for _ in 0..2 {
+            shut_down_under_load(&image, &place, &mut book, &mut random, &row);
+        }
+    }
+    row.end();
+}
+
+fn shut_down_under_load(image: &Path, place: &Path, book: &mut Book, random: &mut Random, row: &Row) {
+    let settings = [SMALL, &[("TRAILD_MERGE_CPU_PERCENT", "100")]].concat();
+    let data = place.join("log");
+    let mount = Mount::image(image, place).unwrap();
+    let mut server = Server::start(&data, &settings);
+    let mut client = server.client();
+    let moment = Instant::now() + Duration::from_millis(50 + random.below(300));
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            std::thread::sleep(moment.saturating_duration_since(Instant::now()));
+            shut_down(place).unwrap();
+        });
+        loop {
+            match book.send(&mut client) {
+                Sent::Refused(answer) if answer.status == 429 => {}
+                Sent::Kept => assert!(moment.elapsed() < PATIENCE, "the shut down disk takes everything"),
+                Sent::Refused(answer) => {
+                    assert_eq!(answer.status, 503, "{}", answer.text());
+                    break;
+                }
+                Sent::Gone(error) => panic!("{error}: {}", server.said()),
+            }
+        }
+    });
+    assert!(server.is_alive());
+    server.kill();
+    drop(mount);
+    row.hit();
+    // A sync that is under way when ext4 is shut down may succeed and lose its bytes all the same: twenty lines that only write and sync
+    // lose the last record in 11 of 60 runs (Linux 6.18). So the last promise before the end is the kernel's, not the server's.
+    book.ledger.forget_last();
+    let mount = Mount::image(image, place).unwrap();
+    let server = Server::start(&data, &settings);
+    row.judge(book.check(&server), "mounted again");
+    server.stop();
+    let (code, out, errors) = run(traild().arg("verify").arg("--data-dir").arg(&data));
+    assert_eq!(code, 0, "{out}{errors}");
+    drop(mount);
+}
