@@ -99,9 +99,9 @@ impl JournalFiles {
         let live = JournalName::live(id).to_string();
         let header = FileHeader { id, first_sequence, created_at: now };
         let ready = self.make_ready(&made, recycled.is_some(), &header);
-        let renamed = ready.and_then(|file| self.storage.rename(&made, &live).map(|()| file).map_err(|e| self.rename_failed(e)));
-        let file = match renamed {
-            Ok(file) => file,
+        let renamed = ready.and_then(|ready| self.storage.rename(&made, &live).map(|()| ready).map_err(|e| self.rename_failed(e)));
+        let (file, length) = match renamed {
+            Ok(ready) => ready,
             Err(error) => {
                 // Best effort: what stays behind is a spare that the next start drops or uses.
                 let _left = self.storage.remove(&made);
@@ -112,7 +112,6 @@ impl JournalFiles {
             self.in_doubt = true;
             return Err(error.in_file(live));
         }
-        let length = file.length().map_err(|e| Error::io("cannot make a journal file", e).in_file(&live))?;
         Ok(NewFile { id, name: live, file, length })
     }
 
@@ -123,7 +122,9 @@ impl JournalFiles {
         error
     }
 
-    fn make_ready(&self, name: &str, recycled: bool, header: &FileHeader) -> Result<Arc<dyn File>> {
+    /// Writes a file that has everything but its live name; returns it with its length. Once it has that name, nothing may fail any more: what
+    /// would go on in the file before would be cut off by the new one.
+    fn make_ready(&self, name: &str, recycled: bool, header: &FileHeader) -> Result<(Arc<dyn File>, u64)> {
         let failed = |error| {
             let what = if Error::is_full(&error) { "the disk is full: no space for a journal file" } else { "cannot make a journal file" };
             Error::io(what, error)
@@ -138,8 +139,9 @@ impl JournalFiles {
         // No frame yet: the end of frames hides what a recycled file still holds.
         bytes.resize(FILE_HEADER_BYTES + FRAME_HEADER_BYTES, 0);
         file.write_at(&bytes, 0).map_err(failed)?;
+        let length = file.length().map_err(failed)?;
         file.sync().map_err(failed)?;
-        Ok(file)
+        Ok((file, length))
     }
 
     /// Lets go of the finished files whose events are all below a sequence: the first become spares, damaged ones are set aside

@@ -122,7 +122,7 @@ pub(crate) fn flush_one(shared: &Shared) -> Result<bool> {
         next.segments.sort_by_key(|e| e.first_sequence);
         next.flushed_to = next.flushed_to.max(end);
         next.trusted_time = shared.trusted.now();
-        next.store(&*shared.storage)?;
+        shared.reserve.store(&next, &*shared.storage)?;
         *catalog = next;
         // Before the change is told: whoever waits for the flush, to close the log, wants the journal tidied too.
         shared.queue.ask(Task::Release(end));

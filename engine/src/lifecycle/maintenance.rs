@@ -50,6 +50,11 @@ fn step(shared: &Shared) -> Result<bool> {
     freeze_old(shared);
     shared.spare.let_go(shared.clock.elapsed());
     tidy(shared)?;
+    shared.reserve.keep(&*shared.storage);
+    // The writer hears of journal files to let go once for each flush; where it could not, nobody else would remind it.
+    if shared.problems.is_failing(Work::Release) {
+        shared.queue.ask(Task::Release(shared.catalog().flushed_to));
+    }
     Ok(false)
 }
 
@@ -81,7 +86,7 @@ fn tidy(shared: &Shared) -> Result<()> {
     }
     next.segments = kept;
     next.trusted_time = trusted;
-    next.store(&*shared.storage)?;
+    shared.reserve.store(&next, &*shared.storage)?;
     *catalog = next;
     shared.change(|parts| {
         parts.segments.retain(|live| catalog.segments.iter().any(|e| e.id == live.entry.id));

@@ -9,19 +9,18 @@ use trail_engine::budget::Cancel;
 use trail_engine::query::{Facet, Order, PageRequest, Selection, TermsRequest};
 use trail_engine::{AuditLog, Options};
 
-use crate::support::clock::{DAY, Hands, START};
-use crate::support::crash::CrashDisk;
 use crate::support::events::{mixed, trimmed};
 use crate::support::log::{all_events, append, eventually, everything, open, options, pause};
-use crate::support::memory::Memory;
-use crate::support::random::seed;
+use trail_sim::clock::{DAY, Hands, START};
+use trail_sim::disk::{CHANGES, Disk, Failure, Fault, Lost};
+use trail_sim::random::seed;
 
 fn unmerged() -> Options {
     Options { merge_cpu_percent: 0, ..options() }
 }
 
 /// A log with a segment for each of these.
-fn segments_of<T: AsRef<[u8]>>(memory: &Memory, clock: &Arc<Hands>, segments: &[Vec<T>]) -> AuditLog {
+fn segments_of<T: AsRef<[u8]>>(memory: &Disk, clock: &Arc<Hands>, segments: &[Vec<T>]) -> AuditLog {
     let log = open(memory, unmerged(), clock).unwrap();
     for events in segments {
         append(&log, events).unwrap();
@@ -34,7 +33,7 @@ fn texts(log: &AuditLog) -> Vec<String> {
     all_events(log).unwrap().into_iter().map(|e| String::from_utf8(e.text).unwrap()).collect()
 }
 
-fn segment_files(memory: &Memory) -> Vec<String> {
+fn segment_files(memory: &Disk) -> Vec<String> {
     memory.files().into_keys().filter(|name| name.starts_with("segment-")).collect()
 }
 
@@ -103,7 +102,7 @@ proptest! {
             .iter()
             .map(|(c, d, f, count, times)| (0..*count).map(|i| event((*c, *d, *f, *times), i)).collect())
             .collect();
-        let (memory, clock) = (Memory::default(), Hands::at(START));
+        let (memory, clock) = (Disk::default(), Hands::at(START));
         let log = segments_of(&memory, &clock, &segments);
         let paths = ["c", "a", "f", "c.deeper", "t"];
         let before = answers(&log, &paths);
@@ -124,7 +123,7 @@ proptest! {
 /// New to each small segment, and not to all of them together: written as text first, and as codes once they are merged.
 #[test]
 fn strings_that_recur_are_written_shorter() {
-    let (memory, clock) = (Memory::default(), Hands::at(START));
+    let (memory, clock) = (Disk::default(), Hands::at(START));
     let session = |i: usize| format!("{:016x}", (i as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
     let uuid = |i: usize| format!("0f0e0d0c-0b0a-4908-{:04x}-{:012x}", i % 7, i);
     let event = |s: usize, i: usize| {
@@ -156,7 +155,7 @@ fn strings_that_recur_are_written_shorter() {
 
 #[test]
 fn eight_neighbours_are_merged_while_the_day_runs() {
-    let (memory, clock) = (Memory::default(), Hands::at(START));
+    let (memory, clock) = (Disk::default(), Hands::at(START));
     let log = open(&memory, options(), &clock).unwrap();
     for i in 0..7 {
         append(&log, &[format!(r#"{{"id":"{i}"}}"#)]).unwrap();
@@ -173,7 +172,7 @@ fn eight_neighbours_are_merged_while_the_day_runs() {
 
 #[test]
 fn segments_with_other_dimensions_stay_apart() {
-    let (memory, clock) = (Memory::default(), Hands::at(START));
+    let (memory, clock) = (Disk::default(), Hands::at(START));
     let event = |i: usize| format!(r#"{{"id":"{i}","a":"alice","f":"r{i}"}}"#);
     let mut without = unmerged();
     without.schema.dimensions.retain(|d| d.name != "key");
@@ -195,7 +194,7 @@ fn segments_with_other_dimensions_stay_apart() {
 
 #[test]
 fn nothing_grows_past_the_largest_size() {
-    let (memory, clock) = (Memory::default(), Hands::at(START));
+    let (memory, clock) = (Disk::default(), Hands::at(START));
     let segments: Vec<Vec<String>> = (0..9).map(|s| (0..4).map(|i| format!(r#"{{"id":"{s}-{i}"}}"#)).collect()).collect();
     drop(segments_of(&memory, &clock, &segments));
     clock.pass(DAY);
@@ -207,13 +206,13 @@ fn nothing_grows_past_the_largest_size() {
 
 #[test]
 fn a_damaged_segment_stays_and_the_others_are_merged_without_it() {
-    let (memory, clock) = (Memory::default(), Hands::at(START));
+    let (memory, clock) = (Disk::default(), Hands::at(START));
     let segments: Vec<Vec<String>> = (0..5).map(|s| (0..300).map(|i| format!(r#"{{"id":"{s}-{i}","c":{i}}}"#)).collect()).collect();
     drop(segments_of(&memory, &clock, &segments));
     let mut files = memory.files();
     // Behind the header, where the blocks are.
     files.get_mut("segment-0000000000000002").unwrap()[100] ^= 4;
-    let memory = Memory::of(files);
+    let memory = Disk::of(files);
     clock.pass(DAY);
     let log = open(&memory, options(), &clock).unwrap();
     eventually("the day is final", || is_final(&log));
@@ -227,7 +226,7 @@ fn a_damaged_segment_stays_and_the_others_are_merged_without_it() {
 
 #[test]
 fn a_crash_at_any_operation_loses_nothing_and_leaves_nothing_behind() {
-    let (memory, clock) = (Memory::default(), Hands::at(START));
+    let (memory, clock) = (Disk::default(), Hands::at(START));
     let segments: Vec<Vec<String>> = (0..4).map(|s| (0..5).map(|i| format!(r#"{{"id":"{s}-{i}","c":{i}}}"#)).collect()).collect();
     let log = segments_of(&memory, &clock, &segments);
     append(&log, &[r#"{"id":"in the journal"}"#]).unwrap();
@@ -237,15 +236,16 @@ fn a_crash_at_any_operation_loses_nothing_and_leaves_nothing_behind() {
     let (files, mut ended) = (memory.files(), false);
     let mut seen = BTreeSet::new();
     for operations in 0.. {
-        let disk = CrashDisk::of(files.clone(), operations);
+        let disk = Disk::of(files.clone());
+        disk.arm(Fault::sticky(CHANGES, operations, Failure { lost: Lost::Kept, ..Failure::EIO }));
         if let Ok(log) = AuditLog::open_storage(Arc::new(disk.clone()), options(), clock.clone()) {
-            eventually("it has stopped or is done", || disk.has_failed() || (is_final(&log) && log.stats().head_events == 0));
+            eventually("it has stopped or is done", || disk.tripped() > 0 || (is_final(&log) && log.stats().head_events == 0));
             assert_eq!(texts(&log), right, "{operations} operations: while the disk has stopped");
-            ended = !disk.has_failed();
+            ended = disk.tripped() == 0;
             drop(log);
         }
         for power_lost in [false, true] {
-            let left = disk.left(power_lost);
+            let left = Disk::holding(if power_lost { disk.medium().durable().clone() } else { disk.image() });
             // A clock of the running day, so that nothing is flushed meanwhile.
             let log = open(&left, unmerged(), &Hands::at(START)).unwrap();
             let when = format!("{operations} operations, power lost: {power_lost}");
@@ -269,7 +269,7 @@ fn a_crash_at_any_operation_loses_nothing_and_leaves_nothing_behind() {
 fn queries_cursors_and_retries_beside_merges() {
     let seed = seed();
     let events: Vec<Vec<u8>> = mixed(seed, 1_500).into_iter().map(|e| trimmed(&e).to_vec()).collect::<BTreeSet<_>>().into_iter().collect();
-    let (memory, clock) = (Memory::default(), Hands::at(START));
+    let (memory, clock) = (Disk::default(), Hands::at(START));
     let log = open(&memory, options(), &clock).unwrap();
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
@@ -319,7 +319,7 @@ fn queries_cursors_and_retries_beside_merges() {
 
 #[test]
 fn a_log_that_is_closed_does_not_wait_for_a_merge() {
-    let (memory, clock) = (Memory::default(), Hands::at(START));
+    let (memory, clock) = (Disk::default(), Hands::at(START));
     let segments: Vec<Vec<Vec<u8>>> = (0..6u64).map(|s| mixed(s, 3_000)).collect();
     drop(segments_of(&memory, &clock, &segments));
     clock.pass(DAY);

@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use trail_engine::budget::Cancel;
 use trail_engine::threads;
 
-use crate::support::clock::{Hands, START};
 use crate::support::log::{all_events, append, everything, open, options};
-use crate::support::memory::Memory;
+use trail_sim::clock::{Hands, START};
+use trail_sim::disk::Disk;
 
 fn event(i: usize) -> String {
     format!(r#"{{"eventVersion":1,"eventId":"id-{i}","eventTime":"2026-11-20T00:00:{:02}Z","eventName":"N{}"}}"#, i % 60, i % 5)
@@ -17,7 +17,7 @@ fn event(i: usize) -> String {
 
 #[test]
 fn the_same_events_from_many_threads_are_stored_once() {
-    let (memory, clock) = (Memory::default(), Hands::at(START));
+    let (memory, clock) = (Disk::default(), Hands::at(START));
     let log = Arc::new(open(&memory, options(), &clock).unwrap());
     let workers: Vec<_> = (0..4)
         .map(|worker| {
@@ -44,13 +44,13 @@ fn the_same_events_from_many_threads_are_stored_once() {
     }
     assert_eq!(copies.len(), 1_200);
     assert!(copies.values().all(|count| *count == 1), "an event is stored twice");
-    let reopened = open(&Memory::of(memory.files()), options(), &clock).unwrap();
+    let reopened = open(&Disk::of(memory.files()), options(), &clock).unwrap();
     assert_eq!(all_events(&reopened).unwrap().len(), 1_200);
 }
 
 #[test]
 fn readers_see_a_log_that_only_grows() {
-    let (memory, clock) = (Memory::default(), Hands::at(START));
+    let (memory, clock) = (Disk::default(), Hands::at(START));
     let log = Arc::new(open(&memory, options(), &clock).unwrap());
     let done = Arc::new(AtomicBool::new(false));
     let (reader_log, reader_done) = (log.clone(), done.clone());

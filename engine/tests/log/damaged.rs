@@ -10,9 +10,9 @@ use trail_engine::query::{Facet, HistogramRequest, Order, PageRequest, Selection
 use trail_engine::status::Gap;
 use trail_engine::{AuditLog, ErrorKind, Notice};
 
-use crate::support::clock::{Hands, START};
 use crate::support::log::{append, everything, open, options};
-use crate::support::memory::Memory;
+use trail_sim::clock::{Hands, START};
+use trail_sim::disk::Disk;
 
 /// Three blocks: two full ones and a rest.
 const EVENTS: u64 = 5_000;
@@ -32,8 +32,8 @@ fn events() -> Vec<String> {
 }
 
 /// A closed log with one segment, of which a byte in the second block is wrong.
-fn damaged() -> Memory {
-    let (memory, clock) = (Memory::default(), Hands::at(START));
+fn damaged() -> Disk {
+    let (memory, clock) = (Disk::default(), Hands::at(START));
     let log = open(&memory, options(), &clock).unwrap();
     append(&log, &events()).unwrap();
     log.flush().unwrap();
@@ -43,12 +43,12 @@ fn damaged() -> Memory {
     for at in (0..bytes.len()).step_by(2_000) {
         let mut changed = files.clone();
         changed.get_mut(name).unwrap()[at] ^= 4;
-        let found = match open(&Memory::of(changed.clone()), options(), &clock) {
+        let found = match open(&Disk::of(changed.clone()), options(), &clock) {
             Ok(log) => log.verify(&Cancel::default()).unwrap(),
             Err(_) => continue,
         };
         if found.iter().any(|e| e.component().is_some_and(|c| c == "block 1")) {
-            return Memory::of(changed);
+            return Disk::of(changed);
         }
     }
     panic!("no byte of the second block was found");
@@ -145,7 +145,7 @@ fn what_comes_again_is_stored_again_when_its_copy_cannot_be_read() {
 fn a_segment_that_is_gone_is_missing_from_every_answer_that_it_could_be_in() {
     let mut files = damaged().files();
     files.retain(|name, _| !name.starts_with("segment-"));
-    let log = open(&Memory::of(files), options(), &Hands::at(START)).unwrap();
+    let log = open(&Disk::of(files), options(), &Hands::at(START)).unwrap();
     let whole = |gaps: &[Gap]| gaps.len() == 1 && gaps[0].events == EVENTS && gaps[0].part.starts_with("segment-");
     let count = log.count(&everything(), &Cancel::default()).unwrap();
     assert!(count.count == 0 && whole(&count.incomplete), "{count:?}");
@@ -162,7 +162,7 @@ fn a_segment_that_is_gone_is_missing_from_every_answer_that_it_could_be_in() {
 
 #[test]
 fn events_that_the_journal_lost_are_missing_from_answers() {
-    let (memory, clock) = (Memory::default(), Hands::at(START));
+    let (memory, clock) = (Disk::default(), Hands::at(START));
     let log = open(&memory, options(), &clock).unwrap();
     for first in [1, 11, 21] {
         append(&log, &(first..first + 10).map(event).collect::<Vec<_>>()).unwrap();
@@ -171,7 +171,7 @@ fn events_that_the_journal_lost_are_missing_from_answers() {
     let journal = files.iter_mut().find(|(name, _)| name.starts_with("journal-") && !name.contains("spare")).unwrap().1;
     // In the first frame: the others prove that it had been durable.
     journal[200] ^= 1;
-    let log = open(&Memory::of(files), options(), &clock).unwrap();
+    let log = open(&Disk::of(files), options(), &clock).unwrap();
     let count = log.count(&everything(), &Cancel::default()).unwrap();
     assert_eq!((count.count, count.incomplete.len()), (20, 1));
     let gap = &count.incomplete[0];

@@ -6,10 +6,10 @@ use std::sync::mpsc::channel;
 use trail_engine::budget::Cancel;
 use trail_engine::{AuditLog, ErrorKind, Options};
 
-use crate::support::clock::{Hands, START};
 use crate::support::log::{all_events, append, everything, open, options, pause};
-use crate::support::memory::Memory;
-use crate::support::random::Random;
+use trail_sim::clock::{Hands, START};
+use trail_sim::disk::{Disk, Failure, Fault, Kind};
+use trail_sim::random::Random;
 
 fn event(i: usize) -> String {
     format!(r#"{{"eventVersion":1,"eventId":"id-{i}","padding":"{}"}}"#, "p".repeat(i % 50))
@@ -24,10 +24,10 @@ fn noise(seed: usize) -> String {
 #[test]
 fn after_a_failed_sync_nothing_is_acknowledged_and_nothing_acknowledged_is_lost() {
     for syncs in 0..6 {
-        let (memory, clock) = (Memory::default(), Hands::at(START));
+        let (memory, clock) = (Disk::default(), Hands::at(START));
         let log = open(&memory, options(), &clock).unwrap();
         append(&log, &[event(0)]).unwrap();
-        memory.fail_sync_after(syncs);
+        memory.arm(Fault::sticky(&[Kind::Sync], syncs, Failure::EIO));
         let results: Vec<_> = (1..12).map(|i| append(&log, &[event(i)])).collect();
         let good = results.iter().take_while(|r| r.is_ok()).count();
         assert!(good < 11 && results[good..].iter().all(Result::is_err), "an append after a failed sync was acknowledged");
@@ -39,7 +39,7 @@ fn after_a_failed_sync_nothing_is_acknowledged_and_nothing_acknowledged_is_lost(
         assert_eq!(log.flush().unwrap_err().kind(), ErrorKind::Poisoned);
         let files = memory.files();
         assert_eq!(log.close().unwrap_err().kind(), ErrorKind::Poisoned);
-        let again = open(&Memory::of(files), options(), &clock).unwrap();
+        let again = open(&Disk::of(files), options(), &clock).unwrap();
         let found = all_events(&again).unwrap();
         assert!(found.len() > good, "{} of {} acknowledged events are left", found.len(), good + 1);
         for (i, stored) in found.iter().enumerate() {
@@ -51,10 +51,10 @@ fn after_a_failed_sync_nothing_is_acknowledged_and_nothing_acknowledged_is_lost(
 
 #[test]
 fn a_full_disk_is_said_and_writing_goes_on_once_there_is_room() {
-    let (memory, clock) = (Memory::default(), Hands::at(START));
+    let (memory, clock) = (Disk::default(), Hands::at(START));
     let options = Options { journal_bytes: 16 << 10, ..options() };
     let log = open(&memory, options.clone(), &clock).unwrap();
-    let used = |memory: &Memory| memory.files().values().map(|f| f.len() as u64).sum::<u64>();
+    let used = |memory: &Disk| memory.files().values().map(|f| f.len() as u64).sum::<u64>();
     memory.limit(Some(used(&memory) + 100));
     let mut stored = Vec::new();
     let mut refused = 0;
@@ -74,17 +74,17 @@ fn a_full_disk_is_said_and_writing_goes_on_once_there_is_room() {
     assert_eq!(refused, 3);
     let texts = |log: &AuditLog| all_events(log).unwrap().into_iter().map(|e| String::from_utf8(e.text).unwrap()).collect::<Vec<_>>();
     assert_eq!(texts(&log), stored);
-    let killed = open(&Memory::of(memory.files()), options.clone(), &clock).unwrap();
+    let killed = open(&Disk::of(memory.files()), options.clone(), &clock).unwrap();
     assert_eq!(texts(&killed), stored);
     assert_eq!(killed.health().problems, Vec::<String>::new());
 }
 
 #[test]
 fn little_space_is_used_to_its_end_and_a_full_disk_is_a_state_that_ends_by_itself() {
-    let (memory, clock) = (Memory::default(), Hands::at(START));
+    let (memory, clock) = (Disk::default(), Hands::at(START));
     let options = Options { journal_bytes: 8 << 20, ..options() };
     let log = open(&memory, options, &clock).unwrap();
-    let used = |memory: &Memory| memory.files().values().map(|f| f.len() as u64).sum::<u64>();
+    let used = |memory: &Disk| memory.files().values().map(|f| f.len() as u64).sum::<u64>();
     memory.limit(Some(used(&memory) + (300 << 10)));
     append(&log, &[event(0)]).unwrap();
     assert!(!log.health().disk_full && log.health().problems.is_empty(), "a journal file shorter than usual: {:?}", log.health());
@@ -106,12 +106,12 @@ fn little_space_is_used_to_its_end_and_a_full_disk_is_a_state_that_ends_by_itsel
     crate::support::log::eventually("nobody writes, and it is noticed", || !log.health().disk_full);
     assert_eq!(log.health().problems, Vec::<String>::new());
     append(&log, &[long(next)]).unwrap();
-    assert_eq!(all_events(&open(&Memory::of(memory.files()), self::options(), &clock).unwrap()).unwrap().len(), stored + 1);
+    assert_eq!(all_events(&open(&Disk::of(memory.files()), self::options(), &clock).unwrap()).unwrap().len(), stored + 1);
 }
 
 #[test]
 fn a_flush_that_finds_no_room_is_tried_again() {
-    let (memory, clock) = (Memory::default(), Hands::at(START));
+    let (memory, clock) = (Disk::default(), Hands::at(START));
     let options = Options { head_bytes_max: 32 << 10, ..options() };
     let log = open(&memory, options, &clock).unwrap();
     append(&log, &(0..20).map(event).collect::<Vec<_>>()).unwrap();
@@ -127,13 +127,13 @@ fn a_flush_that_finds_no_room_is_tried_again() {
     crate::support::log::eventually("what is over is listed no more", || log.health().problems.is_empty());
     assert!(!log.health().disk_full);
     assert_eq!(all_events(&log).unwrap().len(), 400);
-    let killed = open(&Memory::of(memory.files()), crate::support::log::options(), &clock).unwrap();
+    let killed = open(&Disk::of(memory.files()), crate::support::log::options(), &clock).unwrap();
     assert_eq!(all_events(&killed).unwrap().len(), 400);
 }
 
 #[test]
 fn a_disk_that_hangs_makes_callers_wait_and_then_turns_them_away() {
-    let (memory, clock) = (Memory::default(), Hands::at(START));
+    let (memory, clock) = (Disk::default(), Hands::at(START));
     let options = Options { pending_bytes_max: 4_000, ..options() };
     let log = open(&memory, options, &clock).unwrap();
     memory.hold_syncs(true);
@@ -162,7 +162,7 @@ fn a_disk_that_hangs_makes_callers_wait_and_then_turns_them_away() {
 
 #[test]
 fn a_closed_log_takes_nothing_and_still_answers() {
-    let (memory, clock) = (Memory::default(), Hands::at(START));
+    let (memory, clock) = (Disk::default(), Hands::at(START));
     let log = open(&memory, options(), &clock).unwrap();
     append(&log, &[event(1)]).unwrap();
     log.close().unwrap();

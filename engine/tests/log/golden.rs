@@ -11,9 +11,9 @@ use trail_engine::id::Sequence;
 use trail_engine::query::Selection;
 use trail_engine::{AuditLog, Options};
 
-use crate::support::clock::{Hands, START};
 use crate::support::log::{all_events, append, everything, open, options};
-use crate::support::memory::Memory;
+use trail_sim::clock::{Hands, START};
+use trail_sim::disk::Disk;
 
 const EVENTS: u64 = 45;
 
@@ -49,7 +49,7 @@ fn committed(name: &str) -> BTreeMap<String, Vec<u8>> {
 
 /// Writes the golden directory: two segments and a journal, closed.
 fn write() -> BTreeMap<String, Vec<u8>> {
-    let (memory, clock) = (Memory::default(), Hands::at(START));
+    let (memory, clock) = (Disk::default(), Hands::at(START));
     let log = open(&memory, options_of_golden(), &clock).unwrap();
     for range in [1..21, 21..36, 36..41, 41..EVENTS + 1] {
         append(&log, &range.clone().map(event).collect::<Vec<_>>()).unwrap();
@@ -99,7 +99,7 @@ fn a_directory_of_version_1_is_read() {
     let files = blessed("log-v1", false);
     assert_eq!(files.keys().filter(|name| name.starts_with("segment-")).count(), 2);
     assert!(files.contains_key("catalog") && files.keys().any(|name| name.starts_with("journal-")));
-    let memory = Memory::of(files);
+    let memory = Disk::of(files);
     let log = open(&memory, options_of_golden(), &Hands::at(START)).unwrap();
     assert_eq!(log.health().problems, Vec::<String>::new());
     assert_eq!((log.segments().len(), log.stats().head_events), (2, 10));
@@ -120,7 +120,7 @@ fn a_directory_of_version_1_is_read() {
 
 #[test]
 fn the_damaged_twin_says_where_it_is_damaged() {
-    let memory = Memory::of(blessed("log-v1-damaged", true));
+    let memory = Disk::of(blessed("log-v1-damaged", true));
     let log = open(&memory, options_of_golden(), &Hands::at(START)).unwrap();
     let problems = log.health().problems.join("\n");
     match all_events(&log) {

@@ -6,9 +6,9 @@ use trail_engine::clock::Clock as _;
 use trail_engine::id::{Day, Sequence};
 use trail_engine::{AuditLog, Options};
 
-use crate::support::clock::{DAY, Hands, START};
 use crate::support::log::{all_events, append, eventually, open, options, pause};
-use crate::support::memory::Memory;
+use trail_sim::clock::{DAY, Hands, START};
+use trail_sim::disk::Disk;
 
 /// Longer than background work needs to look at the clock twice.
 const LOOKS_MILLIS: u64 = 2_300;
@@ -24,7 +24,7 @@ fn names(log: &AuditLog) -> Vec<String> {
 
 #[test]
 fn a_day_is_dropped_when_all_of_it_is_over_the_retention_and_not_a_minute_earlier() {
-    let (memory, clock) = (Memory::default(), Hands::at(START));
+    let (memory, clock) = (Disk::default(), Hands::at(START));
     let options = Options { retention: 3 * DAY, ..options() };
     let log = open(&memory, options, &clock).unwrap();
     append(&log, &[event("first")]).unwrap();
@@ -51,7 +51,7 @@ fn a_day_is_dropped_when_all_of_it_is_over_the_retention_and_not_a_minute_earlie
 #[test]
 fn a_clock_that_jumps_drops_nothing() {
     for days in [400, -400] {
-        let (memory, clock) = (Memory::default(), Hands::at(START));
+        let (memory, clock) = (Disk::default(), Hands::at(START));
         let options = Options { retention: 3 * DAY, ..options() };
         let mut log = open(&memory, options.clone(), &clock).unwrap();
         append(&log, &[event("before")]).unwrap();
@@ -72,7 +72,7 @@ fn a_clock_that_jumps_drops_nothing() {
 
 #[test]
 fn a_head_of_an_older_day_or_age_becomes_a_segment() {
-    let (memory, clock) = (Memory::default(), Hands::at(START));
+    let (memory, clock) = (Disk::default(), Hands::at(START));
     let options = Options { head_age_max: Duration::from_secs(60), merge_cpu_percent: 0, ..options() };
     let log = open(&memory, options, &clock).unwrap();
     append(&log, &[event("first")]).unwrap();
@@ -94,7 +94,7 @@ fn a_head_of_an_older_day_or_age_becomes_a_segment() {
 
 #[test]
 fn one_batch_is_of_one_day_and_the_next_day_begins_a_head() {
-    let (memory, clock) = (Memory::default(), Hands::at(START));
+    let (memory, clock) = (Disk::default(), Hands::at(START));
     let log = open(&memory, options(), &clock).unwrap();
     clock.pass(Duration::from_nanos((START.day().end().0 - START.0) as u64) - Duration::from_millis(1));
     append(&log, &[event("last millisecond")]).unwrap();
@@ -108,10 +108,10 @@ fn one_batch_is_of_one_day_and_the_next_day_begins_a_head() {
 
 #[test]
 fn a_head_that_was_killed_at_midnight_keeps_its_day() {
-    let (memory, clock) = (Memory::default(), Hands::at(START));
+    let (memory, clock) = (Disk::default(), Hands::at(START));
     let log = open(&memory, options(), &clock).unwrap();
     append(&log, &[event("today")]).unwrap();
-    let killed = Memory::of(memory.files());
+    let killed = Disk::of(memory.files());
     clock.pass(DAY);
     let again = open(&killed, options(), &clock).unwrap();
     append(&again, &[event("tomorrow")]).unwrap();
@@ -122,7 +122,7 @@ fn a_head_that_was_killed_at_midnight_keeps_its_day() {
 
 #[test]
 fn segments_are_sealed_by_size_and_by_the_end_of_their_day() {
-    let (memory, clock) = (Memory::default(), Hands::at(START));
+    let (memory, clock) = (Disk::default(), Hands::at(START));
     let options = Options { segment_events_max: 3, seal_grace: Duration::from_secs(600), ..options() };
     let log = open(&memory, options, &clock).unwrap();
     append(&log, &[event("a"), event("b"), event("c")]).unwrap();
@@ -137,13 +137,13 @@ fn segments_are_sealed_by_size_and_by_the_end_of_their_day() {
     clock.pass(Duration::from_secs(1));
     eventually("the day's last one is sealed", || log.segments()[1].sealed);
     let files = memory.files();
-    let reopened = open(&Memory::of(files), Options { segment_events_max: 3, ..self::options() }, &clock).unwrap();
+    let reopened = open(&Disk::of(files), Options { segment_events_max: 3, ..self::options() }, &clock).unwrap();
     assert!(reopened.segments().iter().all(|s| s.sealed), "the seal is durable");
 }
 
 #[test]
 fn a_full_head_becomes_segments_by_itself() {
-    let (memory, clock) = (Memory::default(), Hands::at(START));
+    let (memory, clock) = (Disk::default(), Hands::at(START));
     let options = Options { head_bytes_max: 64 << 10, ..options() };
     let log = open(&memory, options.clone(), &clock).unwrap();
     for batch in 0..40 {

@@ -11,14 +11,14 @@ use trail_engine::query::{Bucket, Facet, Filter, HistogramRequest, Order, PageRe
 use trail_engine::{AuditLog, Options};
 
 use crate::support::answers;
-use crate::support::clock::{DAY, Hands, START};
 use crate::support::events::{mixed, trimmed};
 use crate::support::filters::{Filters, path_with_values};
 use crate::support::log::{append, eventually, open, options};
-use crate::support::memory::Memory;
 use crate::support::oracle::{Known, holds};
-use crate::support::random::{Random, number, seed};
 use crate::support::schema::schema;
+use trail_sim::clock::{DAY, Hands, START};
+use trail_sim::disk::Disk;
+use trail_sim::random::{Random, number, seed};
 
 /// Where the events of a log are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,7 +38,7 @@ struct Case {
 
 /// Events in small batches, a few milliseconds apart, so that receive times differ.
 fn fill(place: Place, events: &[Vec<u8>]) -> Case {
-    let (memory, clock) = (Memory::default(), Hands::at(START));
+    let (memory, clock) = (Disk::default(), Hands::at(START));
     let options = match place {
         Place::Segments => Options { head_bytes_max: 900 << 10, merge_cpu_percent: 0, ..options() },
         Place::Merged => options(),

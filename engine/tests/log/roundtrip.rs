@@ -8,13 +8,13 @@ use trail_engine::id::Sequence;
 use trail_engine::query::{Facet, TermsRequest};
 use trail_engine::{AuditLog, Options};
 
-use crate::support::clock::{DAY, Hands, START};
 use crate::support::events::{all_corpora, corpus, odd_event, trimmed};
 use crate::support::log::{all_events, append, eventually, everything, open, options};
-use crate::support::memory::Memory;
 use crate::support::oracle::Known;
-use crate::support::random::{Random, seed};
 use crate::support::schema::schema;
+use trail_sim::clock::{DAY, Hands, START};
+use trail_sim::disk::Disk;
+use trail_sim::random::{Random, seed};
 
 /// Asserts that a log holds exactly these events, in this order.
 fn holds_exactly(log: &AuditLog, events: &[Vec<u8>], when: &str) {
@@ -28,19 +28,19 @@ fn holds_exactly(log: &AuditLog, events: &[Vec<u8>], when: &str) {
 
 /// Runs events through every place where they can be.
 fn through_all_places(events: &[Vec<u8>], batch: usize) {
-    let (memory, clock) = (Memory::default(), Hands::at(START));
+    let (memory, clock) = (Disk::default(), Hands::at(START));
     let log = open(&memory, options(), &clock).unwrap();
     for batch in events.chunks(batch) {
         append(&log, batch).unwrap();
     }
     holds_exactly(&log, events, "in the head");
-    let killed = open(&Memory::of(memory.files()), options(), &clock).unwrap();
+    let killed = open(&Disk::of(memory.files()), options(), &clock).unwrap();
     holds_exactly(&killed, events, "after a kill");
     drop(killed);
     log.flush().unwrap();
     holds_exactly(&log, events, "in a segment");
     assert_eq!(log.stats().head_events, 0);
-    let killed = open(&Memory::of(memory.files()), options(), &clock).unwrap();
+    let killed = open(&Disk::of(memory.files()), options(), &clock).unwrap();
     holds_exactly(&killed, events, "in a segment after a kill");
     log.close().unwrap();
     let again = open(&memory, options(), &clock).unwrap();
@@ -51,7 +51,7 @@ fn through_all_places(events: &[Vec<u8>], batch: usize) {
 
 /// Each batch is a segment, and all of them become one if one can hold them.
 fn through_a_merge(events: &[Vec<u8>], batch: usize) {
-    let (memory, clock) = (Memory::default(), Hands::at(START));
+    let (memory, clock) = (Disk::default(), Hands::at(START));
     let log = open(&memory, options(), &clock).unwrap();
     for batch in events.chunks(batch) {
         append(&log, batch).unwrap();
@@ -170,7 +170,7 @@ proptest! {
 
 #[test]
 fn bad_lines_are_refused_one_by_one() {
-    let log = open(&Memory::default(), options(), &Hands::at(START)).unwrap();
+    let log = open(&Disk::default(), options(), &Hands::at(START)).unwrap();
     let (good, bad) = (br#"{"eventVersion":1,"eventId":"good"}"#.to_vec(), corpus("bad.ndjson"));
     for line in &bad {
         let pair = [line.as_slice(), &good];
@@ -190,7 +190,7 @@ fn bad_lines_are_refused_one_by_one() {
 
 #[test]
 fn a_retry_is_recognised_wherever_the_first_copy_is() {
-    let (memory, clock) = (Memory::default(), Hands::at(START));
+    let (memory, clock) = (Disk::default(), Hands::at(START));
     let mut log = open(&memory, options(), &clock).unwrap();
     let mut events: Vec<Vec<u8>> = corpus("actiontrail.ndjson");
     events.retain(|e| Known::new(&schema(), 1, START, e).id.is_some());
@@ -221,7 +221,7 @@ fn a_retry_is_recognised_wherever_the_first_copy_is() {
 
 #[test]
 fn retries_of_whole_and_shredded_events_with_one_id() {
-    let (memory, clock) = (Memory::default(), Hands::at(START));
+    let (memory, clock) = (Disk::default(), Hands::at(START));
     let log = open(&memory, options(), &clock).unwrap();
     let whole = format!(r#"{{"eventVersion":1,"eventId":"same","a":"{}"}}"#, "z".repeat(70_000));
     let other = r#"{"eventVersion":1,"eventId":"same"}"#.to_owned();
@@ -236,7 +236,7 @@ fn retries_of_whole_and_shredded_events_with_one_id() {
 
 #[test]
 fn one_value_in_two_dresses_counts_once() {
-    let (memory, clock) = (Memory::default(), Hands::at(START));
+    let (memory, clock) = (Disk::default(), Hands::at(START));
     let log = open(&memory, Options { ..options() }, &clock).unwrap();
     append(&log, &[r#"{"x":{"y":[5,"5","\u0035",5]}}"#, r#"{"x":{"y":"5"}}"#]).unwrap();
     let request = TermsRequest { facet: Facet::Path("x.y".into()), limit: 10, prefix: String::new() };

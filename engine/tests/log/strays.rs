@@ -4,12 +4,13 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
+use trail_engine::budget::Cancel;
 use trail_engine::id::Sequence;
 use trail_engine::{AuditLog, Notice, Options};
 
-use crate::support::clock::{DAY, Hands, START};
 use crate::support::log::{all_events, append, eventually, open, options, pause};
-use crate::support::memory::Memory;
+use trail_sim::clock::{DAY, Hands, START};
+use trail_sim::disk::Disk;
 
 type Files = BTreeMap<String, Vec<u8>>;
 
@@ -36,7 +37,7 @@ struct History {
 }
 
 fn history() -> History {
-    let (memory, clock) = (Memory::default(), Hands::at(START));
+    let (memory, clock) = (Disk::default(), Hands::at(START));
     let log = open(&memory, options(), &clock).unwrap();
     let fresh = memory.files();
     append(&log, &events(1..51)).unwrap();
@@ -54,16 +55,16 @@ fn history() -> History {
 /// The log has exactly the events up to `last`, once each, now, after more were appended, and after another start.
 fn check(files: &Files, last: u64, what: &str) -> AuditLog {
     let clock = Hands::at(START);
-    let reader = open(&Memory::of(files.clone()), Options { read_only: true, ..options() }, &clock).unwrap();
+    let reader = open(&Disk::of(files.clone()), Options { read_only: true, ..options() }, &clock).unwrap();
     check_events(&reader, last, &format!("{what}, read only"));
     drop(reader);
-    let memory = Memory::of(files.clone());
+    let memory = Disk::of(files.clone());
     let log = open(&memory, options(), &clock).unwrap();
     check_events(&log, last, what);
     let receipt = append(&log, &events(last + 1..last + 4)).unwrap();
     assert_eq!(receipt.first_sequence, Some(Sequence(last + 1)), "{what}");
     let killed = memory.files();
-    check_events(&open(&Memory::of(killed), options(), &clock).unwrap(), last + 3, &format!("{what}, killed"));
+    check_events(&open(&Disk::of(killed), options(), &clock).unwrap(), last + 3, &format!("{what}, killed"));
     log.flush().unwrap();
     drop(log);
     let log = open(&memory, options(), &clock).unwrap();
@@ -108,7 +109,7 @@ fn an_older_catalog_loses_nothing() {
         check(&with(&h.closed, |name| name == "catalog", old), 100, &format!("the catalog {what}"));
         check(&with(&h.closed, |name| !name.starts_with("segment"), old), 100, &format!("catalog and journals {what}"));
     }
-    let memory = Memory::of(with(&h.closed, |name| name == "catalog", &h.flushed));
+    let memory = Disk::of(with(&h.closed, |name| name == "catalog", &h.flushed));
     let log = open(&memory, options(), &Hands::at(START)).unwrap();
     assert!(notes(&log)[0].contains(&segment(2)), "{:?}", notes(&log));
 }
@@ -129,7 +130,7 @@ fn what_lies_before_a_stray_comes_from_the_journal() {
     log.flush().unwrap();
     assert!(log.segments().windows(2).all(|pair| pair[0].last_sequence < pair[1].first_sequence), "{:?}", log.segments());
     // The journal that had it is gone too: that is a loss, and said.
-    let log = open(&Memory::of(with(&h.fresh, |name| name == segment(2), &h.flushed_again)), options(), &Hands::at(START)).unwrap();
+    let log = open(&Disk::of(with(&h.fresh, |name| name == segment(2), &h.flushed_again)), options(), &Hands::at(START)).unwrap();
     assert!(log.health().problems.iter().any(|p| p.contains("from sequence 1 to 50")), "{:?}", log.health());
     assert_eq!(append(&log, &events(101..102)).unwrap().first_sequence, Some(Sequence(101)));
     assert_eq!(all_events(&log).unwrap().len(), 51);
@@ -143,14 +144,14 @@ fn a_stray_that_is_damaged_or_of_another_life_is_kept_aside_and_reported() {
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
     // Another life: the same sequences, other events, acknowledged and in the journal.
-    let memory = Memory::of(h.flushed.clone());
+    let memory = Disk::of(h.flushed.clone());
     append(&open(&memory, options(), &Hands::at(START)).unwrap(), &events(201..231)).unwrap();
     let other_life = with(&memory.files(), |name| name == segment(2), &h.flushed_again);
     for (files, count, what) in [(damaged, 50, "damaged"), (other_life, 80, "another life")] {
-        let read_only = open(&Memory::of(files.clone()), Options { read_only: true, ..options() }, &Hands::at(START)).unwrap();
+        let read_only = open(&Disk::of(files.clone()), Options { read_only: true, ..options() }, &Hands::at(START)).unwrap();
         assert_eq!(all_events(&read_only).unwrap().len(), count, "{what}: {:?}", read_only.health());
         assert!(read_only.health().problems[0].contains(&segment(2)));
-        let memory = Memory::of(files.clone());
+        let memory = Disk::of(files.clone());
         let log = open(&memory, options(), &Hands::at(START)).unwrap();
         assert_eq!(all_events(&log).unwrap().len(), count, "{what}: {:?}", log.health());
         let problems = log.health().problems;
@@ -165,7 +166,7 @@ fn a_stray_that_is_damaged_or_of_another_life_is_kept_aside_and_reported() {
         let mut again = memory.files();
         again.insert(segment(9), b"no segment".to_vec());
         again.insert(format!("{}.aside", segment(9)), b"an earlier one".to_vec());
-        let memory = Memory::of(again);
+        let memory = Disk::of(again);
         drop(open(&memory, options(), &Hands::at(START)).unwrap());
         assert_eq!(memory.files()[&format!("{}.aside", segment(9))], b"an earlier one");
         assert_eq!(memory.files()[&format!("{}.aside-2", segment(9))], b"no segment");
@@ -176,20 +177,20 @@ fn a_stray_that_is_damaged_or_of_another_life_is_kept_aside_and_reported() {
 fn what_provably_holds_nothing_is_removed() {
     let h = history();
     // One segment with all hundred events; the second of two stands beside it.
-    let (memory, clock) = (Memory::default(), Hands::at(START));
+    let (memory, clock) = (Disk::default(), Hands::at(START));
     let log = open(&memory, options(), &clock).unwrap();
     append(&log, &events(1..101)).unwrap();
     log.flush().unwrap();
     log.close().unwrap();
     let mut files = with(&memory.files(), |name| name == segment(2), &h.flushed_again);
     files.insert(format!("{}.partial", segment(7)), vec![1, 2, 3]);
-    let memory = Memory::of(files.clone());
+    let memory = Disk::of(files.clone());
     check_events(&open(&memory, options(), &clock).unwrap(), 100, "merged");
     let names: Vec<String> = memory.files().into_keys().filter(|name| name.starts_with("segment")).collect();
     assert_eq!(names, [segment(1)]);
     // The segment that holds its events is damaged: then it may be the last to hold them.
     files.get_mut(&segment(1)).unwrap().truncate(100);
-    let memory = Memory::of(files);
+    let memory = Disk::of(files);
     let log = open(&memory, options(), &clock).unwrap();
     assert_eq!(log.health().problems.len(), 2, "{:?}", log.health());
     assert!(memory.files().contains_key(&format!("{}.aside", segment(2))));
@@ -197,7 +198,7 @@ fn what_provably_holds_nothing_is_removed() {
 
 #[test]
 fn a_day_that_was_dropped_does_not_come_back() {
-    let (memory, clock) = (Memory::default(), Hands::at(START));
+    let (memory, clock) = (Disk::default(), Hands::at(START));
     let options = Options { retention: 3 * DAY, ..options() };
     let log = open(&memory, options.clone(), &clock).unwrap();
     append(&log, &events(1..51)).unwrap();
@@ -209,7 +210,7 @@ fn a_day_that_was_dropped_does_not_come_back() {
     log.close().unwrap();
     let mut files = memory.files();
     files.insert(segment(1), first);
-    let memory = Memory::of(files);
+    let memory = Disk::of(files);
     let log = open(&memory, options, &clock).unwrap();
     assert_eq!(all_events(&log).unwrap().len(), 10);
     assert_eq!((log.health().problems.len(), memory.files().contains_key(&segment(1))), (0, false));
@@ -229,9 +230,26 @@ fn a_segment_that_was_merged_stands_for_those_that_it_was_merged_from() {
     check(&files, 100, "one is gone");
 }
 
+#[test]
+fn an_id_that_a_stray_had_is_not_given_again() {
+    let h = history();
+    // What a merge had written when the process died: it is compared with its inputs, which puts parts of it into caches, and goes.
+    let mut files = h.closed.clone();
+    files.insert(segment(3), segment_with_id(3));
+    let memory = Disk::of(files);
+    let log = open(&memory, Options { merge_cpu_percent: 0, ..options() }, &Hands::at(START)).unwrap();
+    assert!(!memory.files().contains_key(&segment(3)), "{:?}", log.health());
+    append(&log, &events(101..111)).unwrap();
+    log.flush().unwrap();
+    assert_eq!(log.verify(&Cancel::default()).unwrap().len(), 0, "the new segment is read with the former one's parts");
+    assert!(memory.files().contains_key(&segment(4)) && !memory.files().contains_key(&segment(3)));
+    check_events(&log, 110, "gone on");
+    assert_eq!(append(&log, &events(101..111)).unwrap().duplicates, 10);
+}
+
 /// The file of a segment with the hundred events and this id.
 fn segment_with_id(id: u64) -> Vec<u8> {
-    let memory = Memory::default();
+    let memory = Disk::default();
     let log = open(&memory, options(), &Hands::at(START)).unwrap();
     append(&log, &events(1..101)).unwrap();
     memory.limit(Some(0));

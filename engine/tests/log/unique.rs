@@ -3,13 +3,13 @@
 use trail_engine::budget::Cancel;
 use trail_engine::query::Selection;
 
-use crate::support::clock::{Hands, START};
 use crate::support::log::{append, everything, open, options};
-use crate::support::memory::Memory;
+use trail_sim::clock::{Hands, START};
+use trail_sim::disk::Disk;
 
 #[test]
 fn only_terms_count() {
-    let log = open(&Memory::default(), options(), &Hands::at(START)).unwrap();
+    let log = open(&Disk::default(), options(), &Hands::at(START)).unwrap();
     let events = [
         r#"{"eventVersion":1,"eventId":"first","requestId":"r-1"}"#,
         r#"{"eventVersion":1,"eventId":{"id":"an object is no id"}}"#,

@@ -28,6 +28,8 @@ pub(crate) enum Work {
     Release,
     /// Flushing, sealing, dropping.
     Upkeep,
+    /// Merging segments.
+    Merge,
 }
 
 /// What is wrong.
@@ -91,6 +93,7 @@ impl Problems {
             Work::Rotate => "the journal could not go on in a new file",
             Work::Release => "a journal file that is not needed any more could not be let go",
             Work::Upkeep => "background work failed and is tried again",
+            Work::Merge => "segments could not be merged, which is tried again",
         };
         let text = format!("{what}: {error:?}");
         let mut state = self.lock();
@@ -122,6 +125,11 @@ impl Problems {
         let state = self.lock();
         let passing = state.passing.iter().map(|passing| passing.text.clone());
         (state.lasting.iter().cloned().chain(passing).collect(), state.passing.iter().any(|passing| passing.disk_full))
+    }
+
+    /// Whether some work failed when it was last tried.
+    pub(crate) fn is_failing(&self, work: Work) -> bool {
+        self.any_passing.load(Ordering::Acquire) && self.lock().passing.iter().any(|passing| passing.work == work)
     }
 
     /// Whether some work found the disk full.

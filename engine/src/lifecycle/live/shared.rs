@@ -13,6 +13,7 @@ use crate::lifecycle::live::catalog::Catalog;
 use crate::lifecycle::live::parts::Parts;
 use crate::lifecycle::live::problems::Problems;
 use crate::lifecycle::live::queue::Queue;
+use crate::lifecycle::live::reserve::Reserve;
 use crate::lifecycle::live::retention::TrustedClock;
 use crate::lifecycle::live::spare::SpareHead;
 use crate::options::Options;
@@ -34,6 +35,7 @@ pub(crate) struct Shared {
     pub(crate) spare: SpareHead,
     /// Held by whoever changes the catalog; the disk is written under it, and `parts` is changed after.
     pub(crate) catalog: Mutex<Catalog>,
+    pub(crate) reserve: Reserve,
     pub(crate) trusted: TrustedClock,
     pub(crate) queue: Queue,
     pub(crate) counters: Counters,
@@ -103,6 +105,7 @@ impl Shared {
             parts: RwLock::new(beginning.parts),
             spare: SpareHead::default(),
             catalog: Mutex::new(beginning.catalog),
+            reserve: Reserve::default(),
             trusted,
             queue,
             counters,

@@ -14,6 +14,7 @@ use crate::id::{SegmentId, Timestamp};
 use crate::lifecycle::flush::{PARTIAL, open_segment, write_durably};
 use crate::lifecycle::live::catalog::{CatalogEntry, segment_name};
 use crate::lifecycle::live::parts::{LiveSegment, Parts};
+use crate::lifecycle::live::problems::Work;
 use crate::lifecycle::live::shared::{Counters, Shared};
 use crate::lifecycle::merging::pace::Pace;
 use crate::lifecycle::merging::steady::SteadyFile;
@@ -33,28 +34,33 @@ pub(crate) fn run(shared: &Shared, stop: &dyn Fn() -> bool) {
     let mut not_before = Duration::ZERO;
     while !stop() {
         let signals = shared.signals();
-        let inputs = if shared.clock.elapsed() >= not_before { next(shared) } else { None };
-        let Some(inputs) = inputs else {
+        let may_try = shared.clock.elapsed() >= not_before;
+        let Some(inputs) = may_try.then(|| next(shared)).flatten() else {
+            if may_try {
+                // What could not be merged has expired, or been merged otherwise.
+                shared.problems.works(Work::Merge);
+            }
             shared.wait(signals, TICK);
             continue;
         };
-        if let Err(error) = compact(shared, &inputs, &mut Pace::new(shared, stop)) {
-            if error.kind() == ErrorKind::Cancelled {
-                return;
-            }
-            not_before = refuse(shared, &inputs, &error);
+        match compact(shared, &inputs, &mut Pace::new(shared, stop)) {
+            Ok(()) => shared.problems.works(Work::Merge),
+            Err(error) if error.kind() == ErrorKind::Cancelled => return,
+            Err(error) => not_before = refuse(shared, &inputs, &error),
         }
     }
 }
 
 /// Remembers what cannot be merged; returns when the next merge may be tried.
 fn refuse(shared: &Shared, inputs: &[LiveSegment], error: &Error) -> Duration {
+    // What the system refused is over when the same goes well, such as when there is space again.
+    if !matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Limit | ErrorKind::Invalid | ErrorKind::Unsupported) {
+        shared.problems.fails(Work::Merge, error);
+        return shared.clock.elapsed().saturating_add(RETRY);
+    }
     // That segments are too many for one is no problem: they stay what they are.
     if error.kind() != ErrorKind::Limit {
         shared.problem(format!("segments could not be merged: {error:?}"));
-    }
-    if !matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Limit | ErrorKind::Invalid | ErrorKind::Unsupported) {
-        return shared.clock.elapsed().saturating_add(RETRY);
     }
     // The damaged one, where it is known; the others may do without it.
     let damaged = inputs.iter().find(|live| error.path() == Some(live.entry.file_name().as_str()));
@@ -154,7 +160,7 @@ fn replace(shared: &Shared, inputs: &[LiveSegment], entry: CatalogEntry, segment
     next.segments.push(entry);
     next.segments.sort_by_key(|e| e.first_sequence);
     next.trusted_time = shared.trusted.now();
-    next.store(&*shared.storage)?;
+    shared.reserve.store(&next, &*shared.storage)?;
     *catalog = next;
     // Who looked for copies in all inputs has looked in all of this; who did not has to look in it.
     let change = inputs.iter().map(|live| live.change).max().unwrap_or(0);

@@ -152,6 +152,7 @@ impl Recovery<'_> {
                 storage.remove(&name).map_err(|e| Error::io("cannot remove a leftover", e).in_file(&name))?;
             }
         }
+        let highest = names.iter().map(|(_, id)| *id).max();
         let mut strays = strays::open(&*storage, names, &self.caches);
         strays::compare_with_journal(&*storage, &self.catalog, &mut strays, budget)?;
         let before = self.catalog.clone();
@@ -162,6 +163,10 @@ impl Recovery<'_> {
                 Fate::Adopt(instead_of) => self.adopt(stray, &instead_of),
                 Fate::SetAside(reason) => self.set_aside(stray, reason)?,
             }
+        }
+        // An id that a file had is not given again, whatever became of the file: caches go by it.
+        if let Some(highest) = highest {
+            self.catalog.next_segment = self.catalog.next_segment.max(SegmentId(highest.0.saturating_add(1)));
         }
         if self.catalog != before && !self.options.read_only {
             self.catalog.store(&*storage)?;
@@ -186,7 +191,6 @@ impl Recovery<'_> {
         self.problems.retain(|p| !instead_of.iter().any(|id| p.starts_with(&segment_name(*id))));
         self.catalog.segments.push(entry);
         self.catalog.segments.sort_by_key(|e| e.first_sequence);
-        self.catalog.next_segment = self.catalog.next_segment.max(SegmentId(entry.id.0.saturating_add(1)));
         self.catalog.flushed_to = strays::end_of_flushed(&self.catalog);
         add(&mut self.parts, entry, segment);
         let (name, last) = (stray.name, entry.end_sequence().0.saturating_sub(1));

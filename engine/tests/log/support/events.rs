@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::support::random::Random;
+use trail_sim::random::Random;
 
 /// The lines of a corpus file. A missing file fails.
 pub(crate) fn corpus(name: &str) -> Vec<Vec<u8>> {

@@ -8,7 +8,7 @@ use trail_engine::query::{Comparison, Field, Filter, Moment, Test};
 
 use crate::support::json::Json;
 use crate::support::oracle::{Known, leaves_at};
-use crate::support::random::Random;
+use trail_sim::random::Random;
 
 /// Makes filters about these events.
 pub(crate) struct Filters<'a> {

@@ -7,16 +7,16 @@ use trail_engine::index::StoredEvent;
 use trail_engine::query::{Order, PageRequest, Selection};
 use trail_engine::{AuditLog, Options, Receipt, Result};
 
-use crate::support::clock::Hands;
-use crate::support::memory::Memory;
 use crate::support::schema::schema;
+use trail_sim::clock::Hands;
+use trail_sim::disk::Disk;
 
 /// Small journals, nothing flushed by itself.
 pub(crate) fn options() -> Options {
     Options { schema: schema(), journal_bytes: 64 << 10, ..Options::default() }
 }
 
-pub(crate) fn open(memory: &Memory, options: Options, clock: &Arc<Hands>) -> Result<AuditLog> {
+pub(crate) fn open(memory: &Disk, options: Options, clock: &Arc<Hands>) -> Result<AuditLog> {
     AuditLog::open_storage(Arc::new(memory.clone()), options, clock.clone())
 }
 

@@ -6,13 +6,18 @@ use std::sync::Arc;
 use trail_engine::event::{Dimension, DimensionKind, DimensionSchema, EventKind, Mapping, Path, Pick, Source};
 use trail_engine::{AuditLog, Options};
 
-use crate::clock::{Hands, START};
-use crate::memory::Memory;
+use crate::clock::{DAY, Hands, START};
+use crate::disk::Disk;
 
-pub(crate) type Files = BTreeMap<String, Vec<u8>>;
+/// Files by name.
+pub type Files = BTreeMap<String, Vec<u8>>;
 
 /// The options with which the log is written and read.
-pub(crate) fn options(read_only: bool) -> Options {
+///
+/// # Panics
+/// Never: its paths are good.
+#[must_use]
+pub fn options(read_only: bool) -> Options {
     let source = |path: &str| Source::value(Path::parse(path).unwrap());
     let mapping = |dimension: &str, path: &str| Mapping { dimension: dimension.into(), pick: Pick::All, sources: vec![source(path)] };
     let dimension = |name: &str, kind| Dimension { name: name.into(), kind };
@@ -33,7 +38,8 @@ pub(crate) fn options(read_only: bool) -> Options {
 }
 
 /// The event with a number, from 1.
-pub(crate) fn event(i: u64) -> String {
+#[must_use]
+pub fn event(i: u64) -> String {
     match i % 17 {
         0 => format!(r#"{{"id":"w-{i}","long":"{}"}}"#, "wide ".repeat(13_200)),
         5 => format!(r#"{{"odd":[{i},{{"x":null}},"\u00e9{i}"],"id":{i}}}"#),
@@ -53,19 +59,30 @@ pub(crate) fn event(i: u64) -> String {
 }
 
 /// Appends events of these numbers as one batch.
-pub(crate) fn append(log: &AuditLog, numbers: std::ops::Range<u64>) {
+///
+/// # Panics
+/// When they are refused.
+pub fn append(log: &AuditLog, numbers: std::ops::Range<u64>) {
     let events: Vec<String> = numbers.map(event).collect();
     let (batch, _) = log.prepare(&mut events.iter().map(String::as_bytes)).unwrap();
     log.append(batch).unwrap();
 }
 
 /// How many events the log of [`files`] has.
-pub(crate) const EVENTS: u64 = 163;
+pub const EVENTS: u64 = 163;
+
+/// The first event of each file of the log of [`files`], and the first of none.
+pub const FIRST_IN: [(&str, u64); 4] =
+    [("segment-0000000000000001", 1), ("segment-0000000000000002", 60), ("journal-0000000000000003", 150), ("", EVENTS + 1)];
 
 /// The files of a log that was closed, or was killed.
-pub(crate) fn files(closed: bool) -> Files {
-    let (memory, clock) = (Memory::default(), Hands::at(START));
-    let log = AuditLog::open_storage(Arc::new(memory.clone()), options(false), clock.clone()).unwrap();
+///
+/// # Panics
+/// When it cannot be written.
+#[must_use]
+pub fn files(closed: bool) -> Files {
+    let (disk, clock) = (Disk::default(), Hands::at(START));
+    let log = AuditLog::open_storage(Arc::new(disk.clone()), options(false), clock.clone()).unwrap();
     append(&log, 1..60);
     log.flush().unwrap();
     append(&log, 60..150);
@@ -75,10 +92,30 @@ pub(crate) fn files(closed: bool) -> Files {
     append(&log, 155..160);
     append(&log, 160..163);
     append(&log, 163..164);
-    let killed = memory.files();
+    let killed = disk.files();
     log.close().unwrap();
-    let mut files = if closed { memory.files() } else { killed };
-    // Spare journals hold nothing.
-    files.retain(|name, _| !name.contains("spare"));
+    let mut files = if closed { disk.files() } else { killed };
+    // Spare journals and the reserve hold nothing.
+    files.retain(|name, _| !name.contains("spare") && name != "reserve");
+    files
+}
+
+/// The files of another log, of the next day, whose files have the same names and hold as many events.
+///
+/// # Panics
+/// When it cannot be written.
+#[must_use]
+pub fn foreign() -> Files {
+    let (disk, clock) = (Disk::default(), Hands::at(START));
+    clock.pass(DAY);
+    let log = AuditLog::open_storage(Arc::new(disk.clone()), options(false), clock.clone()).unwrap();
+    append(&log, 1_001..1_060);
+    log.flush().unwrap();
+    append(&log, 1_060..1_150);
+    log.flush().unwrap();
+    append(&log, 1_150..1_164);
+    log.close().unwrap();
+    let mut files = disk.files();
+    files.retain(|name, _| !name.contains("spare") && name != "reserve");
     files
 }

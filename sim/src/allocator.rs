@@ -5,6 +5,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 static LARGEST: AtomicUsize = AtomicUsize::new(0);
 
+/// Smaller ones are not worth the look.
+const NOTED_FROM: usize = 1 << 20;
+
 struct Counting;
 
 #[global_allocator]
@@ -14,7 +17,7 @@ static COUNTING: Counting = Counting;
 // SAFETY: every call goes to the system's allocator unchanged.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        LARGEST.fetch_max(layout.size(), Ordering::Relaxed);
+        note(layout.size());
         // SAFETY: the caller's promises are passed on.
         unsafe { System.alloc(layout) }
     }
@@ -25,13 +28,19 @@ unsafe impl GlobalAlloc for Counting {
     }
 
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        LARGEST.fetch_max(size, Ordering::Relaxed);
+        note(size);
         // SAFETY: the caller's promises are passed on.
         unsafe { System.realloc(pointer, layout, size) }
     }
 }
 
-/// The largest allocation so far, in bytes.
-pub(crate) fn largest() -> usize {
+fn note(size: usize) {
+    if size >= NOTED_FROM {
+        LARGEST.fetch_max(size, Ordering::Relaxed);
+    }
+}
+
+/// The largest allocation so far, in bytes; smaller ones than a mebibyte are not seen.
+pub fn largest() -> usize {
     LARGEST.load(Ordering::Relaxed)
 }

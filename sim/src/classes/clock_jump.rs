@@ -1,0 +1,177 @@
+//! Class 12: the wall clock jumps in either direction, at every stage of a log's life.
+//!
+//! Events stand in the order in which they came, whatever the clock said. No event is dropped that is younger than the retention by the clock
+//! that cannot jump, none looks older than it is, and the log comes back after a restart under any of the clocks.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use trail_engine::id::{Day, Timestamp};
+use trail_engine::{AuditLog, Options};
+
+use crate::clock::{Hands, START};
+use crate::disk::Disk;
+use crate::ledger::{Ledger, Verdict};
+use crate::random::Random;
+use crate::runner::Run;
+use crate::subject::{append, open, options};
+use crate::workload::event;
+
+const SECOND: i64 = 1_000_000_000;
+const HOUR: Duration = Duration::from_secs(3_600);
+/// Half a second before midnight.
+const LATE: Timestamp = Timestamp(START.0 + 16 * 3_600 * SECOND - SECOND / 2);
+const THREADS: usize = 16;
+
+/// How the clock jumps, in nanoseconds.
+const JUMPS: [(&str, i64); 8] = [
+    ("a second forward", SECOND),
+    ("a second back", -SECOND),
+    ("an hour forward", 3_600 * SECOND),
+    ("an hour back", -3_600 * SECOND),
+    ("400 days forward", 400 * Day::NANOS),
+    ("400 days back", -400 * Day::NANOS),
+    ("past midnight", SECOND / 2),
+    ("to 1970", -START.0),
+];
+
+/// When it does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum When {
+    BeforeAll,
+    BetweenAppends,
+    BeforeFlush,
+    WithinFlush,
+    WithinSeal,
+    WhileClosed,
+    WhileDead,
+    /// Half a second before midnight: with the jump back by a second this is the leap second.
+    AtMidnight,
+}
+
+const WHEN: [When; 8] = [
+    When::BeforeAll,
+    When::BetweenAppends,
+    When::BeforeFlush,
+    When::WithinFlush,
+    When::WithinSeal,
+    When::WhileClosed,
+    When::WhileDead,
+    When::AtMidnight,
+];
+
+/// Makes the clock jump.
+pub(super) fn run(run: &Run) {
+    let rounds = if run.scale.long { 2_000_u64.div_ceil((JUMPS.len() * WHEN.len()) as u64) } else { 1 };
+    let cases = |round| JUMPS.into_iter().flat_map(move |jump| WHEN.map(|when| (round, jump, when)));
+    let cases: Vec<(u64, (u64, (&str, i64), When))> = (0..).zip((0..rounds).flat_map(cases)).collect();
+    run.plan(cases.len() as u64);
+    run.each(THREADS, &cases, |(point, (round, (name, jump), when))| {
+        let seed = run.scale.seed + round;
+        run.case(run.scale.seed, *point, &|| format!("{name}, {when:?}, round {round}"), || Some(Life::begin(seed, *jump, *when).live()));
+    });
+}
+
+struct Life {
+    random: Random,
+    disk: Disk,
+    clock: Arc<Hands>,
+    log: AuditLog,
+    ledger: Ledger,
+    verdict: Verdict,
+    numbers: u64,
+    jump: i64,
+    when: When,
+}
+
+impl Life {
+    fn begin(seed: u64, jump: i64, when: When) -> Life {
+        let (disk, clock) = (Disk::default(), Hands::at(if when == When::AtMidnight { LATE } else { START }));
+        let log = open(&disk, Life::options(), &clock).unwrap();
+        let (ledger, verdict) = (Ledger::default(), Verdict::default());
+        Life { random: Random::new(seed), disk, clock, log, ledger, verdict, numbers: 0, jump, when }
+    }
+
+    fn options() -> Options {
+        Options { head_bytes_max: 1 << 20, ..options() }
+    }
+
+    fn jump_if(&self, when: When) {
+        if self.when == when {
+            self.clock.jump(self.jump);
+        }
+    }
+
+    /// Two hours and a day, by the clock that cannot jump.
+    fn live(mut self) -> Verdict {
+        self.jump_if(When::BeforeAll);
+        self.append();
+        self.jump_if(When::BetweenAppends);
+        self.jump_if(When::AtMidnight);
+        self.append();
+        self.jump_if(When::BeforeFlush);
+        self.flush(When::WithinFlush);
+        self.clock.pass(HOUR);
+        self.append();
+        self.log.close().unwrap();
+        self.jump_if(When::WhileClosed);
+        self.log = open(&self.disk, Life::options(), &self.clock).unwrap();
+        self.append();
+        self.flush(When::WithinFlush);
+        self.clock.pass(HOUR * 24);
+        self.append();
+        // The first day is over by the grace period: what is left of it is merged and sealed.
+        self.flush(When::WithinSeal);
+        self.disk.wait_until_quiet();
+        self.judge("before a kill");
+        self.disk = self.disk.next_life();
+        self.jump_if(When::WhileDead);
+        self.log = open(&self.disk, Life::options(), &self.clock).unwrap();
+        self.append();
+        self.judge("after a kill");
+        self.verdict
+    }
+
+    fn append(&mut self) {
+        let first = self.numbers;
+        self.numbers += 1 + self.random.below(6) as u64;
+        let events = (first..self.numbers).map(|number| event(number, &mut self.random)).collect();
+        // No event is older than the first moment by the clock that cannot jump.
+        let id = self.ledger.sent(events, START);
+        match append(&self.log, self.ledger.events(id)) {
+            Ok(receipt) => self.ledger.acknowledged(id, &receipt),
+            Err(error) => self.verdict.wrong(format!("batch {id} is refused: {error:?}")),
+        }
+    }
+
+    /// Flushes; the clock may jump while a sync is under way.
+    fn flush(&mut self, within: When) {
+        if self.when != within {
+            self.log.flush().unwrap();
+            return;
+        }
+        self.disk.hold_syncs(true);
+        std::thread::scope(|scope| {
+            let flushing = scope.spawn(|| self.log.flush());
+            std::thread::sleep(Duration::from_millis(20));
+            self.clock.jump(self.jump);
+            self.disk.hold_syncs(false);
+            flushing.join().unwrap().unwrap();
+        });
+        // Once is enough.
+        self.when = When::BeforeAll;
+    }
+
+    /// All events are there: a day has passed, and they are kept for three.
+    fn judge(&mut self, when: &str) {
+        let a_day_later = Timestamp(START.0 + Day::NANOS);
+        self.verdict.join(self.ledger.judge(&self.log, a_day_later), when);
+        let (segments, before) = (self.log.segments(), if self.jump < 0 && self.when == When::BeforeAll { Day(0) } else { START.day() });
+        for segment in segments.iter().filter(|segment| segment.day < before) {
+            self.verdict.wrong(format!("{when}: a segment looks older than it is: {segment:?}"));
+        }
+        if !segments.is_sorted_by_key(|segment| segment.day) {
+            self.verdict.wrong(format!("{when}: days go back: {:?}", segments.iter().map(|s| s.day).collect::<Vec<_>>()));
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! Class 13: days are dropped, and the power goes, or the process dies, at every step of it; readers hold what is dropped.
+//!
+//! Nothing goes before its day is over the retention, whatever is cut; nothing that went comes back as damage; and who reads a segment when its
+//! day is dropped reads it to its end.
+
+use std::time::Duration;
+
+use trail_engine::Options;
+use trail_engine::budget::Cancel;
+use trail_engine::clock::Clock as _;
+use trail_engine::id::Timestamp;
+use trail_engine::query::{Order, PageRequest};
+
+use crate::clock::{DAY, Hands, START};
+use crate::disk::{Disk, Fill, Image, Medium, cut};
+use crate::ledger::{Ledger, Verdict};
+use crate::random::Random;
+use crate::runner::{Run, cores};
+use crate::subject::{RETENTION_DAYS, append, everything, open, options};
+use crate::workload::event;
+
+/// How many days are written, each with some flushes.
+const DAYS: usize = 4;
+
+/// What was left at some moment, and what was known then.
+struct Point {
+    seed: u64,
+    at: usize,
+    image: Image,
+    ledger: Ledger,
+    now: Timestamp,
+}
+
+/// Drops days, and cuts it off everywhere.
+pub(super) fn run(run: &Run) {
+    let seeds: Vec<u64> = (run.scale.seed..run.scale.seed + if run.scale.long { 100 } else { 1 }).collect();
+    let mut points = Vec::new();
+    let mut held = Vec::new();
+    for seed in seeds {
+        held.push((seed, drop_days(seed, &mut points)));
+    }
+    run.plan((points.len() + held.len()) as u64);
+    let mut number = 0;
+    for (seed, verdict) in held {
+        number += 1;
+        run.case(seed, number, &|| "a reader holds a day that is dropped".to_owned(), || Some(verdict));
+    }
+    let points: Vec<(u64, Point)> = (number + 1..).zip(points).collect();
+    run.each(cores(), &points, |(number, point)| {
+        run.case(point.seed, *number, &|| format!("cut after {} operations of dropping", point.at), || Some(bring_back(point)));
+    });
+}
+
+/// Opens what is left. At the same moment, and a second before the day was due: then nothing may be gone.
+fn bring_back(point: &Point) -> Verdict {
+    let mut verdict = Verdict::default();
+    let disk = Disk::holding(point.image.clone());
+    match open(&disk, Options { merge_cpu_percent: 0, ..options() }, &Hands::at(point.now)) {
+        Ok(log) => {
+            verdict.join(point.ledger.judge(&log, point.now), "brought back");
+            // What was dropped stays dropped, and what is due goes, without a complaint.
+            log.flush().unwrap();
+            disk.wait_until_quiet();
+            verdict.join(point.ledger.judge(&log, point.now), "tidied");
+        }
+        Err(error) => verdict.wrong(format!("the log does not open: {error:?}")),
+    }
+    match open(&disk, options(), &Hands::at(point.now)) {
+        Ok(log) => verdict.join(point.ledger.judge(&log, point.now), "brought back again"),
+        Err(error) => verdict.wrong(format!("the log does not open again: {error:?}")),
+    }
+    verdict
+}
+
+/// Writes some days, lets each become due in turn, and collects what is left after every operation meanwhile.
+fn drop_days(seed: u64, points: &mut Vec<Point>) -> Verdict {
+    let (disk, clock, mut ledger) = (Disk::default(), Hands::at(START), Ledger::default());
+    let (mut random, mut verdict, mut numbers) = (Random::new(seed), Verdict::default(), 0);
+    let log = open(&disk, Options { head_bytes_max: 1 << 20, ..options() }, &clock).unwrap();
+    for _ in 0..DAYS {
+        for _ in 0..3 {
+            let first = numbers;
+            numbers += 1 + random.below(9) as u64;
+            let id = ledger.sent((first..numbers).map(|number| event(number, &mut random)).collect(), clock.now());
+            ledger.acknowledged(id, &append(&log, ledger.events(id)).unwrap());
+            log.flush().unwrap();
+        }
+        clock.pass(DAY);
+    }
+    // The last moment at which everything is kept.
+    let first_due = START.day().end().0 + i64::from(RETENTION_DAYS) * DAY.as_nanos() as i64;
+    clock.pass(Duration::from_nanos((first_due - clock.now().0 - 1) as u64));
+    log.flush().unwrap();
+    disk.wait_until_quiet();
+    verdict.join(ledger.judge(&log, clock.now()), "a moment before the day is due");
+    let expired = log.stats().expired_segments;
+    for day in 0..DAYS {
+        let page = PageRequest { order: Order::Ascending, limit: 3, ..PageRequest::default() };
+        let before = log.search(&everything(), &page, &Cancel::default()).unwrap();
+        let held: Vec<_> = log.segments().iter().filter_map(|s| Some((s.crc32, log.segment_bytes(s.id).unwrap()?))).collect();
+        let image = disk.image();
+        disk.record();
+        clock.pass(if day == 0 { Duration::from_nanos(1) } else { DAY });
+        let (dropped, id) = (log.stats().expired_segments, ledger.sent(vec![event(90_000 + day as u64, &mut random)], clock.now()));
+        ledger.acknowledged(id, &append(&log, ledger.events(id)).unwrap());
+        log.flush().unwrap();
+        wait_for_drop(&log, dropped, &mut verdict);
+        disk.wait_until_quiet();
+        collect(seed, &image, &disk, &ledger, clock.now(), points, &mut random);
+        for (crc32, bytes) in held {
+            if checksum(&bytes) != crc32 {
+                verdict.wrong("a segment that is held has changed when it was dropped");
+            }
+        }
+        let next = PageRequest { cursor: before.next_cursor, ..page };
+        if let Err(error) = log.search(&everything(), &next, &Cancel::default()) {
+            verdict.wrong(format!("a page after a drop: {error:?}"));
+        }
+        verdict.join(ledger.judge(&log, clock.now()), "after a drop");
+    }
+    if log.stats().expired_segments - expired < DAYS as u64 {
+        verdict.wrong(format!("only {} segments were dropped", log.stats().expired_segments - expired));
+    }
+    verdict
+}
+
+fn wait_for_drop(log: &trail_engine::AuditLog, before: u64, verdict: &mut Verdict) {
+    for _ in 0..400 {
+        if log.stats().expired_segments > before {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    verdict.wrong("a day is due and is not dropped");
+}
+
+/// What a kill or a power cut leaves after each operation that was recorded. The last batch may be there or not.
+fn collect(seed: u64, from: &Image, disk: &Disk, ledger: &Ledger, now: Timestamp, points: &mut Vec<Point>, random: &mut Random) {
+    let mut medium = Medium::of(from.clone(), Fill::Zeros);
+    let last = ledger.len() - 1;
+    for (at, operation) in disk.trace().iter().enumerate() {
+        medium.note(operation);
+        let mut seen = std::collections::HashSet::new();
+        cut::crashes(&medium, &mut || random.next(), &mut |image| {
+            let image = image.without_nameless();
+            if seen.insert(image.clone()) {
+                points.push(Point { seed, at, image, ledger: ledger.without_answer(last), now });
+            }
+        });
+    }
+}
+
+/// CRC-32 (ISO-HDLC), bit by bit: shares no code with the engine's.
+pub(super) fn checksum(bytes: &[u8]) -> u32 {
+    let step = |crc: u32| if crc & 1 == 1 { crc >> 1 ^ 0xedb8_8320 } else { crc >> 1 };
+    !bytes.iter().fold(u32::MAX, |crc, byte| (0..8).fold(crc ^ u32::from(*byte), |crc, _| step(crc)))
+}

@@ -1,0 +1,14 @@
+//! The rows of the fault matrix that run in process, one file each.
+
+mod class;
+mod clock_jump;
+mod expiry;
+mod failed_call;
+mod failed_sync;
+mod format;
+mod full_disk;
+mod power_cut;
+mod wrong_byte;
+mod wrong_page;
+
+pub use class::{ALL, Class};

@@ -1,0 +1,7 @@
+//! Damage to files at rest: a small log that has everything, and the judge of how a damaged copy of it behaves.
+
+mod directory;
+mod judge;
+
+pub use directory::{EVENTS, FIRST_IN, Files, append, event, files, foreign, options};
+pub use judge::{Answers, Outcome, ask, judge, right_answers};

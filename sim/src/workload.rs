@@ -1,0 +1,212 @@
+//! A seeded life of a log: batches of all sizes, retries, flushes, days that pass, clean closes and kills, all within a few hundred operations.
+//!
+//! One caller does one thing after the other, and waits until the disk is quiet before the next, so that the same seed gives the same
+//! operations again. What was sent and acknowledged is noted with the place in the disk's record where it happened.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use trail_engine::clock::Clock as _;
+use trail_engine::id::Timestamp;
+use trail_engine::{AuditLog, Options, Receipt};
+
+use crate::clock::{DAY, Hands, START};
+use crate::disk::{Disk, Operation};
+use crate::ledger::{BatchId, Ledger};
+use crate::random::Random;
+use crate::subject::{append, open, options};
+
+/// What is known outside of the log.
+#[derive(Debug, Clone)]
+pub enum Mark {
+    /// A batch is sent.
+    Sent(Vec<Vec<u8>>),
+    /// A batch is acknowledged.
+    Acknowledged(BatchId, Receipt),
+    /// Time has passed.
+    Now(Timestamp),
+}
+
+/// A life that was recorded.
+#[derive(Debug, Clone)]
+pub struct Recorded {
+    /// What the disk did.
+    pub operations: Vec<Operation>,
+    /// What was known, with the number of operations before it.
+    pub marks: Vec<(usize, Mark)>,
+}
+
+/// A walk along a record: what is known after so many operations.
+#[derive(Debug)]
+pub struct Walk<'a> {
+    marks: std::iter::Peekable<std::slice::Iter<'a, (usize, Mark)>>,
+    /// What was sent and acknowledged.
+    pub ledger: Ledger,
+    /// The wall time.
+    pub now: Timestamp,
+}
+
+impl Recorded {
+    /// A walk from the beginning.
+    #[must_use]
+    pub fn walk(&self) -> Walk<'_> {
+        Walk { marks: self.marks.iter().peekable(), ledger: Ledger::default(), now: START }
+    }
+}
+
+impl Walk<'_> {
+    /// Goes on to where so many operations are done.
+    pub fn to(&mut self, operations: usize) {
+        while let Some((_, mark)) = self.marks.next_if(|(at, _)| *at <= operations) {
+            match mark {
+                Mark::Sent(events) => drop(self.ledger.sent(events.clone(), self.now)),
+                Mark::Acknowledged(id, receipt) => self.ledger.acknowledged(*id, receipt),
+                Mark::Now(now) => self.now = *now,
+            }
+        }
+    }
+}
+
+/// The event with a number: of many shapes and lengths, none like another.
+#[must_use]
+pub fn event(number: u64, random: &mut Random) -> Vec<u8> {
+    let text = match random.below(16) {
+        0 => {
+            let noise: String = (0..random.below(320)).map(|_| format!("{:016x}", random.next())).collect();
+            format!(r#"{{"id":"long-{number}","user":"user-{}","text":"{noise}"}}"#, number % 5)
+        }
+        1 => format!(r#"{{"odd":[{number},{{"x":null}},"\u00e9{number}"],"id":{number}}}"#),
+        2 => format!(r#"{{ "id" : "spaced-{number}" , "user" : [ "a" , "b{}" ] }}"#, number % 3),
+        _ => format!(
+            r#"{{"id":"3b1f{:04x}-77aa-4e0c-9d20-{number:012x}","time":"2026-11-{:02}T0{}:{:02}:11Z","user":"user-{}","name":"N{}","size":{}}}"#,
+            number * 7_919 % 65_536,
+            1 + random.below(21),
+            random.below(10),
+            random.below(60),
+            random.below(9),
+            random.below(4),
+            number * number
+        ),
+    };
+    text.into_bytes()
+}
+
+/// Lives the life of a seed, of so many steps, on a disk that is never broken; the log is killed at the end.
+///
+/// # Panics
+/// When anything goes wrong that cannot on such a disk.
+#[must_use]
+pub fn record(seed: u64, steps: usize) -> Recorded {
+    let mut life = Life::begin(seed);
+    (0..steps).for_each(|_| life.step());
+    life.kill();
+    Recorded { operations: life.disk.trace(), marks: life.marks }
+}
+
+struct Life {
+    random: Random,
+    disk: Disk,
+    clock: Arc<Hands>,
+    log: AuditLog,
+    ledger: Ledger,
+    marks: Vec<(usize, Mark)>,
+    numbers: u64,
+}
+
+impl Life {
+    fn begin(seed: u64) -> Life {
+        let (mut random, disk, clock) = (Random::new(seed), Disk::default(), Hands::at(START));
+        disk.record();
+        let log = open(&disk, some_options(&mut random), &clock).unwrap();
+        let life = Life { random, disk, clock, log, ledger: Ledger::default(), marks: Vec::new(), numbers: 0 };
+        life.disk.wait_until_quiet();
+        life
+    }
+
+    fn mark(&mut self, mark: Mark) {
+        self.marks.push((self.disk.recorded(), mark));
+    }
+
+    fn step(&mut self) {
+        match self.random.below(100) {
+            0..55 => self.append(),
+            55..65 => self.retry(),
+            65..80 => self.log.flush().unwrap(),
+            80..88 => {
+                let hours = 1 + self.random.below(10) as u32;
+                self.pass(Duration::from_secs(3_600) * hours);
+            }
+            88..93 => self.next_day(),
+            93..97 => {
+                self.log.close().unwrap();
+                self.disk.wait_until_quiet();
+                self.reopen(self.disk.clone());
+            }
+            _ => self.kill(),
+        }
+        self.disk.wait_until_quiet();
+    }
+
+    fn append(&mut self) {
+        let first = self.numbers;
+        self.numbers += 1 + self.random.below(9) as u64;
+        let events: Vec<Vec<u8>> = (first..self.numbers).map(|number| event(number, &mut self.random)).collect();
+        let id = self.ledger.sent(events.clone(), self.clock.now());
+        self.mark(Mark::Sent(events));
+        let receipt = append(&self.log, self.ledger.events(id)).unwrap();
+        assert_eq!(receipt.duplicates, 0, "new events of batch {id} were taken for copies");
+        self.ledger.acknowledged(id, &receipt);
+        self.mark(Mark::Acknowledged(id, receipt));
+    }
+
+    /// The same bytes again.
+    fn retry(&mut self) {
+        if self.ledger.is_empty() {
+            return;
+        }
+        let id = self.random.below(self.ledger.len());
+        if self.ledger.is_kept(id, self.clock.now()) {
+            let receipt = append(&self.log, self.ledger.events(id)).unwrap();
+            assert_eq!(receipt.accepted, 0, "batch {id} was stored twice");
+        }
+    }
+
+    fn pass(&mut self, time: Duration) {
+        self.clock.pass(time);
+        self.mark(Mark::Now(self.clock.now()));
+    }
+
+    /// The first hour of the next day. What was appended before is flushed, merged, sealed, and dropped when it is due.
+    fn next_day(&mut self) {
+        let now = self.clock.now();
+        let rest = Duration::from_nanos((now.day().end().0 - now.0) as u64);
+        let more = if self.random.chance(30) { DAY } else { Duration::ZERO };
+        self.pass(rest + more + Duration::from_secs(3_600));
+        self.append();
+        self.disk.wait_until_quiet();
+        self.log.flush().unwrap();
+    }
+
+    /// The process dies, and another begins.
+    fn kill(&mut self) {
+        let disk = self.disk.next_life();
+        self.reopen(disk);
+    }
+
+    fn reopen(&mut self, disk: Disk) {
+        let options = some_options(&mut self.random);
+        self.log = open(&disk, options, &self.clock).unwrap();
+        self.disk = disk;
+    }
+}
+
+/// The usual options, with some of them drawn.
+fn some_options(random: &mut Random) -> Options {
+    Options {
+        journal_bytes: *random.pick(&[4 << 10, 8 << 10, 20 << 10]),
+        head_bytes_max: *random.pick(&[12 << 10, 48 << 10, 1 << 20]),
+        segment_events_max: *random.pick(&[40, 1_000]),
+        merge_cpu_percent: *random.pick(&[0, 100, 100]),
+        ..options()
+    }
+}
