@@ -73,7 +73,7 @@
 //! | questions and places | [`query`]; `head`, the mutable index; `segment`, the immutable one. They never import each other |
 //! | what they share | `journal`, `shred`, [`index`] (the seam between questions and places), [`matcher`], [`options`], [`status`] |
 //! | the ground | [`event`], [`storage`], `codec`, [`budget`], [`clock`], [`threads`] |
-//! | the cellar | [`id`], [`limits`], [`error`] |
+//! | the cellar | [`id`], [`limits`], [`error`]; `mutants`, bugs on purpose for the tests of tests |
 
 #![deny(missing_docs)]
 
@@ -93,6 +93,7 @@ pub(crate) mod journal;
 pub(crate) mod lifecycle;
 pub mod limits;
 pub mod matcher;
+mod mutants;
 pub mod options;
 pub mod query;
 pub(crate) mod segment;

@@ -20,6 +20,7 @@ use crate::lifecycle::merging::pace::Pace;
 use crate::lifecycle::merging::steady::SteadyFile;
 use crate::lifecycle::merging::tiers::{Largest, Size, choose};
 use crate::lifecycle::seal::{is_day_over, is_full, seal_time};
+use crate::mutants;
 use crate::options::Options;
 use crate::segment::Segment;
 use crate::segment::merge::write::{INPUTS_MAX, may_join, merge};
@@ -116,6 +117,9 @@ fn compact(shared: &Shared, inputs: &[LiveSegment], pace: &mut Pace<'_>) -> Resu
         catalog.next_segment = SegmentId(id.0 + 1);
         id
     };
+    if mutants::is("merge_inputs_removed_first") {
+        inputs.iter().for_each(|live| drop(shared.storage.remove(&live.entry.file_name())));
+    }
     let (entry, segment) = match make(shared, inputs, id, pace) {
         Ok(made) => made,
         Err(error) => {

@@ -23,6 +23,7 @@ use crate::journal::{ReplayedFrame, replay};
 use crate::lifecycle::live::catalog::{Catalog, CatalogEntry};
 use crate::lifecycle::live::parts::LiveSegment;
 use crate::lifecycle::live::retention::is_due;
+use crate::mutants;
 use crate::segment::Segment;
 use crate::segment::cache::Caches;
 use crate::segment::read::fetch::fetch_texts;
@@ -129,6 +130,9 @@ fn same_events(a: &Segment, b: &Segment, budget: &Budget) -> bool {
 /// Decides what becomes of a stray beside the live segments, of which those taken in before are.
 pub(crate) fn decide(stray: &Stray, live: &[LiveSegment], catalog: &Catalog, retention: Duration, budget: &Budget) -> Fate {
     let Ok((entry, segment)) = &stray.opened else {
+        if mutants::is("unreadable_stray_removed") {
+            return Fate::Remove;
+        }
         return Fate::SetAside("it cannot be read");
     };
     if is_due(entry, retention, catalog.trusted_time) {
