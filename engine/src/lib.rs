@@ -69,7 +69,7 @@
 //! | floor | rooms |
 //! |---|---|
 //! | the log | [`audit_log`] |
-//! | what happens to events over time | `lifecycle`: commit, flush, merging, seal, retention, recovery, the catalog |
+//! | what happens to events over time | `lifecycle`: commit, flush, merging, seal, retention, recovery, repair, the catalog |
 //! | questions and places | [`query`]; `head`, the mutable index; `segment`, the immutable one. They never import each other |
 //! | what they share | `journal`, `shred`, [`index`] (the seam between questions and places), [`matcher`], [`options`], [`status`] |
 //! | the ground | [`event`], [`storage`], `codec`, [`budget`], [`clock`], [`threads`] |
@@ -107,5 +107,5 @@ pub use error::{Error, ErrorKind, Result};
 pub use event::{Batch, Rejection};
 pub use lifecycle::live::queue::{OnDone, Receipt};
 pub use options::Options;
-pub use status::{DimensionInfo, Gap, Health, Notice, SegmentInfo, Stats};
+pub use status::{DamagedSegment, DimensionInfo, Gap, Health, Notice, Repaired, SegmentInfo, Stats};
 pub use storage::View;
