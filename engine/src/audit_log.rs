@@ -3,8 +3,7 @@
 use std::fmt;
 use std::path::Path as FilePath;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use crate::budget::{Budget, Cancel};
@@ -24,6 +23,7 @@ use crate::options::Options;
 use crate::query::{self, Context, Count, Histogram, HistogramRequest, Page, PageRequest, Selection, TailPage, Terms, TermsRequest};
 use crate::status::{DamagedSegment, DimensionInfo, Gap, Health, Notice, Repaired, SegmentInfo, Stats};
 use crate::storage::{FileStorage, Storage, View};
+use crate::sync::{JoinHandle, Mutex, mpsc};
 use crate::threads;
 
 /// A head with fewer events than this is left in the journal when the log is closed: replaying it is quicker than opening one more
@@ -168,7 +168,7 @@ impl AuditLog {
     /// # Errors
     /// As [`AuditLog::submit`], and [`ErrorKind::Full`] or [`ErrorKind::Poisoned`] from the writer.
     pub fn append(&self, batch: Batch) -> Result<Receipt> {
-        let (sender, receiver) = std::sync::mpsc::sync_channel(1);
+        let (sender, receiver) = mpsc::sync_channel(1);
         self.submit(
             batch,
             Box::new(move |receipt| {

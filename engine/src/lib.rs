@@ -73,7 +73,7 @@
 //! | questions and places | [`query`]; `head`, the mutable index; `segment`, the immutable one. They never import each other |
 //! | what they share | `journal`, `shred`, [`index`] (the seam between questions and places), [`matcher`], [`options`], [`status`] |
 //! | the ground | [`event`], [`storage`], `codec`, [`budget`], [`clock`], [`threads`] |
-//! | the cellar | [`id`], [`limits`], [`error`]; `mutants`, bugs on purpose for the tests of tests |
+//! | the cellar | [`id`], [`limits`], [`error`]; `sync`, the door to locks; `mutants`, bugs on purpose for the tests of tests |
 
 #![deny(missing_docs)]
 
@@ -100,6 +100,7 @@ pub(crate) mod segment;
 pub(crate) mod shred;
 pub mod status;
 pub mod storage;
+mod sync;
 pub mod threads;
 
 pub use audit_log::AuditLog;

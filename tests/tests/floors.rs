@@ -13,6 +13,7 @@ const ENGINE: Floors = Floors {
         ("limits", 1),
         ("error", 1),
         ("mutants", 1),
+        ("sync", 1),
         ("event", 2),
         ("storage", 2),
         ("codec", 2),

@@ -33,8 +33,12 @@ const RETRY: Duration = Duration::from_secs(30);
 /// Works until `stop` says so.
 pub(crate) fn run(shared: &Shared, stop: &dyn Fn() -> bool) {
     let mut not_before = Duration::ZERO;
-    while !stop() {
+    loop {
+        // Noted before the question: a signal to stop that comes behind it must end the wait.
         let signals = shared.signals();
+        if stop() {
+            return;
+        }
         let may_try = shared.clock.elapsed() >= not_before;
         let Some(inputs) = may_try.then(|| next(shared)).flatten() else {
             if may_try {
