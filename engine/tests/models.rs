@@ -4,7 +4,7 @@
 //! drawn at random, half by few changes of priority, which finds rarer orders. A failure prints the schedule; a wait that nobody ends is a
 //! deadlock. No wait has an end in time here (see `engine/src/sync.rs`), so nothing may depend on being looked at again a second later.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::collections::BTreeSet;
 use std::io;

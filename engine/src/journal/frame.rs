@@ -165,6 +165,21 @@ pub(super) fn frame_bytes(stored: usize) -> u64 {
     (FRAME_HEADER_BYTES + stored).next_multiple_of(ALIGNMENT) as u64
 }
 
+/// Reads any bytes as a header, checksum made right, for the fuzz targets.
+///
+/// # Errors
+/// As [`FrameHeader::decode`].
+#[cfg(feature = "fuzzing")]
+pub(crate) fn read_anything(bytes: &[u8]) -> Result<()> {
+    let mut covered = bytes.get(..CRC_AT).unwrap_or(bytes).to_vec();
+    covered.put_u32(crc32(&covered));
+    let header = FrameHeader::decode(&covered)?;
+    let mut again = Vec::new();
+    header.encode(&mut again);
+    let same = FrameHeader::decode(&again)? == header;
+    if same { Ok(()) } else { Err(Error::new(ErrorKind::Invalid, "a header that was read and written is another")) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
