@@ -84,7 +84,7 @@ impl Repair<'_> {
             None => rebuilt(&*self.storage, &self.caches, self.clock.now(), self.budget)?,
         };
         for damaged in segments.iter().filter(|one| !one.errors.is_empty()) {
-            self.report.found.extend(damaged.errors.iter().map(|error| format!("{error:?}")));
+            self.report.found.extend(damaged.errors.iter().map(ToString::to_string));
             let readable = damaged.segment.as_ref().map_or(Ok(0), |segment| count_readable(segment, self.budget))?;
             self.report.found.push(readable_part(&damaged.entry, readable));
         }
@@ -98,7 +98,7 @@ impl Repair<'_> {
             Ok(Some(catalog)) => Ok(Some(catalog)),
             Err(error) if error.kind() == ErrorKind::Corrupt => {
                 self.bad_catalog = true;
-                self.report.found.push(format!("{error:?}"));
+                self.report.found.push(error.to_string());
                 Ok(None)
             }
             Ok(None) => {
