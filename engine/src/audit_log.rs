@@ -3,8 +3,7 @@
 use std::fmt;
 use std::path::Path as FilePath;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use crate::budget::{Budget, Cancel};
@@ -22,8 +21,9 @@ use crate::lifecycle::recovery::open::recover;
 use crate::lifecycle::{self, maintenance, statistics};
 use crate::options::Options;
 use crate::query::{self, Context, Count, Histogram, HistogramRequest, Page, PageRequest, Selection, TailPage, Terms, TermsRequest};
-use crate::status::{DimensionInfo, Gap, Health, Notice, SegmentInfo, Stats};
+use crate::status::{DamagedSegment, DimensionInfo, Gap, Health, Notice, Repaired, SegmentInfo, Stats};
 use crate::storage::{FileStorage, Storage, View};
+use crate::sync::{JoinHandle, Mutex, mpsc};
 use crate::threads;
 
 /// A head with fewer events than this is left in the journal when the log is closed: replaying it is quicker than opening one more
@@ -41,6 +41,18 @@ const CLOSE_WAIT: Duration = Duration::from_secs(20);
 
 /// How often a wait for the flusher looks again.
 const POLL: Duration = Duration::from_millis(500);
+
+/// Opens a directory of the file system; for writing, it is locked, and made if it is not there.
+fn open_directory(directory: &FilePath, read_only: bool) -> Result<Arc<dyn Storage>> {
+    let opened = if read_only { FileStorage::open_read_only(directory) } else { FileStorage::open(directory) };
+    let storage = opened.map_err(|e| match e.kind() {
+        std::io::ErrorKind::WouldBlock => {
+            Error::new(ErrorKind::Locked, "another process has the data directory open").in_file(directory.display().to_string())
+        }
+        _ => Error::io("cannot open the data directory", e).in_file(directory.display().to_string()),
+    })?;
+    Ok(Arc::new(storage))
+}
 
 /// An open log. All methods can be called from any thread; queries never wait for appends.
 ///
@@ -66,14 +78,34 @@ impl AuditLog {
     /// # Errors
     /// As [`AuditLog::open`].
     pub fn open_with_clock(directory: &FilePath, options: Options, clock: Arc<dyn Clock>) -> Result<AuditLog> {
-        let opened = if options.read_only { FileStorage::open_read_only(directory) } else { FileStorage::open(directory) };
-        let storage = opened.map_err(|e| match e.kind() {
-            std::io::ErrorKind::WouldBlock => {
-                Error::new(ErrorKind::Locked, "another process has the data directory open").in_file(directory.display().to_string())
-            }
-            _ => Error::io("cannot open the data directory", e).in_file(directory.display().to_string()),
-        })?;
-        AuditLog::open_storage(Arc::new(storage), options, clock)
+        AuditLog::open_storage(open_directory(directory, options.read_only)?, options, clock)
+    }
+
+    /// Makes a log of what can be read of a damaged directory that no process has open. Damaged files are set aside under another name, all
+    /// that can be read is kept with its sequences, and what is lost is named. The options must be those that the log is used with: events of
+    /// damaged files are indexed anew. A rehearsal writes nothing.
+    ///
+    /// # Errors
+    /// As [`AuditLog::open`], and [`ErrorKind::NotFound`] when there is no log.
+    pub fn repair(directory: &FilePath, options: &Options, rehearsal: bool, cancel: &Cancel) -> Result<Repaired> {
+        let read_only = !directory.is_dir() || rehearsal;
+        AuditLog::repair_storage(open_directory(directory, read_only)?, options, Arc::new(SystemClock::new()), rehearsal, cancel)
+    }
+
+    /// The same on any storage, with a clock of the caller's.
+    ///
+    /// # Errors
+    /// As [`AuditLog::repair`].
+    pub fn repair_storage(
+        storage: Arc<dyn Storage>,
+        options: &Options,
+        clock: Arc<dyn Clock>,
+        rehearsal: bool,
+        cancel: &Cancel,
+    ) -> Result<Repaired> {
+        options.check()?;
+        let budget = Budget::new(clock.clone(), Duration::MAX, u64::MAX, cancel.clone());
+        lifecycle::repair::run::run(storage, options, clock, rehearsal, &budget)
     }
 
     /// The same on any storage.
@@ -136,7 +168,7 @@ impl AuditLog {
     /// # Errors
     /// As [`AuditLog::submit`], and [`ErrorKind::Full`] or [`ErrorKind::Poisoned`] from the writer.
     pub fn append(&self, batch: Batch) -> Result<Receipt> {
-        let (sender, receiver) = std::sync::mpsc::sync_channel(1);
+        let (sender, receiver) = mpsc::sync_channel(1);
         self.submit(
             batch,
             Box::new(move |receipt| {
@@ -297,7 +329,16 @@ impl AuditLog {
     /// # Errors
     /// [`ErrorKind::Cancelled`].
     pub fn verify(&self, cancel: &Cancel) -> Result<Vec<Error>> {
-        lifecycle::verify::run(&self.shared, &Budget::new(self.shared.clock.clone(), Duration::MAX, u64::MAX, cancel.clone()))
+        Ok(self.examine(cancel, &|_| ())?.into_iter().flat_map(|damaged| damaged.errors).collect())
+    }
+
+    /// The same, segment by segment, with how much of each can still be read. `on_read` is told of bytes of segments as they are read.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Cancelled`].
+    pub fn examine(&self, cancel: &Cancel, on_read: &dyn Fn(u64)) -> Result<Vec<DamagedSegment>> {
+        let budget = Budget::new(self.shared.clock.clone(), Duration::MAX, u64::MAX, cancel.clone());
+        lifecycle::verify::run(&self.shared, &budget, on_read)
     }
 
     /// Sets what is told of problems when they come and when they are over; it is told at once of those that there are, and of what opening

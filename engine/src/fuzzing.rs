@@ -9,17 +9,30 @@ use roaring::RoaringBitmap;
 use crate::budget::Budget;
 use crate::clock::SystemClock;
 use crate::error::Result;
+use crate::event::extract::Extractor;
 use crate::event::path::Path;
 use crate::event::scan;
+use crate::event::schema::{Dimension, DimensionKind, DimensionSchema, EventKind, Mapping, Pick, Source};
 use crate::event::shape::assemble;
 use crate::id::SegmentId;
 use crate::index::Index as _;
+use crate::journal::{Codec, Payload, read_anything};
+use crate::lifecycle::live::catalog::Catalog;
 use crate::limits::BLOCK_DOCUMENTS;
 use crate::matcher::{Matcher, TextMatcher};
 use crate::segment::Segment;
 use crate::segment::block::chunk::{Chunk, Encoding};
+use crate::segment::block::layout;
+use crate::segment::block::units::{BlockDirectory, places_of_shared};
 use crate::segment::cache::{Cache, Caches};
 use crate::segment::dictionary::reader::Dictionary;
+use crate::segment::documents::event_ids::EventIds;
+use crate::segment::documents::received::Received;
+use crate::segment::documents::sequences::Sequences;
+use crate::segment::documents::timestamps::Timestamps;
+use crate::segment::file::footer;
+use crate::segment::meta::{Meta, read_dimensions};
+use crate::segment::postings::lists::PostingsReader;
 use crate::storage::View;
 
 const CACHE_BYTES: usize = 1 << 20;
@@ -83,4 +96,157 @@ pub fn chunk(encoding: u8, raw: &[u8], plain: &[u8]) -> Result<()> {
         chunk.code(index);
     }
     Ok(())
+}
+
+/// How many kinds of bytes [`component`] knows.
+pub const COMPONENTS: u8 = 14;
+
+/// Reads bytes as a part of a file, as if its checksum were right, and looks at everything in it.
+///
+/// # Errors
+/// [`crate::ErrorKind::Corrupt`] or [`crate::ErrorKind::Unsupported`].
+pub fn component(kind: u8, bytes: &[u8]) -> Result<()> {
+    // Of parts that do not say themselves how many documents there are, the first byte does.
+    let documents = bytes.first().map_or(1, |byte| if *byte < 128 { u32::from(*byte).max(1) } else { u32::from(*byte) * 331 });
+    let rest = bytes.get(1..).unwrap_or_default();
+    match kind % COMPONENTS {
+        0 => Meta::read(bytes).map(drop),
+        1 => read_dimensions(bytes).map(drop),
+        2 => timestamps(bytes),
+        3 => sequences(bytes),
+        4 => received(rest, documents),
+        5 => postings(rest, documents),
+        6 => event_ids(rest, documents),
+        7 => BlockDirectory::read(rest, documents).map(drop),
+        8 => {
+            let (columns, shapes) = rest.split_at(rest.len().min(documents as usize));
+            layout::read(columns, shapes).map(drop)
+        }
+        9 => places_of_shared(bytes).map(drop),
+        10 => footer::read(bytes).map(drop),
+        11 => read_anything(bytes),
+        12 => Catalog::decode(bytes).map(drop),
+        _ => dictionary(bytes),
+    }
+}
+
+fn timestamps(bytes: &[u8]) -> Result<()> {
+    let times = Timestamps::read(bytes)?;
+    (0..times.len().min(LOOKS_MAX)).for_each(|document| _ = times.get(document));
+    times.lower_bound(7);
+    times.for_range(0..times.len().min(LOOKS_MAX), |_, _| ());
+    times.check()
+}
+
+fn sequences(bytes: &[u8]) -> Result<()> {
+    let sequences = Sequences::read(bytes)?;
+    for at in 0..sequences.len().min(LOOKS_MAX) {
+        _ = sequences.find(sequences.get(at));
+    }
+    sequences.for_range(0..sequences.len().min(LOOKS_MAX), |_, _| ());
+    sequences.check()
+}
+
+fn received(bytes: &[u8], documents: u32) -> Result<()> {
+    let received = Received::read(bytes)?;
+    (0..documents.min(LOOKS_MAX)).for_each(|offset| _ = received.at(offset));
+    received.check(documents)
+}
+
+fn postings(bytes: &[u8], documents: u32) -> Result<()> {
+    let postings = PostingsReader::read(bytes, documents)?;
+    for ordinal in 0..postings.len().min(LOOKS_MAX) {
+        let (mut count, mut set) = (0, RoaringBitmap::new());
+        let walked = postings.for_each(ordinal, |_| count += 1);
+        let added = postings.add_to(ordinal, 0..documents, &mut set);
+        if walked.is_ok() && added.is_ok() && postings.count(ordinal)? != count {
+            return Err(crate::error::Error::invalid("a list has another length than it says"));
+        }
+    }
+    postings.check()
+}
+
+fn event_ids(bytes: &[u8], documents: u32) -> Result<()> {
+    let ids = EventIds::read(bytes, documents)?;
+    ids.candidates(0x1234_5678_9abc_def0, &mut Vec::new())?;
+    ids.documents().take(LOOKS_MAX as usize).try_for_each(|document| document.map(drop))?;
+    ids.check()
+}
+
+/// Unfolds a batch of the journal, which is behind a checksum, but must not trust it; where the events are in the text.
+///
+/// # Errors
+/// [`crate::ErrorKind::Corrupt`] or [`crate::ErrorKind::Unsupported`].
+pub fn payload(codec: u8, raw_bytes: usize, events: usize, stored: &[u8]) -> Result<(Vec<std::ops::Range<usize>>, Vec<u8>)> {
+    let mut out = Vec::new();
+    let ranges = Payload::decode(stored, Codec::from_number(codec)?, raw_bytes, events, &mut out)?;
+    Ok((ranges, out))
+}
+
+/// What becomes of lines.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Taken {
+    /// The events, as they come back from the journal.
+    pub events: Vec<Vec<u8>>,
+    /// The event time of each.
+    pub times: Vec<Option<i64>>,
+    /// The terms of each: dimension and text.
+    pub terms: Vec<Vec<(u16, Vec<u8>)>>,
+    /// The lines that are refused, and why.
+    pub refused: Vec<(usize, &'static str)>,
+}
+
+/// Takes lines in as events, as requests do, with extractors that have seen other events before or not, and reads them back
+/// from a journal's payload. `user` is taken from the paths `a` and `b.c`, `name` from `d`.
+#[derive(Debug)]
+pub struct Intake(Extractor);
+
+impl Default for Intake {
+    fn default() -> Intake {
+        let paths = |keys: &[&[&str]]| keys.iter().map(|keys| Source::value(Path::of_keys(keys.iter().copied()))).collect();
+        let mapping = |dimension: &str, sources| Mapping { dimension: dimension.into(), pick: Pick::All, sources };
+        let kind = EventKind {
+            name: "any".into(),
+            recognise: vec![],
+            event_id: vec![Path::of_keys(["id"])],
+            event_time: vec![Path::of_keys(["t"])],
+            mappings: vec![mapping("user", paths(&[&["a"], &["b", "c"]])), mapping("name", paths(&[&["d"]]))],
+        };
+        let dimension = |name: &str, kind| Dimension { name: name.into(), kind };
+        let dimensions = vec![
+            dimension("event_id", DimensionKind::Unique),
+            dimension("user", DimensionKind::Keyword),
+            dimension("name", DimensionKind::Keyword),
+        ];
+        Intake(Extractor::new(DimensionSchema { dimensions, kinds: vec![kind] }))
+    }
+}
+
+impl Intake {
+    /// Takes lines in.
+    ///
+    /// # Errors
+    /// For more than a batch may have; when what was written cannot be read.
+    pub fn take<'a>(&self, lines: impl Iterator<Item = &'a [u8]>) -> Result<Taken> {
+        let (batch, rejections) = self.0.prepare(&mut lines.into_iter())?;
+        let refused = rejections.iter().map(|rejection| (rejection.index, rejection.code)).collect();
+        let mut taken = Taken { events: Vec::new(), times: Vec::new(), terms: Vec::new(), refused };
+        if batch.is_empty() {
+            return Ok(taken);
+        }
+        let stored = Payload::of_batch(&batch)?;
+        let mut text = Vec::new();
+        let ranges = Payload::decode(stored.stored(), stored.codec(), stored.raw_bytes() as usize, stored.events() as usize, &mut text)?;
+        taken.events = ranges.into_iter().map(|range| text.get(range).unwrap_or_default().to_vec()).collect();
+        taken.times = batch.events.iter().map(|event| event.time.map(|time| time.0)).collect();
+        let term = |number: &u32| batch.term(*number).map(|(term, text)| (term.dimension, text.to_vec()));
+        let terms = batch.events.iter().map(|event| {
+            let mut terms: Vec<_> = batch.terms_of(event).iter().filter_map(term).collect();
+            terms.sort();
+            terms
+        });
+        taken.terms = terms.collect();
+        self.0.recycle(batch);
+        Ok(taken)
+    }
 }

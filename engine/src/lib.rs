@@ -69,11 +69,11 @@
 //! | floor | rooms |
 //! |---|---|
 //! | the log | [`audit_log`] |
-//! | what happens to events over time | `lifecycle`: commit, flush, merging, seal, retention, recovery, the catalog |
+//! | what happens to events over time | `lifecycle`: commit, flush, merging, seal, retention, recovery, repair, the catalog |
 //! | questions and places | [`query`]; `head`, the mutable index; `segment`, the immutable one. They never import each other |
 //! | what they share | `journal`, `shred`, [`index`] (the seam between questions and places), [`matcher`], [`options`], [`status`] |
 //! | the ground | [`event`], [`storage`], `codec`, [`budget`], [`clock`], [`threads`] |
-//! | the cellar | [`id`], [`limits`], [`error`] |
+//! | the cellar | [`id`], [`limits`], [`error`]; `sync`, the door to locks; `mutants`, bugs on purpose for the tests of tests |
 
 #![deny(missing_docs)]
 
@@ -93,12 +93,14 @@ pub(crate) mod journal;
 pub(crate) mod lifecycle;
 pub mod limits;
 pub mod matcher;
+mod mutants;
 pub mod options;
 pub mod query;
 pub(crate) mod segment;
 pub(crate) mod shred;
 pub mod status;
 pub mod storage;
+mod sync;
 pub mod threads;
 
 pub use audit_log::AuditLog;
@@ -106,5 +108,5 @@ pub use error::{Error, ErrorKind, Result};
 pub use event::{Batch, Rejection};
 pub use lifecycle::live::queue::{OnDone, Receipt};
 pub use options::Options;
-pub use status::{DimensionInfo, Gap, Health, Notice, SegmentInfo, Stats};
+pub use status::{DamagedSegment, DimensionInfo, Gap, Health, Notice, Repaired, SegmentInfo, Stats};
 pub use storage::View;

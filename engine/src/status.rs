@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::error::Error;
 use crate::event::Dimension;
 use crate::id::{Day, SegmentId, Sequence, Timestamp};
 
@@ -107,6 +108,34 @@ pub struct Stats {
     pub expired_segments: u64,
     /// Parts of the log that were found damaged and set aside.
     pub quarantined: u64,
+}
+
+/// A segment file that is not what was written.
+#[derive(Debug)]
+pub struct DamagedSegment {
+    /// The file.
+    pub file: String,
+    /// The sequence of its first event.
+    pub first_sequence: Sequence,
+    /// The sequence of its last event.
+    pub last_sequence: Sequence,
+    /// How many events it has.
+    pub events: u64,
+    /// How many of them can still be read.
+    pub readable: u64,
+    /// What is wrong with it, and where.
+    pub errors: Vec<Error>,
+}
+
+/// What a repair has found and done, in words; each line begins with the file that it is about.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Repaired {
+    /// What is wrong. Empty: nothing is, and nothing was done.
+    pub found: Vec<String>,
+    /// What was done about it. Empty in a rehearsal.
+    pub done: Vec<String>,
+    /// The events that could not be read anywhere, and are in no answer from now on. Empty in a rehearsal.
+    pub lost: Vec<String>,
 }
 
 /// Whether the log takes writes, and why not.

@@ -1,8 +1,7 @@
 //! The one door to threads: every thread of the engine is named and made here.
 
-use std::thread::{Builder, JoinHandle};
-
 use crate::error::{Error, Result};
+use crate::sync::{Builder, JoinHandle};
 
 /// Starts a named thread. The name shows in `top -H` and in panics; Linux keeps 15 bytes of it.
 ///

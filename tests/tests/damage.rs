@@ -74,3 +74,40 @@ fn what_is_gone_at_the_start_is_said_at_the_start() {
     let (code, out, _) = verify(&data);
     assert!(code == 1 && out.starts_with("catalog"), "{code} {out}");
 }
+
+#[test]
+fn repair_says_first_and_does_when_told() {
+    let folder = tempdir().unwrap();
+    let (data, segment) = imported(folder.path());
+    let repair = |more: &[&str]| run(traild().arg("repair").arg("--data-dir").arg(&data).args(more));
+    assert_eq!(repair(&["--apply"]).0, 0);
+    let right = fs::read(&segment).unwrap();
+    let name = segment.file_name().unwrap().to_str().unwrap();
+    let mut bytes = right.clone();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 2;
+    fs::write(&segment, &bytes).unwrap();
+    fs::write(data.join("catalog"), b"no catalog").unwrap();
+    let (code, out, errors) = repair(&[]);
+    assert!(code == 1 && out.lines().all(|line| line.starts_with("wrong: ")), "{code} {out} {errors}");
+    assert!(out.contains("wrong: catalog") && out.contains(name) && errors.contains("nothing was changed"), "{out} {errors}");
+    assert_eq!(fs::read(&segment).unwrap(), bytes);
+    let (code, out, errors) = repair(&["--apply"]);
+    assert!(code == 0 && errors.contains("repaired"), "{code} {out} {errors}");
+    assert_eq!(fs::read(data.join(format!("{name}.aside"))).unwrap(), bytes, "{out}");
+    assert_eq!(fs::read(data.join("catalog.aside")).unwrap(), b"no catalog");
+    let (code, out, errors) = verify(&data);
+    assert_eq!((code, out.as_str()), (0, ""), "{errors}");
+    let (code, out, errors) = repair(&["--apply"]);
+    assert!(code == 0 && out.is_empty() && errors.contains("nothing is wrong"), "{code} {out} {errors}");
+    // What is acknowledged from now on follows what was there.
+    let server = Server::start(&data, &[]);
+    let (code, _, errors) = run(traild().args(["import", "--url", &server.url()]).arg(path("actiontrail")));
+    assert_eq!(code, 0, "{errors}");
+    let (code, out, errors) = run(traild().args(["count", "*", "--url", &server.url()]).args(EVER));
+    assert_eq!((code, out.trim()), (0, lines("actiontrail").len().to_string().as_str()), "{errors}");
+    server.stop();
+    let nowhere = folder.path().join("nowhere");
+    assert_eq!(run(traild().args(["repair", "--apply", "--data-dir"]).arg(&nowhere)).0, 2);
+    assert!(!nowhere.exists());
+}

@@ -12,6 +12,8 @@ const ENGINE: Floors = Floors {
         ("id", 1),
         ("limits", 1),
         ("error", 1),
+        ("mutants", 1),
+        ("sync", 1),
         ("event", 2),
         ("storage", 2),
         ("codec", 2),

@@ -82,7 +82,8 @@ impl Load {
 
     /// Looks for texts that are nowhere in every event; notes how long each answer took.
     fn scan(&self, mut client: Client, number: usize, times: &Mutex<Vec<Duration>>) {
-        let test = |i: usize| if i.is_multiple_of(2) { format!("nowhere-{number}-{i}") } else { format!("requestParameters.key:*nowhere-{i}*") };
+        let test =
+            |i: usize| if i.is_multiple_of(2) { format!("nowhere-{number}-{i}") } else { format!("requestParameters.key:*nowhere-{i}*") };
         let question = (0..TEXTS).map(test).collect::<Vec<_>>().join("%20OR%20");
         while self.goes_on() {
             let start = Instant::now();

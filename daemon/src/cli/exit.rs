@@ -9,7 +9,7 @@ use trail_engine::error::{Error, ErrorKind};
 pub enum Exit {
     /// Done.
     Ok = 0,
-    /// Nothing found: the answer to a query is empty, as with `grep`; for `verify`: not all is well.
+    /// Nothing found: the answer to a query is empty, as with `grep`; for `verify` and a rehearsal of `repair`: not all is well.
     Nothing = 1,
     /// The command line is wrong, or a local file cannot be used.
     Usage = 2,
@@ -26,7 +26,7 @@ pub enum Exit {
 /// The table of exit codes for help texts.
 pub const HELP: &str = "Exit codes:
   0    done
-  1    nothing found (search, count, terms, histogram), as with grep; damage found (verify)
+  1    nothing found (search, count, terms, histogram), as with grep; damage found (verify, repair)
   2    wrong command line, or a local file that cannot be used
   3    the server cannot be reached
   4    the server or the data directory refused: key, limit, wrong query, disk full

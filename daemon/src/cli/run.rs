@@ -11,7 +11,7 @@ use crate::cli::asking::selection;
 use crate::cli::events::{search, tail};
 use crate::cli::exit::{self, Exit, Outcome};
 use crate::cli::import::command as import;
-use crate::cli::local::{completions, key, serve, verify};
+use crate::cli::local::{completions, key, repair, serve, verify};
 use crate::cli::terminal::output::tell;
 
 const ABOUT: &str =
@@ -56,6 +56,8 @@ enum Command {
     Stats(stats::StatsArgs),
     #[command(after_help = after(verify::EXAMPLES))]
     Verify(verify::VerifyArgs),
+    #[command(after_help = after(repair::EXAMPLES))]
+    Repair(repair::RepairArgs),
     #[command(after_help = after(key::EXAMPLES))]
     Key(key::KeyArgs),
     #[command(after_help = after(completions::EXAMPLES))]
@@ -103,6 +105,7 @@ impl Cli {
             Command::Segments(args) => segments::segments(args, connection),
             Command::Stats(args) => stats::stats(args, connection),
             Command::Verify(args) => verify::verify(args),
+            Command::Repair(args) => repair::repair(args),
             Command::Key(args) => key::key(args),
             Command::Completions(args) => completions::completions(args, &mut Cli::command()),
         }

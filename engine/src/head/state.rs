@@ -1,6 +1,6 @@
 //! [`Head`] and its [`State`]: appending.
 
-use std::sync::{PoisonError, RwLock, RwLockReadGuard};
+use std::sync::PoisonError;
 
 use hashbrown::HashTable;
 use roaring::RoaringBitmap;
@@ -11,6 +11,7 @@ use crate::event::values::NONE;
 use crate::event::{DimensionKind, DimensionSchema, Path};
 use crate::id::{Sequence, Timestamp};
 use crate::shred::{Columns, KnownHere, Shreds, TermRows};
+use crate::sync::{RwLock, RwLockReadGuard};
 
 /// The mutable index of a contiguous range of sequences.
 ///

@@ -14,6 +14,7 @@ use crate::journal::file_header::{FILE_HEADER_BYTES, FileHeader};
 use crate::journal::frame::FRAME_HEADER_BYTES;
 use crate::journal::name::JournalName;
 use crate::journal::outcome::{KeptFile, Replay};
+use crate::mutants;
 use crate::storage::{File, Storage};
 
 /// Where space is short, files get shorter down to this.
@@ -108,8 +109,9 @@ impl JournalFiles {
                 return Err(error.in_file(live));
             }
         };
-        if let Err(error) = self.sync_directory() {
-            self.in_doubt = true;
+        let named = if mutants::is("journal_directory_sync_left_out") { Ok(()) } else { self.sync_directory() };
+        if let Err(error) = named {
+            self.in_doubt = !mutants::is("name_in_doubt_believed");
             return Err(error.in_file(live));
         }
         Ok(NewFile { id, name: live, file, length })
@@ -140,7 +142,9 @@ impl JournalFiles {
         bytes.resize(FILE_HEADER_BYTES + FRAME_HEADER_BYTES, 0);
         file.write_at(&bytes, 0).map_err(failed)?;
         let length = file.length().map_err(failed)?;
-        file.sync().map_err(failed)?;
+        if !mutants::is("new_journal_sync_left_out") {
+            file.sync().map_err(failed)?;
+        }
         Ok((file, length))
     }
 
@@ -152,7 +156,7 @@ impl JournalFiles {
     pub(super) fn release(&mut self, below: Sequence) -> Result<()> {
         let mut new_spares = Vec::new();
         let mut changed = false;
-        while let Some(at) = self.finished.iter().position(|file| file.end_sequence <= below) {
+        while let Some(at) = self.finished.iter().position(|file| file.end_sequence <= below || mutants::is("journal_released_unflushed")) {
             let room = self.spares.len() + new_spares.len() < self.settings.spare_max;
             if let Some(file) = self.finished.get(at) {
                 self.retire(file, room)?;
@@ -163,7 +167,7 @@ impl JournalFiles {
             self.finished.remove(at);
             changed = true;
         }
-        if changed {
+        if changed && !mutants::is("spare_directory_sync_left_out") {
             self.sync_directory()?;
         }
         self.spares.extend(new_spares);

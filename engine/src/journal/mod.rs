@@ -33,7 +33,11 @@ mod writer;
 mod tests;
 
 pub(crate) use files::JournalSettings;
+#[cfg(feature = "fuzzing")]
+pub(crate) use frame::read_anything;
 pub(crate) use outcome::{Replay, ReplayedFrame};
+#[cfg(feature = "fuzzing")]
+pub(crate) use payload::Codec;
 pub(crate) use payload::Payload;
 pub(crate) use replay::replay;
 pub(crate) use writer::{GroupEntry, JournalWriter};

@@ -53,7 +53,7 @@ impl Codec {
     ///
     /// # Errors
     /// [`ErrorKind::Unsupported`] for a number of a later version.
-    pub(super) fn from_number(number: u8) -> Result<Codec> {
+    pub(crate) fn from_number(number: u8) -> Result<Codec> {
         match number {
             0 => Ok(Codec::Plain),
             1 => Ok(Codec::Zstd),

@@ -20,6 +20,7 @@ use crate::journal::listing::{LiveFile, list};
 use crate::journal::outcome::{Damage, KeptFile, Replay, ReplayedFrame, TornTail, Unsettled};
 use crate::journal::payload::Payload;
 use crate::journal::window::Window;
+use crate::mutants;
 use crate::storage::Storage;
 
 /// What takes the batches.
@@ -152,7 +153,7 @@ impl Log<'_, '_> {
     fn resume(&mut self, reading: &mut Reading, place: Place) -> Result<Option<u64>> {
         let expected = self.expected();
         let durable = reading.durable_before(place.offset, expected)?;
-        if durable <= expected {
+        if durable <= expected || mutants::is("damage_taken_for_torn_tail") {
             if let (Some(reason), true) = (place.reason, reading.may_be_torn()) {
                 self.tear(reading, place.offset, expected, reason);
             }
@@ -227,7 +228,7 @@ impl Reading {
             Err(error) if error.kind() == ErrorKind::Corrupt => return unreadable(next, Some(error)),
             Err(error) => return Err(error.in_file(self.window.name()).at(offset)),
         };
-        if header.journal_id != self.id {
+        if header.journal_id != self.id && !mutants::is("stale_journal_id_accepted") {
             return unreadable(next, Some(Error::corrupt("the frame is of another journal").expected(self.id, header.journal_id)));
         }
         if self.fence.is_some_and(|fence| header.first_sequence >= fence && !header.mark) {
@@ -243,6 +244,7 @@ impl Reading {
         }
         let payload = self.window.bytes(offset + FRAME_HEADER_BYTES as u64, header.stored_bytes as usize)?;
         match check_crc32(payload, header.payload_crc) {
+            Err(_) if mutants::is("frame_payload_crc_unchecked") => Ok(Found::Frame(header)),
             Ok(()) => Ok(Found::Frame(header)),
             Err(error) => unreadable(offset + header.frame_bytes(), Some(error.in_component("payload"))),
         }

@@ -17,6 +17,7 @@ use crate::journal::frame::{ALIGNMENT, FRAME_HEADER_BYTES, FrameHeader, frame_by
 use crate::journal::outcome::{KeptFile, Replay};
 use crate::journal::payload::Payload;
 use crate::journal::settle::settle;
+use crate::mutants;
 use crate::storage::{File, Storage};
 
 /// The end of frames: as many zero bytes as a header has.
@@ -82,6 +83,10 @@ impl JournalWriter {
     /// else: a new file could not be made; the writer is as before.
     pub(crate) fn append_group(&mut self, group: &[GroupEntry<'_>]) -> Result<Range<Sequence>> {
         self.check_poison()?;
+        if let (Some(current), true) = (&self.current, mutants::is("acknowledged_before_the_sync")) {
+            // The sync of the group before, which was acknowledged without it.
+            current.file.sync().map_err(|e| Error::io("too late", e))?;
+        }
         let start = self.next_sequence;
         let Some(newest) = group.last() else { return Ok(start..start) };
         let bytes: u64 = group.iter().map(|entry| frame_bytes(entry.payload.stored().len())).sum();
@@ -92,7 +97,7 @@ impl JournalWriter {
         if let Err(error) = current.write_group(group, start, &mut self.gathered) {
             return Err(self.refuse(error));
         }
-        if let Err(error) = current.file.sync() {
+        if let Err(error) = make_durable(&*current.file) {
             return Err(self.poison(error));
         }
         current.position += bytes;
@@ -167,7 +172,7 @@ impl JournalWriter {
     }
 
     fn check_poison(&self) -> Result<()> {
-        if self.poisoned {
+        if self.poisoned && !mutants::is("poison_check_left_out") {
             return Err(Error::new(ErrorKind::Poisoned, "the journal takes no writes since one could not be made durable"));
         }
         Ok(())
@@ -208,7 +213,7 @@ impl JournalWriter {
         }
         let full = Error::io("the disk is full: no space for the journal", error);
         if let Some(current) = &mut self.current {
-            current.spent = true;
+            current.spent = !mutants::is("refused_file_written_again");
             // Best effort: a process that starts now would else read the refused group. A later file cuts it off in any case.
             let _left = current.file.write_at(&END, current.position);
             return full.in_file(&current.name).at(current.position);
@@ -223,6 +228,18 @@ impl JournalWriter {
             Some(current) => error.in_file(&current.name).at(current.position),
             None => error,
         }
+    }
+}
+
+/// The sync of a group: after it, and not before, its batches may be acknowledged.
+fn make_durable(file: &dyn File) -> std::io::Result<()> {
+    if mutants::is("journal_sync_left_out") || mutants::is("acknowledged_before_the_sync") {
+        return Ok(());
+    }
+    match file.sync() {
+        Err(_) if mutants::is("failed_sync_believed") => Ok(()),
+        Err(_) if mutants::is("failed_sync_tried_again") => file.sync(),
+        synced => synced,
     }
 }
 
@@ -241,7 +258,8 @@ impl Current {
         let (mut at, mut first) = (self.position, start);
         for entry in group {
             let payload = entry.payload;
-            FrameHeader::of(payload, self.id, first, start, entry.received_at).encode(gathered);
+            let durable_before = if mutants::is("durable_before_too_high") { first } else { start };
+            FrameHeader::of(payload, self.id, first, durable_before, entry.received_at).encode(gathered);
             if payload.stored().len() >= DIRECT_BYTES_MIN {
                 at = self.flush(gathered, at)?;
                 self.file.write_at(payload.stored(), at)?;

@@ -12,6 +12,7 @@ use crate::lifecycle::live::catalog::{CatalogEntry, segment_name};
 use crate::lifecycle::live::parts::{DayHead, LiveSegment, Parts};
 use crate::lifecycle::live::queue::Task;
 use crate::lifecycle::live::shared::{Counters, Shared};
+use crate::mutants;
 use crate::segment::Segment;
 use crate::segment::cache::Caches;
 use crate::segment::write::segment::{DimensionInput, EntriesInput, SegmentInput, write};
@@ -60,9 +61,13 @@ pub(crate) fn write_durably<T>(storage: &dyn Storage, id: SegmentId, write: impl
     let io = |what: &'static str| move |e: std::io::Error| Error::io(what, e);
     let file = storage.create(&partial).map_err(|e| io("cannot create a segment")(e).in_file(&partial))?;
     let written = write(file.clone(), &name)?;
-    file.sync().map_err(|e| io("cannot sync a segment")(e).in_file(&partial))?;
+    if !mutants::is("segment_sync_left_out") {
+        file.sync().map_err(|e| io("cannot sync a segment")(e).in_file(&partial))?;
+    }
     storage.rename(&partial, &name).map_err(|e| io("cannot rename a segment")(e).in_file(&partial))?;
-    storage.sync_directory().map_err(io("cannot sync the directory"))?;
+    if !mutants::is("segment_directory_sync_left_out") {
+        storage.sync_directory().map_err(io("cannot sync the directory"))?;
+    }
     Ok(written)
 }
 
@@ -112,6 +117,9 @@ pub(crate) fn flush_one(shared: &Shared) -> Result<bool> {
         catalog.next_segment = SegmentId(id.0 + 1);
         id
     };
+    if mutants::is("journal_released_before_the_segment") {
+        shared.queue.ask(Task::Release(head.head.first_sequence.plus(u64::from(head.head.read().documents()))));
+    }
     let entry = write_head(&*shared.storage, &head, id)?;
     let segment = Arc::new(open_segment(&*shared.storage, &entry, &shared.caches)?);
     let end = entry.end_sequence();
@@ -120,7 +128,7 @@ pub(crate) fn flush_one(shared: &Shared) -> Result<bool> {
         let mut next = catalog.clone();
         next.segments.push(entry);
         next.segments.sort_by_key(|e| e.first_sequence);
-        next.flushed_to = next.flushed_to.max(end);
+        next.flushed_to = next.flushed_to.max(if mutants::is("flushed_to_too_high") { end.plus(1) } else { end });
         next.trusted_time = shared.trusted.now();
         shared.reserve.store(&next, &*shared.storage)?;
         *catalog = next;

@@ -33,10 +33,11 @@ pub(crate) fn run(shared: &Arc<Shared>, stop: &dyn Fn() -> bool) {
             }
             Err(error) => {
                 shared.problems.fails(Work::Upkeep, &error);
+                let signals = shared.signals();
                 if stop() {
                     return;
                 }
-                shared.wait(shared.signals(), RETRY);
+                shared.wait(signals, RETRY);
             }
         }
     }

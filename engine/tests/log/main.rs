@@ -11,6 +11,7 @@ mod faults;
 mod golden;
 mod lifecycle;
 mod oracle;
+mod repair;
 mod roundtrip;
 mod strays;
 mod support;

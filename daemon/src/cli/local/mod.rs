@@ -2,5 +2,6 @@
 
 pub mod completions;
 pub mod key;
+pub mod repair;
 pub mod serve;
 pub mod verify;

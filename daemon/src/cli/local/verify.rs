@@ -10,10 +10,11 @@ use clap::{Args, ValueHint};
 use trail_engine::budget::Cancel;
 use trail_engine::error::ErrorKind;
 use trail_engine::options::Options;
-use trail_engine::{AuditLog, Notice};
+use trail_engine::{AuditLog, DamagedSegment, Notice};
 
 use crate::cli::exit::{Exit, Failure, Outcome};
 use crate::cli::terminal::output::{Output, tell};
+use crate::cli::terminal::progress::Progress;
 use crate::cli::terminal::text::{printable, thousands};
 
 /// Examples for the help text.
@@ -21,8 +22,8 @@ pub const EXAMPLES: &str = "Examples:
   traild verify --data-dir /var/lib/traild                  with the server stopped
   traild verify --data-dir /mnt/copy > damage.txt           a copy, at any time
 
-One line on standard output for everything that is wrong, the file first. Exit code 0: nothing is; 1: something is; 2: it could not be
-looked at.";
+One line on standard output for everything that is wrong, the file first, and for each damaged segment how many of its events can still be
+read. Exit code 0: nothing is wrong; 1: something is; 2: it could not be looked at. `traild repair` is what to do then.";
 
 /// Reads every byte of a data directory and says what is damaged.
 #[derive(Debug, Clone, Args)]
@@ -52,15 +53,26 @@ pub fn verify(args: &VerifyArgs) -> Outcome {
     notes.iter().for_each(|note| tell(printable(note)));
     // Of a segment that could not even be opened it was said already why.
     let closed: Vec<String> = log.segments().iter().filter(|s| !s.readable).map(|s| format!("segment-{}", s.id)).collect();
-    let errors = log.verify(&Cancel::default()).map_err(|e| Failure::usage(e.to_string()))?;
-    let is_new = |path: Option<&str>| path.is_none_or(|path| !closed.iter().any(|closed| closed == path));
-    found.extend(errors.iter().filter(|e| is_new(e.path())).map(ToString::to_string));
-    found.iter().try_for_each(|line| output.line(&printable(line)))?;
-    output.flush()?;
     let stats = log.stats();
+    let progress = Progress::new(Some(stats.segment_bytes));
+    progress.about("reading segments");
+    let damaged = log.examine(&Cancel::default(), &|bytes| progress.read(bytes)).map_err(|e| Failure::usage(e.to_string()))?;
+    progress.finish();
+    let readable = damaged.iter().filter(|damaged| !closed.contains(&damaged.file)).collect::<Vec<_>>();
+    found.extend(readable.iter().flat_map(|damaged| &damaged.errors).map(ToString::to_string));
+    found.iter().try_for_each(|line| output.line(&printable(line)))?;
+    readable.iter().try_for_each(|damaged| output.line(&printable(&what_is_left(damaged))))?;
+    output.flush()?;
     let (segments, events) = (thousands(stats.segments), thousands(stats.events));
     tell(format!("{segments} segments and the journal read, {events} events; {} problems", thousands(found.len() as u64)));
     Ok(if found.is_empty() { Exit::Ok } else { Exit::Nothing })
+}
+
+/// How much of a damaged segment can be read.
+fn what_is_left(damaged: &DamagedSegment) -> String {
+    let (readable, events) = (thousands(damaged.readable), thousands(damaged.events));
+    let (first, last) = (damaged.first_sequence, damaged.last_sequence);
+    format!("{}: {readable} of {events} events, sequences {first} to {last}, can still be read", damaged.file)
 }
 
 /// What opening found: problems, and what needs nobody.

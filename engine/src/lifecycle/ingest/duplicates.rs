@@ -11,6 +11,7 @@ use crate::error::Result;
 use crate::event::batch::{Batch, Prepared};
 use crate::head::State;
 use crate::lifecycle::live::parts::{LiveSegment, Parts};
+use crate::mutants;
 use crate::segment::read::gaps::pass_over_all;
 
 /// For every event of a batch whether it is to be stored: not if the same stands earlier in the batch, or in one of the segments.
@@ -35,7 +36,7 @@ pub(crate) fn mark(batch: &Batch, parts: &Parts, budget: &Budget) -> Result<Vec<
 pub(crate) fn mark_in_segments(segments: &[LiveSegment], batch: &Batch, keep: &mut [bool], budget: &Budget) -> Result<bool> {
     let mut found = false;
     for live in segments.iter().rev() {
-        let Some(segment) = &live.segment else { continue };
+        let Some(segment) = live.segment.as_ref().filter(|_| !mutants::is("copies_in_segments_stored")) else { continue };
         let any_without_time = !segment.meta().without_time.is_empty();
         let covers = |event: &Prepared| match event.time {
             Some(time) => live.entry.time_min <= time && time <= live.entry.time_max,

@@ -10,6 +10,7 @@ use crate::codec::read::Reader;
 use crate::codec::write::Write as _;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{Day, SegmentId, Sequence, Timestamp};
+use crate::mutants;
 use crate::segment::meta::Meta;
 use crate::storage::Storage;
 
@@ -119,9 +120,11 @@ impl Catalog {
         let write = || -> io::Result<()> {
             let file = storage.create(NEXT_CATALOG)?;
             file.write_at(&self.encode(), 0)?;
-            file.sync()?;
+            if !mutants::is("catalog_sync_left_out") {
+                file.sync()?;
+            }
             storage.rename(NEXT_CATALOG, CATALOG)?;
-            storage.sync_directory()
+            if mutants::is("catalog_directory_sync_left_out") { Ok(()) } else { storage.sync_directory() }
         };
         write().map_err(|e| Error::io("cannot replace the catalog", e).in_file(CATALOG))
     }
@@ -165,7 +168,9 @@ impl Catalog {
             let message = "the catalog is of a version that this build does not know";
             return Err(Error::new(ErrorKind::Unsupported, message).at(8).expected(VERSION, version));
         }
-        check_crc32(body, u32::from_le_bytes(*crc)).map_err(|e| e.at(body.len() as u64))?;
+        if !mutants::is("catalog_crc_unchecked") {
+            check_crc32(body, u32::from_le_bytes(*crc)).map_err(|e| e.at(body.len() as u64))?;
+        }
         reader.u16()?;
         let count = reader.u32()? as usize;
         let mut catalog = Catalog {

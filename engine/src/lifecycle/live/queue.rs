@@ -1,13 +1,14 @@
 //! [`Queue`]: batches on their way from callers to the writer, bounded in bytes.
 
 use std::collections::VecDeque;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Batch;
 use crate::id::Sequence;
 use crate::journal::Payload;
+use crate::sync::{Condvar, Mutex, MutexGuard};
 
 /// What became of a batch. Given only when every accepted event is durable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

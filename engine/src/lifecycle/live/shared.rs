@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use crate::clock::Clock;
@@ -20,6 +20,7 @@ use crate::options::Options;
 use crate::segment::cache::Caches;
 use crate::status::Gap;
 use crate::storage::Storage;
+use crate::sync::{Condvar, Mutex, MutexGuard, RwLock};
 
 /// Called with the last visible sequence.
 pub(crate) type Notify = Box<dyn Fn(Sequence) + Send + Sync>;

@@ -20,6 +20,7 @@ use crate::lifecycle::merging::pace::Pace;
 use crate::lifecycle::merging::steady::SteadyFile;
 use crate::lifecycle::merging::tiers::{Largest, Size, choose};
 use crate::lifecycle::seal::{is_day_over, is_full, seal_time};
+use crate::mutants;
 use crate::options::Options;
 use crate::segment::Segment;
 use crate::segment::merge::write::{INPUTS_MAX, may_join, merge};
@@ -32,8 +33,12 @@ const RETRY: Duration = Duration::from_secs(30);
 /// Works until `stop` says so.
 pub(crate) fn run(shared: &Shared, stop: &dyn Fn() -> bool) {
     let mut not_before = Duration::ZERO;
-    while !stop() {
+    loop {
+        // Noted before the question: a signal to stop that comes behind it must end the wait.
         let signals = shared.signals();
+        if stop() {
+            return;
+        }
         let may_try = shared.clock.elapsed() >= not_before;
         let Some(inputs) = may_try.then(|| next(shared)).flatten() else {
             if may_try {
@@ -116,6 +121,9 @@ fn compact(shared: &Shared, inputs: &[LiveSegment], pace: &mut Pace<'_>) -> Resu
         catalog.next_segment = SegmentId(id.0 + 1);
         id
     };
+    if mutants::is("merge_inputs_removed_first") {
+        inputs.iter().for_each(|live| drop(shared.storage.remove(&live.entry.file_name())));
+    }
     let (entry, segment) = match make(shared, inputs, id, pace) {
         Ok(made) => made,
         Err(error) => {

@@ -19,6 +19,7 @@ use crate::lifecycle::live::catalog::{CATALOG, Catalog, CatalogEntry, segment_na
 use crate::lifecycle::live::parts::{DayHead, LiveSegment, Parts};
 use crate::lifecycle::live::shared::{Beginning, Shared};
 use crate::lifecycle::recovery::strays::{self, Fate, Stray, is_aside, not_in_segments, set_aside};
+use crate::mutants;
 use crate::options::Options;
 use crate::segment::cache::Caches;
 use crate::status::Gap;
@@ -146,7 +147,7 @@ impl Recovery<'_> {
                 self.notes.push(format!("{name} was set aside by an earlier start; nothing reads it"));
             }
             let Some(id) = segment_id(&name) else { continue };
-            if !name.ends_with(PARTIAL) {
+            if !name.ends_with(PARTIAL) || mutants::is("partial_segment_accepted") {
                 names.extend((!self.catalog.segments.iter().any(|e| e.id == id)).then_some((name, id)));
             } else if !self.options.read_only {
                 storage.remove(&name).map_err(|e| Error::io("cannot remove a leftover", e).in_file(&name))?;
@@ -212,7 +213,7 @@ impl Recovery<'_> {
     /// Sees to it that new events get sequences behind all that is known, in a head of their own where the last one ends before.
     fn go_on_after(&mut self, replayed: &mut Replay) -> Result<()> {
         let known = self.catalog.segments.iter().map(CatalogEntry::end_sequence).max().unwrap_or(replayed.next_sequence);
-        if known > replayed.next_sequence {
+        if known > replayed.next_sequence && !mutants::is("sequence_reused_after_recovery") {
             for lost in not_in_segments(&self.catalog, replayed.next_sequence..known) {
                 self.problem(format!("{} are in no file of the directory", stretch(&lost)));
                 self.lose("no file", &lost, "they are in no file of the directory");

@@ -20,9 +20,10 @@ use crate::codec::checksum::crc32;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{SegmentId, Sequence};
 use crate::journal::{ReplayedFrame, replay};
-use crate::lifecycle::live::catalog::{Catalog, CatalogEntry};
+use crate::lifecycle::live::catalog::{CATALOG, Catalog, CatalogEntry};
 use crate::lifecycle::live::parts::LiveSegment;
 use crate::lifecycle::live::retention::is_due;
+use crate::mutants;
 use crate::segment::Segment;
 use crate::segment::cache::Caches;
 use crate::segment::read::fetch::fetch_texts;
@@ -129,6 +130,9 @@ fn same_events(a: &Segment, b: &Segment, budget: &Budget) -> bool {
 /// Decides what becomes of a stray beside the live segments, of which those taken in before are.
 pub(crate) fn decide(stray: &Stray, live: &[LiveSegment], catalog: &Catalog, retention: Duration, budget: &Budget) -> Fate {
     let Ok((entry, segment)) = &stray.opened else {
+        if mutants::is("unreadable_stray_removed") {
+            return Fate::Remove;
+        }
         return Fate::SetAside("it cannot be read");
     };
     if is_due(entry, retention, catalog.trusted_time) {
@@ -167,7 +171,7 @@ fn overlap(a: &CatalogEntry, b: &CatalogEntry) -> bool {
 }
 
 /// Whether all sequences of an entry are those of others, which come in the order of theirs.
-fn is_covered<'a>(entry: &CatalogEntry, others: impl Iterator<Item = &'a CatalogEntry>) -> bool {
+pub(crate) fn is_covered<'a>(entry: &CatalogEntry, others: impl Iterator<Item = &'a CatalogEntry>) -> bool {
     let mut next = entry.first_sequence;
     for other in others {
         if other.first_sequence <= next {
@@ -179,7 +183,8 @@ fn is_covered<'a>(entry: &CatalogEntry, others: impl Iterator<Item = &'a Catalog
 
 /// Whether a file was set aside: by [`set_aside`], or by the journal because it was damaged.
 pub(crate) fn is_aside(name: &str) -> bool {
-    (name.starts_with("segment-") && name.contains(".aside")) || name.starts_with("journal-quarantined-")
+    let was_live = name.starts_with("segment-") || name.starts_with(CATALOG);
+    (was_live && name.contains(".aside")) || name.starts_with("journal-quarantined-")
 }
 
 /// Gives a file a name under which no start looks at it; returns the name.
@@ -196,7 +201,7 @@ pub(crate) fn set_aside(storage: &dyn Storage, name: &str) -> Result<String> {
         aside = format!("{name}.aside-{number}");
     }
     let renamed = storage.rename(name, &aside).and_then(|()| storage.sync_directory());
-    renamed.map_err(|e| Error::io("cannot set a segment file aside", e).in_file(name))?;
+    renamed.map_err(|e| Error::io("cannot set a file aside", e).in_file(name))?;
     Ok(aside)
 }
 

@@ -105,7 +105,8 @@ fn civil_from_days(day: i64) -> (i64, i64, i64) {
 
 fn digits(number: i64, width: u32, out: &mut Vec<u8>) {
     for place in (0..width).rev() {
-        out.push(b'0' + (number / 10i64.pow(place) % 10) as u8);
+        // A damaged number can be a year before Christ: it prints as something, and its block's checksum has told.
+        out.push(b'0' + (number.unsigned_abs() / 10u64.pow(place) % 10) as u8);
     }
 }
 
@@ -157,6 +158,18 @@ mod tests {
     use super::*;
     use crate::id::Timestamp;
     use proptest::prelude::*;
+
+    /// Found by fuzzing chunks: a time before the year 0.
+    #[test]
+    fn times_that_no_text_has_are_printed_somehow() {
+        for value in [i64::MIN, i64::MIN / 1_000, -62_167_219_201_000, i64::MAX] {
+            for form in [TimeForm::Seconds, TimeForm::Millis] {
+                let mut text = Vec::new();
+                print_time(value, form, &mut text);
+                assert_eq!(text.len(), form.text_bytes());
+            }
+        }
+    }
 
     #[test]
     fn only_what_prints_back_is_typed() {

@@ -12,6 +12,7 @@ use crate::codec::compress::decompress;
 use crate::codec::read::Reader;
 use crate::error::{Error, Result};
 use crate::id::SegmentId;
+use crate::mutants;
 use crate::segment::cache::Cache;
 use crate::segment::dictionary::page::{PAGE_CODED_MAX, PAGE_TERMS_MAX, Page};
 use crate::segment::dictionary::writer::{ENTRY_BYTES, FOOTER_BYTES, FOOTER_CHECKED};
@@ -300,7 +301,9 @@ impl Unfolder {
 }
 
 fn unfold_page(place: &Place<'_>, coded: &mut Vec<u8>, page: &mut Page) -> Result<()> {
-    check_crc32(place.bytes, place.checksum).map_err(|e| e.at(place.offset))?;
+    if !mutants::is("dictionary_page_crc_unchecked") {
+        check_crc32(place.bytes, place.checksum).map_err(|e| e.at(place.offset))?;
+    }
     coded.clear();
     decompress(place.bytes, place.coded_len, coded).map_err(|e| e.at(place.offset))?;
     page.unfold(coded, place.ordinals.len())

@@ -11,6 +11,11 @@ use crate::segment::read::opened::Segment;
 /// Everything that is wrong with a segment: damaged components first, then structures that do not hold together, then blocks whose
 /// events do not come back.
 pub(crate) fn verify(segment: &Segment, budget: &Budget) -> Result<Vec<Error>> {
+    verify_with(segment, budget, &|_| ())
+}
+
+/// The same; `on_read` is told of so many bytes of the file after each block.
+pub(crate) fn verify_with(segment: &Segment, budget: &Budget, on_read: &dyn Fn(u64)) -> Result<Vec<Error>> {
     let mut found: Vec<Error> = segment.file().parts().iter().filter_map(|part| part.verify().err()).collect();
     if !found.is_empty() {
         return Ok(found);
@@ -19,8 +24,10 @@ pub(crate) fn verify(segment: &Segment, budget: &Budget) -> Result<Vec<Error>> {
     let documents = segment.meta().documents;
     let mut texts = Vec::new();
     let mut event_bytes = 0;
+    let bytes_a_block = segment.view().len() as u64 / u64::from(documents).div_ceil(BLOCK_DOCUMENTS as u64).max(1);
     for start in (0..documents).step_by(BLOCK_DOCUMENTS) {
         budget.check()?;
+        on_read(bytes_a_block);
         let block: Vec<u32> = (start..documents.min(start.saturating_add(BLOCK_DOCUMENTS as u32))).collect();
         texts.clear();
         if let Err(error) = fetch_texts(segment, &block, budget, &mut texts) {

@@ -1,0 +1,10 @@
+//! Repair: from a damaged directory to one that opens without a complaint and answers everything that can still be read.
+//!
+//! [`run`] looks for what is wrong and does something about it; [`catalog`] makes a catalog from the segment files; [`salvage`] reads what
+//! a damaged segment still gives; [`rewrite`] makes segments of it; [`overlay`] lets a repair be tried without touching anything.
+
+pub(crate) mod catalog;
+pub(crate) mod overlay;
+pub(crate) mod rewrite;
+pub(crate) mod run;
+pub(crate) mod salvage;

@@ -1,0 +1,180 @@
+//! Shows that the tests catch durability bugs: `cargo run -p trail-tests --bin mutants [-- NAME...]`.
+//!
+//! The engine has places at which a rule of durability can be broken on purpose (`engine/src/mutants.rs`). `tests/mutants.txt` says for each
+//! which commands are to catch it. All are built once, with the feature; then every command must go well without a bug, and with each
+//! bug one of its commands must fail. The table says which test it was. Ends with 1 when a bug survives, when a command fails
+//! without one, or when list and sources do not name the same bugs.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{BufRead as _, BufReader};
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitCode, Stdio};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use trail_tests::binary::root;
+use trail_tests::house::sources;
+
+const LIST: &str = "tests/mutants.txt";
+/// A command that takes longer is as good as one that fails: a test that hangs is no pass.
+const TIME_MAX: Duration = Duration::from_secs(240);
+/// How many commands run beside each other.
+const LANES: usize = 2;
+
+/// One bug and the commands that are to catch it, the quickest first.
+struct Mutant {
+    name: String,
+    commands: Vec<String>,
+}
+
+/// How a command ended: `None` when all went well, else the test that failed.
+type Ending = Option<String>;
+
+fn main() -> ExitCode {
+    let wanted: BTreeSet<String> = std::env::args().skip(1).collect();
+    let mutants = list();
+    let mut good = agrees_with_sources(&mutants);
+    let mutants: Vec<Mutant> = mutants.into_iter().filter(|m| wanted.is_empty() || wanted.contains(&m.name)).collect();
+    let programs = build();
+    let begun = Instant::now();
+    let clean: BTreeSet<&String> = mutants.iter().flat_map(|mutant| &mutant.commands).collect();
+    let clean: Vec<&String> = clean.into_iter().collect();
+    for (command, ending) in clean.iter().zip(side_by_side(&clean, |command| run(&programs, command, ""))) {
+        if let Some(test) = ending {
+            println!("without a bug, `{command}` fails: {test}");
+            good = false;
+        }
+    }
+    println!("{:<38} caught by", "mutant");
+    let caught = side_by_side(&mutants, |mutant| {
+        let caught = mutant.commands.iter().find_map(|command| run(&programs, command, &mutant.name));
+        println!("{:<38} {}", mutant.name, caught.as_deref().unwrap_or("NOTHING"));
+        caught
+    });
+    let survivors = caught.iter().filter(|caught| caught.is_none()).count();
+    println!("{} mutants, {} caught, {survivors} survive, {} s", mutants.len(), mutants.len() - survivors, begun.elapsed().as_secs());
+    if good && survivors == 0 && !mutants.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// The list: `name: command; command`, a line each; `#` begins a remark.
+fn list() -> Vec<Mutant> {
+    let text = std::fs::read_to_string(root().join(LIST)).unwrap();
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+    lines
+        .map(|line| {
+            let (name, commands) = line.split_once(':').unwrap_or_else(|| panic!("{LIST}: `{line}` has no commands"));
+            Mutant { name: name.trim().to_owned(), commands: commands.split(';').map(|command| command.trim().to_owned()).collect() }
+        })
+        .collect()
+}
+
+/// Whether the list names each bug of the sources once, and no other.
+fn agrees_with_sources(mutants: &[Mutant]) -> bool {
+    let sources = sources(&root().join("engine/src"));
+    let asked = sources.iter().flat_map(|source| source.text.split("mutants::is(\"").skip(1).filter_map(|rest| rest.split('"').next()));
+    let asked: BTreeSet<&str> = asked.collect();
+    let listed: BTreeSet<&str> = mutants.iter().map(|mutant| mutant.name.as_str()).collect();
+    for name in asked.symmetric_difference(&listed) {
+        println!("{name} is not both in {LIST} and in the sources");
+    }
+    asked == listed && listed.len() == mutants.len()
+}
+
+/// Builds everything once; the paths of the programs by name.
+fn build() -> BTreeMap<String, PathBuf> {
+    let tests = ["test", "--no-run", "-p", "trail-engine", "--lib", "--test", "log"];
+    let simulation = ["build", "-p", "trail-sim"];
+    let mut programs = BTreeMap::new();
+    for words in [&tests[..], &simulation[..]] {
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let mut command = Command::new(cargo);
+        command.args(words).args(["--locked", "--features", "trail-engine/mutants", "--message-format", "json-render-diagnostics"]);
+        let output = command.current_dir(root()).stdin(Stdio::null()).stderr(Stdio::inherit()).output().unwrap();
+        assert!(output.status.success(), "cargo: {}", output.status);
+        for message in output.stdout.split(|b| *b == b'\n').filter_map(|line| serde_json::from_slice::<Value>(line).ok()) {
+            if let (Some(name), Some(path)) = (message["target"]["name"].as_str(), message["executable"].as_str()) {
+                programs.insert(name.replace('-', "_"), PathBuf::from(path));
+            }
+        }
+    }
+    programs
+}
+
+/// Runs a command of the list with a bug; its end, or its first failure, whichever is earlier.
+fn run(programs: &BTreeMap<String, PathBuf>, command: &str, mutant: &str) -> Ending {
+    let mut words = command.split_whitespace();
+    let name = words.next().unwrap_or_default();
+    let program = match name {
+        "engine" => "trail_engine",
+        "sim" => "trail_sim",
+        other => other,
+    };
+    let path = programs.get(program).unwrap_or_else(|| panic!("{LIST}: `{name}` in `{command}` is no program"));
+    let mut process = Command::new(path);
+    process.args(words).current_dir(root().join("engine")).env("TRAIL_MUTANT", mutant).env("PROPTEST_CASES", "16");
+    process.env("PROPTEST_DISABLE_FAILURE_PERSISTENCE", "1");
+    process.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = process.spawn().unwrap();
+    let failed = Arc::new(Mutex::new(None));
+    let ran = Arc::new(AtomicBool::new(name == "sim"));
+    let readers = [listen(child.stdout.take(), &failed, &ran), listen(child.stderr.take(), &failed, &ran)];
+    let status = wait(&mut child, &failed);
+    readers.into_iter().for_each(|reader| reader.join().unwrap());
+    assert!(ran.load(Ordering::SeqCst) || status.is_some(), "{LIST}: `{command}` runs no test");
+    let test = failed.lock().unwrap().take();
+    test.map(|test| format!("{name}: {test}")).or_else(|| status.map(|why| format!("{name}: {why} ({command})")))
+}
+
+/// Waits for the end of a process, and ends it when it is known how it will go; says why it is not well.
+fn wait(child: &mut Child, failed: &Mutex<Ending>) -> Ending {
+    let begun = Instant::now();
+    loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            return (!status.success()).then(|| status.to_string());
+        }
+        let is_late = begun.elapsed() > TIME_MAX;
+        if is_late || failed.lock().unwrap().is_some() {
+            child.kill().unwrap();
+            child.wait().unwrap();
+            return is_late.then(|| format!("no end after {} s", TIME_MAX.as_secs()));
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Reads what a process prints, for the name of the first test that fails.
+fn listen(
+    pipe: Option<impl std::io::Read + Send + 'static>,
+    failed: &Arc<Mutex<Ending>>,
+    ran: &Arc<AtomicBool>,
+) -> std::thread::JoinHandle<()> {
+    let (failed, ran) = (failed.clone(), ran.clone());
+    std::thread::spawn(move || {
+        for line in BufReader::new(pipe.unwrap()).lines().map_while(Result::ok) {
+            ran.fetch_or(line.starts_with("test "), Ordering::SeqCst);
+            let test = line.strip_suffix(" ... FAILED").and_then(|line| line.strip_prefix("test "));
+            let case = line.split_once("again: cargo run --release -p trail-sim -- ").map(|(_, again)| again);
+            if let Some(name) = test.or(case) {
+                failed.lock().unwrap().get_or_insert_with(|| name.to_owned());
+            }
+        }
+    })
+}
+
+/// What `work` makes of each, in their order.
+fn side_by_side<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    let (next, done) = (AtomicUsize::new(0), Mutex::new(BTreeMap::new()));
+    std::thread::scope(|scope| {
+        for _ in 0..LANES {
+            scope.spawn(|| {
+                while let Some((at, item)) = Some(next.fetch_add(1, Ordering::SeqCst)).and_then(|at| Some((at, items.get(at)?))) {
+                    let result = work(item);
+                    done.lock().unwrap().insert(at, result);
+                }
+            });
+        }
+    });
+    done.into_inner().unwrap().into_values().collect()
+}
