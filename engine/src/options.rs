@@ -46,7 +46,7 @@ impl Default for Options {
         Options {
             schema: DimensionSchema::default(),
             retention: Duration::from_secs(30 * 86_400),
-            head_bytes_max: 128 << 20,
+            head_bytes_max: 96 << 20,
             head_age_max: Duration::from_secs(15 * 60),
             heads_waiting_max: 1,
             journal_bytes: 64 << 20,

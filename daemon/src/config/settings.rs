@@ -214,7 +214,7 @@ settings! {
         |c, t| c.engine.query_memory_bytes_max => parse_size(t);
     "tails_max" = "32", "clients that may follow the log at the same time",
         |c, t| c.tails_max => number(t);
-    "head_bytes_max" = "128MiB", "memory at which the head is flushed to a segment",
+    "head_bytes_max" = "96MiB", "memory at which the head is flushed to a segment",
         |c, t| c.engine.head_bytes_max => parse_size(t);
     "head_age_max" = "15m", "age at which the head is flushed to a segment",
         |c, t| c.engine.head_age_max => parse_duration(t);

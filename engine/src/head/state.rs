@@ -83,7 +83,8 @@ impl DimensionState {
     fn bytes(&self) -> usize {
         match &self.entries {
             Entries::Keyword(rows) => rows.bytes(),
-            Entries::Unique(table) => table.len() * 18,
+            // A table doubles, so that it is hardly half full on average.
+            Entries::Unique(table) => table.len() * 2 * (size_of::<(u64, u32)>() + 1),
         }
     }
 }
