@@ -14,7 +14,7 @@ use crate::error::Result;
 use crate::id::SegmentId;
 use crate::segment::dictionary::page::Page;
 use crate::segment::postings::by_document::TermNumbers;
-use crate::segment::read::column_tests::ColumnTests;
+use crate::segment::read::remembered::ColumnTests;
 use crate::segment::resident::Resident;
 
 const SHARDS: usize = 16;

@@ -1,15 +1,16 @@
 //! An open segment, and how it answers as an [`crate::index::Index`].
 //!
 //! [`opened`] holds the components; [`index`] is the face to queries, which goes down to [`search`] for values within columns (and
-//! [`column_tests`], what is remembered of that), [`fetch`] for whole events, [`gaps`] for what damage takes from them, [`values`] for
+//! [`remembered`], what is remembered of that), [`fetch`] for whole events, [`gaps`] for what damage takes from them, [`values`] for
 //! single ones and [`terms`] for those of dimensions; [`verify`] reads every byte again.
 
-pub(crate) mod column_tests;
 pub(crate) mod fetch;
 pub(crate) mod gaps;
 mod index;
 pub(crate) mod opened;
 pub(crate) mod opened_block;
+pub(crate) mod remembered;
+pub(crate) mod remembered;
 pub(crate) mod search;
 pub(crate) mod terms;
 pub(crate) mod values;

@@ -16,11 +16,11 @@ use crate::limits::BLOCK_DOCUMENTS;
 use crate::matcher::{Lookup, Matcher, TextMatcher};
 use crate::segment::block::chunk::{Chunk, Encoding};
 use crate::segment::block::layout::{ColumnEntry, Layout};
-use crate::segment::read::column_tests::{ColumnTest, ColumnTests};
 use crate::segment::read::fetch::fetch_readable;
 use crate::segment::read::gaps::pass_over;
 use crate::segment::read::opened::Segment;
 use crate::segment::read::opened_block::{OpenedBlock, Reuse};
+use crate::segment::read::remembered::{ColumnTest, ColumnTests};
 use crate::shred::select::{CodeSet, ValueTest, column_is_at};
 use crate::shred::whole;
 
