@@ -10,7 +10,6 @@ mod index;
 pub(crate) mod opened;
 pub(crate) mod opened_block;
 pub(crate) mod remembered;
-pub(crate) mod remembered;
 pub(crate) mod search;
 pub(crate) mod terms;
 pub(crate) mod values;
