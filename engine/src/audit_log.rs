@@ -20,7 +20,9 @@ use crate::lifecycle::merging::compaction;
 use crate::lifecycle::recovery::open::recover;
 use crate::lifecycle::{self, maintenance, statistics};
 use crate::options::Options;
-use crate::query::{self, Context, Count, Histogram, HistogramRequest, Page, PageRequest, Selection, TailPage, Terms, TermsRequest};
+use crate::query::{
+    self, Context, Count, FollowPage, Histogram, HistogramRequest, Page, PageRequest, Selection, TailPage, Terms, TermsRequest,
+};
 use crate::status::{DamagedSegment, DimensionInfo, Gap, Health, Notice, Repaired, SegmentInfo, Stats};
 use crate::storage::{FileStorage, Storage, View};
 use crate::sync::{JoinHandle, Mutex, mpsc};
@@ -238,12 +240,27 @@ impl AuditLog {
         self.ask(cancel, |context| query::tail(context, q, after, events_max, TAIL_SCAN_EVENTS))
     }
 
+    /// The same for several filters at once: events that at least one of them selects, each read once, with which of them do. The page
+    /// ends early when it holds about `bytes_max`.
+    ///
+    /// # Errors
+    /// As [`AuditLog::tail`]; [`ErrorKind::Invalid`] for no filter or more than [`crate::limits::FILTERS_MAX`]; [`ErrorKind::Limit`] when
+    /// the first 256 events together hold more than `bytes_max`: ask for fewer.
+    pub fn follow(&self, filters: &[&str], after: Sequence, events_max: usize, bytes_max: u64, cancel: &Cancel) -> Result<FollowPage> {
+        let bytes_max = bytes_max.min(self.shared.options.query_memory_bytes_max);
+        self.ask_within(bytes_max, cancel, |context| query::follow(context, filters, after, events_max, TAIL_SCAN_EVENTS))
+    }
+
     fn ask<T>(&self, cancel: &Cancel, question: impl FnOnce(&Context<'_>) -> Result<T>) -> Result<T> {
+        self.ask_within(self.shared.options.query_memory_bytes_max, cancel, question)
+    }
+
+    fn ask_within<T>(&self, memory_bytes_max: u64, cancel: &Cancel, question: impl FnOnce(&Context<'_>) -> Result<T>) -> Result<T> {
         let parts = self.shared.parts();
         let missing = self.shared.missing(&parts);
         let (parts, upper) = parts.indexes();
         let options = &self.shared.options;
-        let budget = Budget::new(self.shared.clock.clone(), options.query_time_max, options.query_memory_bytes_max, cancel.clone());
+        let budget = Budget::new(self.shared.clock.clone(), options.query_time_max, memory_bytes_max, cancel.clone());
         let answer = question(&Context {
             parts: &parts,
             missing: &missing,

@@ -55,6 +55,9 @@ pub const QUERY_TERMS_MAX: usize = 1_024;
 /// The deepest nesting of parentheses in a query; the parser recurses.
 pub const QUERY_DEPTH_MAX: usize = 64;
 
+/// The most filters that are followed at once: a bit each in one word.
+pub const FILTERS_MAX: usize = 64;
+
 /// The most events on one page.
 pub const PAGE_EVENTS_MAX: usize = 10_000;
 

@@ -20,12 +20,12 @@ pub use answer::count::count;
 pub use answer::histogram::histogram;
 pub use answer::lookup::{event_at, events_by_id};
 pub use answer::page::search;
-pub use answer::tail::tail;
+pub use answer::tail::{follow, tail};
 pub use answer::terms::terms;
 pub use filter::{Comparison, Field, Filter, Test};
 pub use question::context::Context;
 pub use question::request::{
-    Bucket, Count, Explanation, Facet, Histogram, HistogramRequest, Order, Page, PageRequest, PartExplanation, Selection, TailPage,
-    TermCount, Terms, TermsRequest,
+    Bucket, Count, Explanation, Facet, FollowPage, Followed, Histogram, HistogramRequest, Order, Page, PageRequest, PartExplanation,
+    Selection, TailPage, TermCount, Terms, TermsRequest,
 };
 pub use question::times::{Moment, read_interval};

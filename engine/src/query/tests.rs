@@ -16,8 +16,8 @@ use crate::query::naive::{HOUR, NOW, NaiveEvent, NaiveLog, log, values_at};
 use crate::query::oracle::holds;
 use crate::query::question::times::Moment;
 use crate::query::{
-    Context, Facet, HistogramRequest, Order, PageRequest, Selection, TermsRequest, count, event_at, events_by_id, histogram, search, tail,
-    terms,
+    Context, Facet, HistogramRequest, Order, PageRequest, Selection, TermsRequest, count, event_at, events_by_id, follow, histogram,
+    search, tail, terms,
 };
 
 static LOG: LazyLock<NaiveLog> = LazyLock::new(|| log([60, 50, 70, 40], 7));
@@ -265,6 +265,28 @@ proptest! {
                 seen.extend(page.events.iter().map(|e| e.sequence.0));
             }
             prop_assert_eq!(seen, wanted, "{}", filter);
+            Ok(())
+        })?;
+    }
+
+    #[test]
+    fn several_filters_are_followed_as_each_alone(
+        filters in prop::collection::vec(filter(), 1..5), events_max in 1usize..30, scan_max in 1u64..300, upper in 0u64..260
+    ) {
+        let texts: Vec<String> = filters.iter().map(ToString::to_string).collect();
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        let marks = |event| filters.iter().enumerate().filter(|(_, filter)| holds(filter, event)).fold(0, |marks, (i, _)| marks | 1 << i);
+        let of_all = LOG.events.iter().filter(|e| e.key.sequence.0 <= upper).map(|e| (e.key.sequence.0, marks(e)));
+        let wanted: Vec<(u64, u64)> = of_all.filter(|(_, marks)| *marks != 0).collect();
+        with(&LOG, Sequence(upper), |context| {
+            let (mut position, mut seen) = (Sequence::ZERO, Vec::new());
+            while position.0 < upper {
+                let page = follow(context, &texts, position, events_max, scan_max).unwrap();
+                prop_assert!(page.events.len() <= events_max && page.position > position && page.position.0 <= upper);
+                position = page.position;
+                seen.extend(page.events.iter().map(|e| (e.event.sequence.0, e.filters)));
+            }
+            prop_assert_eq!(seen, wanted, "{:?}", texts);
             Ok(())
         })?;
     }

@@ -2,14 +2,17 @@
 //!
 //! A page looks at windows of sequences that grow while little matches, so that following the end of the log costs what is new, and
 //! walking all of it costs a fixed number of looks at each event. In a part in time order, a small window is looked up sequence by
-//! sequence; a window over most of the part is evaluated whole and sorted by sequence.
+//! sequence; a window over most of the part is evaluated whole and sorted by sequence. Several filters are followed at once: each is
+//! evaluated by the indexes, and an event that several of them select is read once.
 
 use std::ops::Range;
+
+use roaring::RoaringBitmap;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::Sequence;
 use crate::index::{Index, TimeRange};
-use crate::limits::PAGE_EVENTS_MAX;
+use crate::limits::{FILTERS_MAX, PAGE_EVENTS_MAX};
 use crate::query::answer::fetch::fetch_some;
 use crate::query::plan::evaluate::evaluate;
 use crate::query::plan::explain::Trace;
@@ -17,7 +20,7 @@ use crate::query::plan::steps::Node;
 use crate::query::question::asked::Question;
 use crate::query::question::context::Context;
 use crate::query::question::gaps::{note_known, pass_over};
-use crate::query::question::request::TailPage;
+use crate::query::question::request::{FollowPage, Followed, TailPage};
 use crate::query::question::sequences;
 
 /// The smallest first window.
@@ -33,17 +36,26 @@ const EVENTS_AT_ONCE: usize = 256;
 /// # Errors
 /// [`ErrorKind::Invalid`] for a bad filter or `events_max`, and what the parts and the budget give.
 pub fn tail(context: &Context<'_>, q: &str, after: Sequence, events_max: usize, scan_max: u64) -> Result<TailPage> {
+    let page = follow(context, &[q], after, events_max, scan_max)?;
+    let events = page.events.into_iter().map(|followed| followed.event).collect();
+    Ok(TailPage { events, position: page.position, incomplete: page.incomplete })
+}
+
+/// The same for several filters at once: events that at least one of them selects, each with which of them do.
+///
+/// # Errors
+/// As [`tail`], and [`ErrorKind::Invalid`] for no filter or more than [`FILTERS_MAX`].
+pub fn follow(context: &Context<'_>, filters: &[&str], after: Sequence, events_max: usize, scan_max: u64) -> Result<FollowPage> {
     if events_max == 0 || events_max > PAGE_EVENTS_MAX {
         return Err(Error::invalid("the number of events is out of range").expected(format!("1 to {PAGE_EVENTS_MAX}"), events_max));
     }
-    let question = Question::within(context, q, TimeRange::ALL, context.now, context.upper)?;
-    let mut tail = Tail {
-        context,
-        question: &question,
-        events_max,
-        scan_left: scan_max.max(1),
-        page: TailPage { position: after, ..TailPage::default() },
-    };
+    if filters.is_empty() || filters.len() > FILTERS_MAX {
+        return Err(Error::invalid("the number of filters is out of range").expected(format!("1 to {FILTERS_MAX}"), filters.len()));
+    }
+    let questions = filters.iter().map(|q| Question::within(context, q, TimeRange::ALL, context.now, context.upper));
+    let questions = questions.collect::<Result<Vec<_>>>()?;
+    let page = FollowPage { position: after, ..FollowPage::default() };
+    let mut tail = Tail { context, questions: &questions, events_max, scan_left: scan_max.max(1), page };
     let mut parts: Vec<&dyn Index> = context.parts.iter().map(|part| &**part).collect();
     parts.sort_by_key(|part| part.extent().first_sequence);
     let visible = after.0.saturating_add(1)..context.upper.0.saturating_add(1);
@@ -66,29 +78,49 @@ pub fn tail(context: &Context<'_>, q: &str, after: Sequence, events_max: usize, 
     Ok(tail.finish(after))
 }
 
-struct Tail<'a> {
-    context: &'a Context<'a>,
-    question: &'a Question,
-    events_max: usize,
-    scan_left: u64,
-    page: TailPage,
+/// What one filter asks of one part.
+struct Wanted<'q> {
+    question: &'q Question,
+    node: Node<'q>,
+    sequences: Range<u64>,
+    /// The bit of the filter.
+    mark: u64,
 }
 
-impl Tail<'_> {
+struct Tail<'a> {
+    context: &'a Context<'a>,
+    questions: &'a [Question],
+    events_max: usize,
+    scan_left: u64,
+    page: FollowPage,
+}
+
+impl<'a> Tail<'a> {
     /// The page, with what it lacks of what it passed.
-    fn finish(mut self, after: Sequence) -> TailPage {
+    fn finish(mut self, after: Sequence) -> FollowPage {
         note_known(self.context, &TimeRange::ALL, &(after.0.saturating_add(1)..self.page.position.0.saturating_add(1)));
         self.page.incomplete = self.context.budget.gaps();
         self.page
     }
 
+    /// What the filters ask of a part; those that nothing in it can match are left out.
+    fn wanted(&self, part: &dyn Index) -> Result<Vec<Wanted<'a>>> {
+        let mut wanted = Vec::new();
+        for (number, question) in self.questions.iter().enumerate() {
+            let sequences = sequences::overlap(&part.extent(), &question.sequences);
+            let condition = Node::plan(&question.condition, part)?;
+            let node = Node::and(vec![condition, Node::leaf(&question.range_leaf, part)?]);
+            if !matches!(node, Node::Nothing) && !sequences.is_empty() {
+                wanted.push(Wanted { question, node, sequences, mark: 1 << number });
+            }
+        }
+        Ok(wanted)
+    }
+
     /// Walks the sequences of one part; false when the page ends within it.
     fn walk(&mut self, part: &dyn Index, stretch: Range<u64>) -> Result<bool> {
-        let extent = part.extent();
-        let wanted = sequences::overlap(&extent, &self.question.sequences);
-        let condition = Node::plan(&self.question.condition, part)?;
-        let node = Node::and(vec![condition, Node::leaf(&self.question.range_leaf, part)?]);
-        if matches!(node, Node::Nothing) || wanted.is_empty() {
+        let wanted = self.wanted(part)?;
+        if wanted.is_empty() {
             self.page.position = Sequence(stretch.end - 1);
             return Ok(true);
         }
@@ -101,8 +133,7 @@ impl Tail<'_> {
             let window = next..stretch.end.min(next.saturating_add(size.min(self.scan_left)));
             self.scan_left -= window.end - window.start;
             next = window.end;
-            let inside = window.start.max(wanted.start)..window.end.min(wanted.end);
-            if !inside.is_empty() && !self.look(part, &node, &inside)? {
+            if !self.look(part, &wanted, &window)? {
                 return Ok(false);
             }
             self.page.position = Sequence(window.end - 1);
@@ -111,22 +142,33 @@ impl Tail<'_> {
         Ok(true)
     }
 
-    /// Adds the matching events of a window; false when the page is full, with its position at its last event.
-    fn look(&mut self, part: &dyn Index, node: &Node<'_>, window: &Range<u64>) -> Result<bool> {
-        let budget = self.context.budget;
-        let extent = part.extent();
+    /// The documents of a window that one filter selects.
+    fn matching(&self, part: &dyn Index, wanted: &Wanted<'_>, window: &Range<u64>) -> Result<RoaringBitmap> {
+        let inside = window.start.max(wanted.sequences.start)..window.end.min(wanted.sequences.end);
+        if inside.is_empty() {
+            return Ok(RoaringBitmap::new());
+        }
+        let (extent, budget) = (part.extent(), self.context.budget);
         let candidates = if extent.time_ordered {
-            sequences::documents(part, window, &sequences::set_of(0..extent.documents), budget)?
+            sequences::documents(part, &inside, &sequences::set_of(0..extent.documents), budget)?
         } else {
-            sequences::set_of(sequences::documents_in_order(&extent, window))
+            sequences::set_of(sequences::documents_in_order(&extent, &inside))
         };
-        let matching = evaluate(node, part, &candidates, budget, &mut Trace::of(self.question))?;
+        evaluate(&wanted.node, part, &candidates, budget, &mut Trace::of(wanted.question))
+    }
+
+    /// Adds the matching events of a window; false when the page is full, with its position at its last event.
+    fn look(&mut self, part: &dyn Index, wanted: &[Wanted<'_>], window: &Range<u64>) -> Result<bool> {
+        let budget = self.context.budget;
+        let marked = wanted.iter().map(|wanted| Ok((self.matching(part, wanted, window)?, wanted.mark))).collect::<Result<Vec<_>>>()?;
+        let matching = marked.iter().fold(RoaringBitmap::new(), |all, (documents, _)| all | documents);
         let mut hits = Vec::new();
         sequences::for_each_key(part, matching.iter(), budget, |document, key| {
-            hits.push((key.sequence, document));
+            let marks = marked.iter().filter(|(documents, _)| documents.contains(document)).fold(0, |marks, (_, mark)| marks | mark);
+            hits.push(Hit { sequence: key.sequence, document, marks });
             Ok(())
         })?;
-        hits.sort_unstable();
+        hits.sort_unstable_by_key(|hit| hit.sequence);
         let full = hits.len() >= self.events_max - self.page.events.len();
         hits.truncate(self.events_max - self.page.events.len());
         for step in hits.chunks(EVENTS_AT_ONCE) {
@@ -138,15 +180,26 @@ impl Tail<'_> {
         Ok(!full)
     }
 
-    fn take(&mut self, part: &dyn Index, step: &[(Sequence, u32)]) -> Result<()> {
-        let mut documents: Vec<u32> = step.iter().map(|(_, document)| *document).collect();
-        documents.sort_unstable();
-        let mut events = fetch_some(self.context, part, &documents)?;
-        events.sort_by_key(|event| event.as_ref().map(|event| event.sequence));
-        if let Some((last, _)) = step.last() {
-            self.page.position = *last;
+    fn take(&mut self, part: &dyn Index, step: &[Hit]) -> Result<()> {
+        let mut hits = step.to_vec();
+        hits.sort_unstable_by_key(|hit| hit.document);
+        let documents: Vec<u32> = hits.iter().map(|hit| hit.document).collect();
+        let events = fetch_some(self.context, part, &documents)?;
+        let marked = events.into_iter().zip(&hits);
+        let mut followed: Vec<Followed> = marked.filter_map(|(event, hit)| Some(Followed { event: event?, filters: hit.marks })).collect();
+        followed.sort_unstable_by_key(|followed| followed.event.sequence);
+        if let Some(last) = step.last() {
+            self.page.position = last.sequence;
         }
-        self.page.events.extend(events.into_iter().flatten());
+        self.page.events.append(&mut followed);
         Ok(())
     }
+}
+
+/// A document that at least one filter selects.
+#[derive(Debug, Clone, Copy)]
+struct Hit {
+    sequence: Sequence,
+    document: u32,
+    marks: u64,
 }

@@ -185,3 +185,23 @@ pub struct TailPage {
     /// What could not be read on the way.
     pub incomplete: Vec<Gap>,
 }
+
+/// An event that at least one of several filters selects.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Followed {
+    /// The event.
+    pub event: StoredEvent,
+    /// Which filters select it: a bit for each, the first one's the lowest.
+    pub filters: u64,
+}
+
+/// Events of several filters in the order of their sequences.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct FollowPage {
+    /// The events that match.
+    pub events: Vec<Followed>,
+    /// Every event up to this sequence was looked at: where to go on.
+    pub position: Sequence,
+    /// What could not be read on the way.
+    pub incomplete: Vec<Gap>,
+}
