@@ -28,3 +28,4 @@ pub mod keys;
 pub mod metrics;
 pub mod nearest;
 pub mod server;
+pub mod trails;

@@ -80,6 +80,12 @@ const BODY_BYTES: &str = "traild_ingest_body_bytes";
 const ACCEPTED: &str = "traild_ingest_accepted_events";
 const DUPLICATES: &str = "traild_ingest_duplicate_events";
 const REJECTED: &str = "traild_ingest_rejected_events";
+const TRAIL_EVENTS: &str = "traild_trail_delivered_events";
+const TRAIL_OBJECTS: &str = "traild_trail_delivered_objects";
+const TRAIL_BYTES: &str = "traild_trail_delivered_bytes";
+const TRAIL_FAILURES: &str = "traild_trail_failed_attempts";
+const TRAIL_DEAD: &str = "traild_trail_dead_letters";
+const TRAIL_LOST: &str = "traild_trail_lost_events";
 
 /// Every metric.
 pub const METRICS: &[Row] = &[
@@ -92,6 +98,12 @@ pub const METRICS: &[Row] = &[
     live(ACCEPTED, "events stored over HTTP"),
     live(DUPLICATES, "events sent over HTTP that were stored already"),
     live(REJECTED, "events sent over HTTP that cannot be stored"),
+    live(TRAIL_EVENTS, "events delivered, by trail and sink"),
+    live(TRAIL_OBJECTS, "objects or requests that they took"),
+    live(TRAIL_BYTES, "bytes of these"),
+    live(TRAIL_FAILURES, "deliveries that were not taken and are tried again or given up"),
+    live(TRAIL_DEAD, "events that a sink refused for good"),
+    live(TRAIL_LOST, "events that were dropped or damaged before they could be delivered"),
     gauge("traild_ingest_reserved_bytes", "bytes of bodies in memory", |s| s.body_bytes as f64),
     gauge("traild_answer_reserved_bytes", "bytes of answers that clients have not taken yet", |s| s.answer_bytes as f64),
     gauge("traild_log_writable", "1 while events are taken", |s| f64::from(u8::from(s.health.writable))),
@@ -131,6 +143,51 @@ pub struct Metrics {
     accepted: Counter,
     duplicates: Counter,
     rejected: Counter,
+    trails: TrailFamilies,
+}
+
+type ByTrail = Family<Labels<2>, Counter>;
+
+/// What is counted of every sink of every trail.
+#[derive(Debug, Clone)]
+struct TrailFamilies {
+    events: ByTrail,
+    objects: ByTrail,
+    bytes: ByTrail,
+    failures: ByTrail,
+    dead_letters: ByTrail,
+    lost: ByTrail,
+}
+
+impl TrailFamilies {
+    fn new(registry: &mut Registry) -> TrailFamilies {
+        let mut family = |name| added(registry, name, ByTrail::default());
+        TrailFamilies {
+            events: family(TRAIL_EVENTS),
+            objects: family(TRAIL_OBJECTS),
+            bytes: family(TRAIL_BYTES),
+            failures: family(TRAIL_FAILURES),
+            dead_letters: family(TRAIL_DEAD),
+            lost: family(TRAIL_LOST),
+        }
+    }
+}
+
+/// What is counted of one sink of a trail.
+#[derive(Debug, Clone)]
+pub struct TrailCounters {
+    /// Events that arrived.
+    pub events: Counter,
+    /// Objects or requests that they took.
+    pub objects: Counter,
+    /// Bytes of these.
+    pub bytes: Counter,
+    /// Attempts that failed.
+    pub failures: Counter,
+    /// Events that were refused for good.
+    pub dead_letters: Counter,
+    /// Events that were gone before they could be delivered.
+    pub lost: Counter,
 }
 
 impl Default for Metrics {
@@ -169,6 +226,7 @@ impl Metrics {
             accepted: added(live, ACCEPTED, Counter::default()),
             duplicates: added(live, DUPLICATES, Counter::default()),
             rejected: added(live, REJECTED, Counter::default()),
+            trails: TrailFamilies::new(live),
             registry: Arc::new(registry),
         }
     }
@@ -209,6 +267,22 @@ impl Metrics {
         self.accepted.inc_by(receipt.accepted);
         self.duplicates.inc_by(receipt.duplicates);
         self.rejected.inc_by(rejected);
+    }
+
+    /// The counters of one sink of a trail.
+    #[must_use]
+    pub fn trail(&self, trail: &str, sink: &str) -> TrailCounters {
+        let labels = [("trail", trail.to_owned().into()), ("sink", sink.to_owned().into())];
+        let of = |family: &ByTrail| family.get_or_create(&labels).clone();
+        let all = &self.trails;
+        TrailCounters {
+            events: of(&all.events),
+            objects: of(&all.objects),
+            bytes: of(&all.bytes),
+            failures: of(&all.failures),
+            dead_letters: of(&all.dead_letters),
+            lost: of(&all.lost),
+        }
     }
 
     /// All metrics as text.
@@ -279,6 +353,7 @@ mod tests {
         metrics.request("/v1/count", "GET", 200, Duration::from_millis(3));
         let receipt = Receipt { accepted: 5, duplicates: 1, first_sequence: Some(Sequence(1)), last_sequence: Some(Sequence(5)) };
         metrics.appended(&receipt, 2);
+        metrics.trail("all", "file-0").events.inc_by(3);
         let stats = Stats { events: 42, commits: 7, ..Stats::default() };
         let health = Health { writable: true, ..Health::default() };
         let text = metrics.render(&stats, &health, Reserved { body_bytes: 9, answer_bytes: 11 });
@@ -289,6 +364,7 @@ mod tests {
             "traild_http_requests_total{route=\"/v1/count\",method=\"GET\",status=\"200\"} 1",
             "traild_ingest_accepted_events_total 5",
             "traild_ingest_rejected_events_total 2",
+            "traild_trail_delivered_events_total{trail=\"all\",sink=\"file-0\"} 3",
             "traild_ingest_reserved_bytes 9",
             "traild_answer_reserved_bytes 11",
             "traild_log_writable 1",

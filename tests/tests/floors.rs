@@ -46,14 +46,14 @@ const DAEMON: Floors = Floors {
         ("metrics", 1),
         ("nearest", 1),
         ("backend", 2),
-        ("api", 3),
         ("trails", 3),
-        ("server", 4),
-        ("cli", 5),
-        ("lib", 6),
-        ("main", 6),
+        ("api", 4),
+        ("server", 5),
+        ("cli", 6),
+        ("lib", 7),
+        ("main", 7),
     ],
-    strangers: &["api", "trails"],
+    strangers: &[],
 };
 
 fn crate_of(name: &str) -> Vec<Source> {

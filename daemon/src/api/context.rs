@@ -8,12 +8,15 @@ use tokio::sync::watch;
 use crate::backend::Backend;
 use crate::config::Config;
 use crate::metrics::Metrics;
+use crate::trails::roster::Trails;
 
 /// What every handler can reach.
 #[derive(Debug)]
 pub struct Context {
     /// The log.
     pub backend: Backend,
+    /// What the log delivers; none on a server that only reads.
+    pub trails: Option<Trails>,
     /// The settings.
     pub config: Arc<Config>,
     /// The counters.

@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use crate::api::route::{Access, Form, Parameter, Place, RequestBody, Route};
 use crate::config::Scope;
+use crate::trails::sink::registry::SINKS;
 
 /// The document for these routes.
 #[must_use]
@@ -50,12 +51,13 @@ fn operation(route: &Route) -> Value {
         RequestBody::None => {}
         RequestBody::Events => operation["requestBody"] = events_body(),
         RequestBody::Parameters => operation["requestBody"] = parameters_body(route.parameters),
+        RequestBody::Object(name) => operation["requestBody"] = object_body(name),
     }
     operation
 }
 
 fn responses(route: &Route) -> Value {
-    let mut responses = json!({ "200": good(route) });
+    let mut responses = json!({ route.good: good(route) });
     for (status, when) in refusals(route) {
         responses[status] = refusal(when);
     }
@@ -97,6 +99,9 @@ fn refusals(route: &Route) -> Vec<(&'static str, &'static str)> {
         refusals.push(("507", "the disk is full: wait, see `Retry-After`"));
     } else if route.access == Access::Needs(Scope::Query) {
         refusals.push(("422", "the answer needs more time or memory than a query may"));
+    }
+    if let RequestBody::Object("Trail") = route.body {
+        refusals.push(("409", "there is such a trail already, or as many as there may be"));
     }
     if route.parameters.iter().any(|p| p.place == Place::Path) {
         refusals.push(("404", "it is not there, or not any more"));
@@ -164,6 +169,11 @@ fn parameters_body(parameters: &[Parameter]) -> Value {
     json!({ "required": false, "content": { "application/json": { "schema": schema } } })
 }
 
+fn object_body(schema: &str) -> Value {
+    let schema = json!({ "$ref": format!("#/components/schemas/{schema}") });
+    json!({ "required": true, "content": { "application/json": { "schema": schema } } })
+}
+
 /// An object of which all these members are there; `name?` may be absent.
 fn object(members: &[(&str, Value)]) -> Value {
     let mut properties = Map::new();
@@ -191,6 +201,36 @@ fn list(items: Value) -> Value {
 
 fn text() -> Value {
     json!({ "type": "string" })
+}
+
+fn maybe_time() -> Value {
+    json!({ "type": ["string", "null"], "format": "date-time" })
+}
+
+fn trail_state() -> Value {
+    json!({ "type": "string", "enum": ["fresh", "enabled", "disabled"] })
+}
+
+/// A trail as it is sent and shown. The members of a sink depend on its type: they are in the documentation of each.
+fn trail() -> Value {
+    let batch = json!({ "type": "object", "properties": {
+        "events": { "type": "integer" }, "bytes": { "type": "integer" }, "seconds": { "type": "number" },
+    }, "additionalProperties": false });
+    let kinds: Vec<&str> = SINKS.iter().map(|kind| kind.name).collect();
+    let sink = json!({
+        "type": "object", "required": ["type"],
+        "properties": { "type": { "type": "string", "enum": kinds }, "batch": batch }, "additionalProperties": true,
+    });
+    let start = json!({
+        "type": ["string", "integer", "object"],
+        "description": "`now` (the default), `oldest`, a time of receipt, or `{\"sequence\":N}`",
+    });
+    json!({ "type": "object", "required": ["name", "sinks"], "properties": {
+        "name": text(), "filter": described(text(), "in the query language; empty for every event"), "start": start,
+        "hold_retention": { "type": "boolean" }, "start_now": { "type": "boolean", "writeOnly": true },
+        "state": { "type": "string", "enum": ["fresh", "enabled", "disabled"], "readOnly": true },
+        "sinks": { "type": "array", "minItems": 1, "items": sink },
+    } })
 }
 
 fn schemas() -> Value {
@@ -247,6 +287,32 @@ fn schemas() -> Value {
                 ("appended_events", number()), ("appended_bytes", number()), ("duplicate_events", number()), ("commits", number()),
                 ("flushes", number()), ("compacted_segments", number()), ("expired_segments", number()), ("quarantined", number()),
             ])),
+        ]),
+        "Trail": trail(),
+        "Trails": object(&[("trails", list(of("Trail")))]),
+        "TrailRemoved": object(&[("removed", text())]),
+        "TrailStatus": object(&[
+            ("name", text()), ("state", trail_state()), ("created_at", time()), ("changed_at", time()), ("last_sequence", number()),
+            ("sinks", list(object(&[
+                ("type", text()), ("position", number()), ("lag_events", number()), ("lag_seconds", json!({ "type": "number" })),
+                ("delivered_events", number()), ("delivered_objects", number()), ("delivered_bytes", number()),
+                ("last_delivery_at", maybe_time()), ("last_error", json!({ "type": ["string", "null"] })), ("last_error_at", maybe_time()),
+                ("needs_operator", flag()), ("failed_attempts", number()), ("next_retry_at", maybe_time()), ("dead_letters", number()),
+                ("lost_events", number()),
+            ]))),
+            ("backfills", list(of("Backfill"))),
+        ]),
+        "TrailTest": object(&[("ok", flag()), ("sinks", list(object(&[
+            ("type", text()), ("ok", flag()), ("error", json!({ "type": ["string", "null"] })),
+        ])))]),
+        "Range": object(&[("from", time()), ("to", time())]),
+        "Backfill": object(&[
+            ("id", number()), ("from", time()), ("to", time()), ("first_sequence", number()), ("last_sequence", number()),
+            ("state", json!({ "type": "string", "enum": ["running", "cancelled", "done"] })),
+            ("sinks", list(object(&[
+                ("position", number()), ("progress", json!({ "type": "number", "minimum": 0, "maximum": 1 })), ("delivered_events", number()),
+                ("delivered_objects", number()), ("delivered_bytes", number()),
+            ]))),
         ]),
         "Alive": object(&[("status", text()), ("version", text())]),
         "Ready": object(&[("ready", flag()), ("writable", flag()), ("problems", list(text()))]),

@@ -84,6 +84,8 @@ pub enum RequestBody {
     Events,
     /// The parameters of the route as a JSON object.
     Parameters,
+    /// A JSON object of this schema.
+    Object(&'static str),
 }
 
 /// One row of the table.
@@ -101,6 +103,8 @@ pub struct Route {
     pub parameters: &'static [Parameter],
     /// What its body holds.
     pub body: RequestBody,
+    /// The status of a good answer.
+    pub good: &'static str,
     /// The media types of a good answer, the default first.
     pub answers: &'static [&'static str],
     /// The name of the answer's schema in the OpenAPI document, for answers in JSON.

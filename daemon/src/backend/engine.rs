@@ -9,12 +9,14 @@ use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 use trail_engine::budget::Cancel;
 use trail_engine::error::{Error, ErrorKind, Result};
-use trail_engine::id::{SegmentId, Sequence};
+use trail_engine::id::{SegmentId, Sequence, Timestamp};
 use trail_engine::limits::{BATCH_BYTES_MAX, BATCH_EVENTS_MAX};
 use trail_engine::options::Options;
+use trail_engine::query::FollowPage;
 use trail_engine::{AuditLog, Health, Notice, Receipt, Rejection, SegmentInfo, Stats, View};
 
 use crate::backend::budget::{ByteBudget, Reservation};
+use crate::backend::hands::Hands;
 use crate::backend::lanes::Lanes;
 use crate::backend::pool::Pool;
 use crate::backend::rest::{Asked, rest_when_idle};
@@ -53,6 +55,7 @@ pub struct Backend {
     log: Arc<AuditLog>,
     ingest: Pool,
     queries: Lanes,
+    hands: Hands,
     asked: Asked,
     bodies: ByteBudget,
     answers: ByteBudget,
@@ -93,6 +96,7 @@ impl Backend {
             // Bodies that wait here are within the budget of bodies, which bounds them better than a count would.
             ingest: Pool::new("bodies", schedule.bodies, config.connections_max),
             queries: Lanes::new(schedule.questions, schedule.long_questions, config.query_queue_max),
+            hands: Hands::new(&schedule),
             bodies: ByteBudget::new("request bodies", config.inflight_bytes_max),
             answers: ByteBudget::new("answers", config.answer_bytes_max),
             tails: Arc::new(Semaphore::new(config.tails_max)),
@@ -184,6 +188,27 @@ impl Backend {
         self.queries.run(move |cancel| question(&log, cancel)).await
     }
 
+    /// What several filters select behind a sequence, on the threads for deliveries: see [`AuditLog::follow`]. A single event that is
+    /// larger than `bytes_max` is read all the same when `events_max` is 1.
+    ///
+    /// # Errors
+    /// As [`AuditLog::follow`], and as [`Pool::run`].
+    pub async fn follow(&self, filters: Vec<Arc<str>>, after: Sequence, events_max: usize, bytes_max: u64) -> Result<FollowPage> {
+        let log = self.log.clone();
+        let bytes_max = if events_max == 1 { u64::MAX } else { bytes_max };
+        let read = move || {
+            let filters: Vec<&str> = filters.iter().map(|filter| &**filter).collect();
+            log.follow(&filters, after, events_max, bytes_max, &Cancel::default())
+        };
+        self.hands.compute.run(read).await
+    }
+
+    /// The threads that deliveries may use.
+    #[must_use]
+    pub fn hands(&self) -> &Hands {
+        &self.hands
+    }
+
     /// Asks, and pays for the answer out of the budget for answers while the thread is still held, so that the answers that nobody
     /// has paid for are never more than the threads. `weight` says how many bytes an answer holds.
     ///
@@ -240,6 +265,35 @@ impl Backend {
     #[must_use]
     pub fn last_sequence(&self) -> Sequence {
         self.log.last_sequence()
+    }
+
+    /// The oldest sequence that is retained; the one behind the last when nothing is.
+    #[must_use]
+    pub fn oldest_sequence(&self) -> Sequence {
+        let last = self.log.last_sequence();
+        self.log.stats().first_sequence.unwrap_or(Sequence(last.0.saturating_add(1)))
+    }
+
+    /// The first sequence that was received at a time or later; the one behind the last when there is none yet.
+    ///
+    /// # Errors
+    /// As [`AuditLog::follow`].
+    pub async fn first_received(&self, time: Timestamp) -> Result<Sequence> {
+        let later = |segment: &SegmentInfo| segment.day >= time.day();
+        let segments = self.log.segments();
+        let before = segments.iter().take_while(|segment| !later(segment)).last().map_or(Sequence::ZERO, |segment| segment.last_sequence);
+        let filter: Arc<str> = format!("received_at:>={time}").into();
+        let mut position = before;
+        loop {
+            let page = self.follow(vec![filter.clone()], position, 1, u64::MAX).await?;
+            if let Some(found) = page.events.first() {
+                return Ok(found.event.sequence);
+            }
+            if page.position <= position || page.position >= self.log.last_sequence() {
+                return Ok(Sequence(page.position.0.saturating_add(1)));
+            }
+            position = page.position;
+        }
     }
 
     /// Tells of new events: its value is the last durable sequence.

@@ -9,6 +9,7 @@
 
 mod budget;
 mod engine;
+mod hands;
 mod lanes;
 mod pool;
 mod rest;
@@ -17,6 +18,7 @@ mod space;
 
 pub use budget::{ByteBudget, Reservation};
 pub use engine::{Appended, Backend, Rejected};
+pub use hands::Hands;
 pub use lanes::Lanes;
 pub use pool::Pool;
 pub use schedule::Schedule;

@@ -10,6 +10,8 @@
 //! | `traild` (bodies) | `ingest_threads` | 0 | bodies of 32 KiB and more: unpack, cut, parse, look for copies, compress | as long as the body is |
 //! | `traild` (questions) | `query_threads` | 0 | every question at first | 30 ms, then it is a long one; see [`super::Lanes`] |
 //! | `traild` (long questions) | `query_threads` | 0 | questions that turned out to take long, one after the other | `query_time_max` |
+//! | `traild` (deliveries) | cores | 0 | reading the log for trails, encoding batches | a bounded reading or one batch at a time |
+//! | `traild` (folders) | 8 | 0 | files of trails that deliver to a folder | as long as the folder hangs |
 //! | `trail-writer` | 1 | 0 | journal, sync, head, acknowledgement | its share: all of ingest goes through it |
 //! | `trail-upkeep` | 1 | 0 | flush, seal, retention | its share: a writer with a full head waits for it |
 //! | `trail-merge` | 1 | 10 | merges segments | `merge_cpu_percent` of a core, a fifth while a head waits; a tenth of a busy core |
@@ -25,6 +27,9 @@ use crate::config::Config;
 /// Threads beside those of the pools: one that opens or closes the log, one to spare.
 const OTHER_THREADS: usize = 2;
 
+/// Threads that may hang with a mounted folder.
+const FOLDER_THREADS: usize = 8;
+
 /// How many threads of each kind there are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Schedule {
@@ -36,6 +41,10 @@ pub struct Schedule {
     pub questions: usize,
     /// Those for questions that take long.
     pub long_questions: usize,
+    /// Those that read and encode for trails.
+    pub deliveries: usize,
+    /// Those that write files of folders for trails.
+    pub folders: usize,
 }
 
 impl Schedule {
@@ -43,13 +52,19 @@ impl Schedule {
     #[must_use]
     pub fn of(config: &Config) -> Schedule {
         let workers = std::thread::available_parallelism().map_or(2, |cores| cores.get());
-        Schedule { workers, bodies: config.ingest_threads, questions: config.query_threads, long_questions: config.query_threads }
+        let (bodies, questions) = (config.ingest_threads, config.query_threads);
+        Schedule { workers, bodies, questions, long_questions: questions, deliveries: workers, folders: FOLDER_THREADS }
     }
 
     /// The runtime with these threads.
     #[must_use]
     pub fn runtime(&self) -> Builder {
-        let blocking = self.bodies.saturating_add(self.questions).saturating_add(self.long_questions);
+        let blocking = self
+            .bodies
+            .saturating_add(self.questions)
+            .saturating_add(self.long_questions)
+            .saturating_add(self.deliveries)
+            .saturating_add(self.folders);
         let mut builder = Builder::new_multi_thread();
         builder.enable_all().thread_name("traild").worker_threads(self.workers);
         builder.max_blocking_threads(blocking.saturating_add(OTHER_THREADS));

@@ -26,6 +26,7 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tower::ServiceExt;
 use trail_engine::error::{Error, ErrorKind};
+use trail_engine::event::DimensionSchema;
 
 use crate::api::context::Context;
 use crate::api::{native, openapi};
@@ -38,6 +39,7 @@ use crate::server::gate::Peer;
 use crate::server::heads::Heads;
 use crate::server::observe::{Observer, RequestIds, unread};
 use crate::server::router::{RouteHead, router};
+use crate::trails::roster::Trails;
 
 /// What hyper may hold of a connection at least: enough for a body to be read in large pieces.
 const BUFFER_BYTES_MIN: usize = 64 << 10;
@@ -143,6 +145,7 @@ impl Server {
             return Err(ServeError::Config(problems));
         }
         let options = config.engine_options().map_err(ServeError::Open)?;
+        let schema = options.schema.clone();
         let unbound = |e| ServeError::Bind(config.listen, e);
         let listener = TcpListener::bind(config.listen).await.map_err(unbound)?;
         let address = listener.local_addr().map_err(unbound)?;
@@ -166,9 +169,13 @@ impl Server {
             backend = Backend::open(config.data_dir.clone(), options, &config) => backend.map_err(ServeError::Open)?,
             () = door.accept_all() => return Err(unaccepted()),
         };
+        let trails = match config.engine.read_only {
+            true => None,
+            false => Some(open_trails(&backend, &metrics, &config, schema).await.map_err(ServeError::Open)?),
+        };
         let (stop, stopping) = watch::channel(false);
         let openapi = Bytes::from(openapi::document(&routes).to_string());
-        let context = Arc::new(Context { backend, config: config.clone(), metrics: metrics.clone(), openapi, stopping });
+        let context = Arc::new(Context { backend, trails, config: config.clone(), metrics: metrics.clone(), openapi, stopping });
         let rows = routes.into_iter().map(|route| (RouteHead::of(&route), route.handler)).collect();
         // Nobody else sets it.
         let _ = door.hall.open.set(router(rows, context.clone(), &auth, &metrics, observer()));
@@ -200,8 +207,15 @@ impl Server {
             tracing::warn!("some requests did not end in time");
         }
         connections.shutdown().await;
+        if let Some(trails) = &context.trails {
+            trails.close().await;
+        }
         context.backend.close().await.map_err(ServeError::Close)
     }
+}
+
+async fn open_trails(backend: &Backend, metrics: &Metrics, config: &Config, schema: DimensionSchema) -> Result<Trails, Error> {
+    Trails::open(backend.clone(), metrics.clone(), &config.data_dir, schema, &[]).await
 }
 
 fn unaccepted() -> ServeError {

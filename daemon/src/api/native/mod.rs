@@ -13,6 +13,7 @@ mod routes;
 mod search;
 mod segments;
 mod tail;
+mod trails;
 
 pub use opening::while_opening;
 pub use routes::routes;

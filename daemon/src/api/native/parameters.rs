@@ -40,4 +40,6 @@ pub(super) const TAIL: &[Parameter] =
     &[Q, Parameter::query("after", Form::Integer(0, u64::MAX), "start behind this sequence; default: behind the newest event")];
 pub(super) const EVENT_ID: &[Parameter] = &[Parameter::path("event_id", Form::Text, "the id of the event")];
 pub(super) const SEQUENCE: &[Parameter] = &[Parameter::path("sequence", Form::Integer(1, u64::MAX), "the position of the event")];
+pub(super) const TRAIL: &[Parameter] = &[Parameter::path("trail", Form::Text, "the name of the trail")];
+pub(super) const TRAIL_JOB: &[Parameter] = &[TRAIL[0], Parameter::path("job", Form::Integer(1, u64::MAX), "the number of the backfill")];
 pub(super) const SEGMENT_ID: &[Parameter] = &[Parameter::path("segment_id", Form::Text, "16 hex digits")];

@@ -1,10 +1,10 @@
 //! The table: method, path, scope, parameters and handler of every native route.
 
 use axum::http::Method;
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post, put};
 
-use crate::api::native::parameters::{COUNT, EVENT_ID, HISTOGRAM, SEARCH, SEGMENT_ID, SEQUENCE, TAIL, TERMS};
-use crate::api::native::{aggregate, health, ingest, search, segments, tail};
+use crate::api::native::parameters::{COUNT, EVENT_ID, HISTOGRAM, SEARCH, SEGMENT_ID, SEQUENCE, TAIL, TERMS, TRAIL, TRAIL_JOB};
+use crate::api::native::{aggregate, health, ingest, search, segments, tail, trails};
 use crate::api::route::{Access, RequestBody, Route};
 use crate::config::Scope;
 
@@ -22,6 +22,7 @@ pub fn routes() -> Vec<Route> {
         summary,
         parameters,
         body: RequestBody::None,
+        good: "200",
         answers,
         schema,
         handler,
@@ -41,7 +42,7 @@ pub fn routes() -> Vec<Route> {
         "Page",
         post(search::by_body),
     );
-    vec![
+    let mut routes = vec![
         Route { body: RequestBody::Events, ..store },
         ask("/v1/events", "a page of events", SEARCH, &[JSON, NDJSON], "Page", get(search::by_query)),
         Route { body: RequestBody::Parameters, ..form },
@@ -67,5 +68,48 @@ pub fn routes() -> Vec<Route> {
         open("/readyz", "whether events are taken and questions answered", &[JSON], "Ready", get(health::ready)),
         open("/openapi.json", "this document", &[JSON], "Document", get(health::document)),
         open("/", "a page that names the server", &["text/html; charset=utf-8"], "", get(health::welcome)),
+    ];
+    routes.extend(of_trails());
+    routes
+}
+
+/// The routes of trails: whoever decides where events go can send them anywhere, so all of them need `admin`.
+fn of_trails() -> Vec<Route> {
+    let row = |method, path, summary, parameters, schema, handler| Route {
+        method,
+        path,
+        access: Access::Needs(Scope::Admin),
+        summary,
+        parameters,
+        body: RequestBody::None,
+        good: "200",
+        answers: &[JSON],
+        schema,
+        handler,
+    };
+    let make = row(Method::POST, "/v1/trails", "make a trail", &[], "Trail", post(trails::create));
+    let change = row(Method::PUT, "/v1/trails/{trail}", "change a trail", TRAIL, "Trail", put(trails::replace));
+    let past = row(
+        Method::POST,
+        "/v1/trails/{trail}/backfill",
+        "deliver what was received in a past range",
+        TRAIL,
+        "Backfill",
+        post(trails::backfill),
+    );
+    let order = |path, summary, parameters, handler| row(Method::POST, path, summary, parameters, "Backfill", handler);
+    vec![
+        row(Method::GET, "/v1/trails", "the trails", &[], "Trails", get(trails::list)),
+        Route { body: RequestBody::Object("Trail"), good: "201", ..make },
+        row(Method::GET, "/v1/trails/{trail}", "a trail", TRAIL, "Trail", get(trails::show)),
+        Route { body: RequestBody::Object("Trail"), ..change },
+        row(Method::DELETE, "/v1/trails/{trail}", "remove a trail", TRAIL, "TrailRemoved", delete(trails::remove)),
+        row(Method::POST, "/v1/trails/{trail}/start", "begin to deliver, or go on", TRAIL, "TrailStatus", post(trails::start)),
+        row(Method::POST, "/v1/trails/{trail}/stop", "stop to deliver", TRAIL, "TrailStatus", post(trails::stop)),
+        row(Method::GET, "/v1/trails/{trail}/status", "how far a trail is, and what hinders it", TRAIL, "TrailStatus", get(trails::status)),
+        row(Method::POST, "/v1/trails/{trail}/test", "write to every sink and read it back", TRAIL, "TrailTest", post(trails::test)),
+        Route { body: RequestBody::Object("Range"), good: "202", ..past },
+        order("/v1/trails/{trail}/backfill/{job}/cancel", "stop a backfill where it is", TRAIL_JOB, post(trails::cancel)),
+        order("/v1/trails/{trail}/backfill/{job}/resume", "go on with a backfill", TRAIL_JOB, post(trails::resume)),
     ]
 }

@@ -1,0 +1,122 @@
+//! [`Ledger`]: what is kept of one trail, changed by its workers and by its operator, durable before anybody acts on it.
+
+use std::sync::Arc;
+
+use tokio::sync::Mutex;
+use trail_engine::error::{Error, ErrorKind, Result};
+
+use crate::backend::Hands;
+use crate::trails::kept::{Backfill, Kept, Progress};
+use crate::trails::store::{DeadLetter, Store};
+
+/// Which progress of a trail a worker makes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Slot {
+    /// The job, or the trail itself.
+    pub backfill: Option<u64>,
+    /// The place of the sink in the trail.
+    pub sink: usize,
+}
+
+/// What is kept of one trail.
+#[derive(Debug)]
+pub struct Ledger {
+    name: Arc<str>,
+    store: Store,
+    hands: Hands,
+    kept: Mutex<Kept>,
+}
+
+impl Ledger {
+    /// The ledger of a trail that was loaded, or is to be kept for the first time by the first change.
+    #[must_use]
+    pub fn new(name: Arc<str>, store: Store, hands: Hands, kept: Kept) -> Ledger {
+        Ledger { name, store, hands, kept: Mutex::new(kept) }
+    }
+
+    /// The name of the trail.
+    #[must_use]
+    pub fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+
+    /// What is kept now.
+    pub async fn kept(&self) -> Kept {
+        self.kept.lock().await.clone()
+    }
+
+    /// Changes what is kept; when this returns it is durable. After an error nothing has changed.
+    ///
+    /// # Errors
+    /// When it could not be written.
+    pub async fn change<T>(&self, change: impl FnOnce(&mut Kept) -> Result<T>) -> Result<T> {
+        let mut kept = self.kept.lock().await;
+        let mut next = kept.clone();
+        let answer = change(&mut next)?;
+        if next != *kept {
+            let (store, name, written) = (self.store.clone(), self.name.clone(), next.clone());
+            self.hands.compute.run(move || store.save(&name, &written)).await?;
+            *kept = next;
+        }
+        Ok(answer)
+    }
+
+    /// The progress of a worker.
+    pub async fn progress(&self, slot: Slot) -> Option<Progress> {
+        let mut kept = self.kept.lock().await;
+        progress_of(&mut kept, slot).cloned()
+    }
+
+    /// Changes the progress of a worker.
+    ///
+    /// # Errors
+    /// As [`Ledger::change`], and `NotFound` when the trail or job has no such sink any more.
+    pub async fn advance(&self, slot: Slot, change: impl FnOnce(&mut Progress)) -> Result<()> {
+        self.change(|kept| {
+            let progress = progress_of(kept, slot).ok_or_else(|| Error::new(ErrorKind::NotFound, "the trail has no such sink any more"))?;
+            change(progress);
+            Ok(())
+        })
+        .await
+    }
+
+    /// Appends dead letters; when this returns they are durable.
+    ///
+    /// # Errors
+    /// When they could not be written.
+    pub async fn bury(&self, letters: Vec<Letter>) -> Result<()> {
+        let (store, name) = (self.store.clone(), self.name.clone());
+        let write = move || {
+            let letters: Vec<DeadLetter<'_>> = letters.iter().map(Letter::borrowed).collect();
+            store.bury(&name, &letters)
+        };
+        self.hands.compute.run(write).await
+    }
+}
+
+fn progress_of(kept: &mut Kept, slot: Slot) -> Option<&mut Progress> {
+    let sinks: &mut Vec<Progress> = match slot.backfill {
+        None => &mut kept.sinks,
+        Some(id) => kept.backfills.iter_mut().find(|job: &&mut Backfill| job.id == id).map(|job| &mut job.sinks)?,
+    };
+    sinks.get_mut(slot.sink)
+}
+
+/// An event that a sink refused for good, on its way to the file.
+#[derive(Debug, Clone)]
+pub struct Letter {
+    /// The event.
+    pub event: Arc<trail_engine::index::StoredEvent>,
+    /// The kind of the sink, and its place in the trail.
+    pub sink: (&'static str, usize),
+    /// Why.
+    pub reason: String,
+    /// When, in milliseconds since the epoch.
+    pub at_ms: i64,
+}
+
+impl Letter {
+    fn borrowed(&self) -> DeadLetter<'_> {
+        DeadLetter { sequence: self.event.sequence.0, sink: self.sink, reason: &self.reason, at_ms: self.at_ms, text: &self.event.text }
+    }
+}

@@ -1,0 +1,38 @@
+//! [`SinkKind`]: one kind of sink, as the file of the kind describes it, and [`Order`], what one is made of.
+
+use serde_json::Value;
+
+use crate::backend::Hands;
+use crate::trails::setting::members::{Member, Members};
+use crate::trails::sink::batch::BatchLimits;
+use crate::trails::sink::seam::Sink;
+
+/// What a sink is made of.
+#[derive(Debug)]
+pub struct Order<'a> {
+    /// The name of the trail.
+    pub trail: &'a str,
+    /// The members of its definition, checked against those of its kind.
+    pub members: Members<'a>,
+    /// What it kept with its position, when it was made before.
+    pub state: Option<&'a Value>,
+    /// The threads that it may use.
+    pub hands: &'a Hands,
+}
+
+/// One kind of sink.
+#[derive(Debug)]
+pub struct SinkKind {
+    /// Its name, as `type` says it.
+    pub name: &'static str,
+    /// What it is, in one sentence.
+    pub doc: &'static str,
+    /// The members that it has beside `type` and `batch`.
+    pub members: &'static [Member],
+    /// How it is batched when the definition does not say.
+    pub batch: BatchLimits,
+    /// Whether a trail for these members delivers whole segments, so that it can have no filter.
+    pub whole_segments: fn(&Members<'_>) -> bool,
+    /// Makes it. Opens nothing: a sink that cannot be reached is made all the same.
+    pub make: fn(&Order<'_>) -> Result<Box<dyn Sink>, String>,
+}

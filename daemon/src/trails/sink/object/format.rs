@@ -1,0 +1,38 @@
+//! [`Format`]: how a batch becomes objects.
+
+use serde_json::Value;
+
+use crate::trails::sink::batch::Batch;
+use crate::trails::sink::fault::Fault;
+use crate::trails::sink::kind::Order;
+use crate::trails::sink::object::store::Object;
+use crate::trails::sink::seam::Mark;
+
+/// How a batch is written. The same batch gives the same objects.
+pub trait Format: Send + Sync + std::fmt::Debug {
+    /// The objects of a batch, in the order in which they are put. Computes; called on a thread that may.
+    ///
+    /// # Errors
+    /// [`Fault::refused`] when the batch cannot be written in this format.
+    fn encode(&self, batch: &Batch) -> Result<Vec<Object>, Fault>;
+
+    /// The folder under which the objects of a trail are, and nothing else is.
+    fn folder(&self, trail: &str) -> String;
+
+    /// What the name of an object says of its batch; `None` when it is no object of this format, or its names do not say.
+    fn mark(&self, key: &str) -> Option<Mark>;
+
+    /// What is kept with the position, after the batch has arrived.
+    fn state(&self) -> Option<Value> {
+        None
+    }
+}
+
+/// One format.
+#[derive(Debug)]
+pub struct FormatKind {
+    /// Its name.
+    pub name: &'static str,
+    /// Makes it for a sink.
+    pub make: fn(&Order<'_>) -> Result<Box<dyn Format>, String>,
+}

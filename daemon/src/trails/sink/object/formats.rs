@@ -1,0 +1,31 @@
+//! [`FORMATS`]: the formats that there are, and the members by which a definition chooses one.
+
+use crate::trails::setting::members::{Form, Member, Members};
+use crate::trails::sink::kind::Order;
+use crate::trails::sink::object::format::{Format, FormatKind};
+use crate::trails::sink::object::ndjson;
+
+/// Every format of events.
+pub const FORMATS: &[&FormatKind] = &[&ndjson::FORMAT];
+
+/// The members about formats that every sink of objects has.
+pub const MEMBERS: [Member; 2] = [
+    Member::new("format", Form::Choice(&["ndjson"]), "how events are written; default `ndjson`"),
+    Member::new("compression", Form::Choice(&["zstd", "gzip", "none"]), "of files with lines; default `zstd`"),
+];
+
+/// The format that a definition asks for.
+///
+/// # Errors
+/// A sentence that names the member.
+pub fn of(order: &Order<'_>) -> Result<Box<dyn Format>, String> {
+    let name = named(&order.members);
+    let kind = FORMATS.iter().find(|kind| kind.name == name).ok_or_else(|| format!("there is no format `{name}`"))?;
+    (kind.make)(order)
+}
+
+/// The name of the format that a definition asks for.
+#[must_use]
+pub fn named<'a>(members: &Members<'a>) -> &'a str {
+    members.text("format").unwrap_or("ndjson")
+}

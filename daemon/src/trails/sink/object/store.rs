@@ -1,0 +1,48 @@
+//! [`ObjectStore`]: bytes under names.
+
+use bytes::Bytes;
+
+use crate::trails::sink::seam::Work;
+
+/// An object to be put.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Object {
+    /// Its name, parts divided by `/`, without the prefix of the sink.
+    pub key: String,
+    /// Its bytes.
+    pub bytes: Bytes,
+    /// Its media type.
+    pub content_type: &'static str,
+    /// What is kept with it, where the store can: names in lower case without the store's prefix.
+    pub metadata: Vec<(String, String)>,
+}
+
+/// A place that keeps bytes under names. A key never begins with `/` and has no part `..`.
+pub trait ObjectStore: Send + Sync + std::fmt::Debug {
+    /// Where it is, for people: a URL without secrets.
+    fn place(&self) -> &str;
+
+    /// Puts an object, in place of one of that name. When it returns, the object is as durable as the store makes it.
+    ///
+    /// # Errors
+    /// When it is not sure that the object is there.
+    fn put<'a>(&'a self, object: &'a Object) -> Work<'a, ()>;
+
+    /// The bytes of an object; `None` when there is none of that name.
+    ///
+    /// # Errors
+    /// When the store cannot be asked.
+    fn get<'a>(&'a self, key: &'a str) -> Work<'a, Option<Bytes>>;
+
+    /// The keys under a folder (which ends in `/`, or is empty), at any depth, sorted.
+    ///
+    /// # Errors
+    /// When the store cannot be asked.
+    fn list<'a>(&'a self, folder: &'a str) -> Work<'a, Vec<String>>;
+
+    /// Removes an object; it is no error when there is none.
+    ///
+    /// # Errors
+    /// When the store cannot be asked.
+    fn remove<'a>(&'a self, key: &'a str) -> Work<'a, ()>;
+}

@@ -1,0 +1,30 @@
+//! [`SINKS`]: the kinds of sinks that there are. A new one is a file of its own and a row here.
+
+use crate::trails::sink::file;
+use crate::trails::sink::kind::SinkKind;
+
+/// Every kind, in the order of the documentation.
+pub const SINKS: &[&SinkKind] = &[&file::KIND];
+
+/// The kind of this name.
+#[must_use]
+pub fn named(name: &str) -> Option<&'static SinkKind> {
+    SINKS.iter().copied().find(|kind| kind.name == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_and_member_is_named_once_and_described() {
+        for kind in SINKS {
+            assert_eq!(named(kind.name).map(|found| found.doc), Some(kind.doc));
+            assert!(!kind.doc.is_empty() && kind.batch.events > 0 && kind.batch.bytes > 0, "{}", kind.name);
+            for member in kind.members {
+                assert!(!matches!(member.name, "type" | "batch") && !member.doc.is_empty(), "{}.{}", kind.name, member.name);
+                assert_eq!(kind.members.iter().filter(|other| other.name == member.name).count(), 1, "{}.{}", kind.name, member.name);
+            }
+        }
+    }
+}

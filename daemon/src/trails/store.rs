@@ -1,0 +1,263 @@
+//! [`Store`]: the files of the trails, in the folder `trails` of the data directory.
+//!
+//! One file a trail, `NAME.trail`, replaced as a whole: written under another name, synced, renamed, the directory synced. After a crash there
+//! is the old one or the new one. The bytes are described in `FORMAT.md`. What a sink refused for good is appended to `NAME.dead`, one
+//! JSON object a line, and synced before the position moves on. Limits: a file whose checksum is wrong is set aside as `NAME.damaged`,
+//! and said so; the trail must then be made again.
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use trail_engine::error::{Error, ErrorKind, Result};
+use trail_engine::storage::Storage;
+
+use crate::trails::kept::{Kept, VERSION};
+
+const SUFFIX: &str = ".trail";
+const DEAD_SUFFIX: &str = ".dead";
+const DAMAGED_SUFFIX: &str = ".damaged";
+const PART_SUFFIX: &str = ".part";
+/// The largest file of a trail, in bytes: eight sinks with keys, and a state each.
+const FILE_BYTES_MAX: u64 = 16 << 20;
+
+/// The files of the trails.
+#[derive(Clone)]
+pub struct Store {
+    storage: Arc<dyn Storage>,
+}
+
+/// What was found at the start.
+#[derive(Debug, Default)]
+pub struct Loaded {
+    /// The trails by name.
+    pub trails: Vec<(String, Kept)>,
+    /// Files that could not be read, and where they are now.
+    pub problems: Vec<String>,
+}
+
+impl Store {
+    /// The trails in a directory.
+    #[must_use]
+    pub fn new(storage: Arc<dyn Storage>) -> Store {
+        Store { storage }
+    }
+
+    /// Reads all trails; sets aside what cannot be read.
+    ///
+    /// # Errors
+    /// When the directory cannot be read or written.
+    pub fn load(&self) -> Result<Loaded> {
+        let mut loaded = Loaded::default();
+        let mut names = self.storage.list().map_err(|e| Error::io("cannot list the trails", e))?;
+        names.sort_unstable();
+        for file in names {
+            if file.ends_with(PART_SUFFIX) {
+                self.storage.remove(&file).map_err(|e| Error::io("cannot remove an unfinished file", e).in_file(file))?;
+                continue;
+            }
+            let Some(name) = file.strip_suffix(SUFFIX) else { continue };
+            match self.read(&file) {
+                Ok(kept) => loaded.trails.push((name.to_owned(), kept)),
+                Err(error) if error.kind() == ErrorKind::Corrupt => {
+                    let aside = format!("{name}{DAMAGED_SUFFIX}");
+                    self.storage
+                        .rename(&file, &aside)
+                        .map_err(|e| Error::io("cannot set a damaged trail aside", e).in_file(file.clone()))?;
+                    self.storage.sync_directory().map_err(|e| Error::io("cannot sync the trails", e))?;
+                    loaded.problems.push(format!("trail `{name}` is damaged and was set aside as trails/{aside}; make it again: {error}"));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(loaded)
+    }
+
+    fn read(&self, name: &str) -> Result<Kept> {
+        let bytes = self.bytes(name).map_err(|e| Error::io("cannot read a trail", e).in_file(name))?;
+        let corrupt = |what: &'static str| Error::corrupt(what).in_file(name);
+        let (json, sum) = bytes.split_at_checked(bytes.len().saturating_sub(65)).ok_or_else(|| corrupt("a trail is too short"))?;
+        if sum != check_line(json).as_bytes() {
+            return Err(corrupt("the checksum of a trail differs"));
+        }
+        let kept: Kept = serde_json::from_slice(json).map_err(|e| corrupt("a trail cannot be read").because(e))?;
+        if kept.version > VERSION {
+            let newer = Error::new(ErrorKind::Unsupported, "a trail was written by a newer version");
+            return Err(newer.in_file(name).expected(VERSION, kept.version));
+        }
+        Ok(kept)
+    }
+
+    fn bytes(&self, name: &str) -> io::Result<Vec<u8>> {
+        let file = self.storage.open(name)?;
+        let length = file.length()?;
+        if length > FILE_BYTES_MAX {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, format!("it has {length} bytes, more than {FILE_BYTES_MAX}")));
+        }
+        let mut bytes = vec![0; usize::try_from(length).unwrap_or(0)];
+        file.read_at(&mut bytes, 0)?;
+        Ok(bytes)
+    }
+
+    /// Keeps a trail; when this returns it is durable.
+    ///
+    /// # Errors
+    /// When it could not be written; the old one is then still there.
+    pub fn save(&self, name: &str, kept: &Kept) -> Result<()> {
+        let mut bytes = serde_json::to_vec(kept).map_err(|e| Error::invalid("a trail cannot be written as JSON").because(e))?;
+        bytes.push(b'\n');
+        let sum = check_line(&bytes);
+        bytes.extend_from_slice(sum.as_bytes());
+        let write = || {
+            let part = format!("{name}{PART_SUFFIX}");
+            let file = self.storage.create(&part)?;
+            file.write_at(&bytes, 0)?;
+            file.sync()?;
+            self.storage.rename(&part, &format!("{name}{SUFFIX}"))?;
+            self.storage.sync_directory()
+        };
+        write().map_err(|e| Error::io("cannot keep a trail", e).in_file(format!("{name}{SUFFIX}")))
+    }
+
+    /// Removes a trail. Its dead letters stay.
+    ///
+    /// # Errors
+    /// When it could not be removed.
+    pub fn remove(&self, name: &str) -> Result<()> {
+        let file = format!("{name}{SUFFIX}");
+        let removed = self.storage.remove(&file).and_then(|()| self.storage.sync_directory());
+        removed.map_err(|e| Error::io("cannot remove a trail", e).in_file(file))
+    }
+
+    /// Appends dead letters; when this returns they are durable.
+    ///
+    /// # Errors
+    /// When they could not be written.
+    pub fn bury(&self, name: &str, letters: &[DeadLetter<'_>]) -> Result<()> {
+        let file = format!("{name}{DEAD_SUFFIX}");
+        let mut lines = Vec::new();
+        for letter in letters {
+            letter.write(&mut lines);
+        }
+        let write = || {
+            let is_new = !self.storage.list()?.contains(&file);
+            let dead = if is_new { self.storage.create(&file)? } else { self.storage.open(&file)? };
+            dead.write_at(&lines, dead.length()?)?;
+            dead.sync()?;
+            if is_new { self.storage.sync_directory() } else { Ok(()) }
+        };
+        write().map_err(|e| Error::io("cannot write dead letters", e).in_file(file))
+    }
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Store").field(&self.storage).finish()
+    }
+}
+
+/// The last line of a file: the SHA-256 of what is before it.
+fn check_line(json: &[u8]) -> String {
+    Sha256::digest(json).iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}")) + "\n"
+}
+
+/// An event that a sink refused for good.
+#[derive(Debug, Clone, Copy)]
+pub struct DeadLetter<'a> {
+    /// Its sequence.
+    pub sequence: u64,
+    /// The kind of the sink, and its place in the trail.
+    pub sink: (&'a str, usize),
+    /// Why.
+    pub reason: &'a str,
+    /// When, in milliseconds since the epoch.
+    pub at_ms: i64,
+    /// The event.
+    pub text: &'a [u8],
+}
+
+impl DeadLetter<'_> {
+    fn write(&self, out: &mut Vec<u8>) {
+        let about: Value = json!({
+            "sequence": self.sequence, "sink": self.sink.0, "sink_index": self.sink.1, "at_ms": self.at_ms, "reason": self.reason,
+        });
+        let about = about.to_string();
+        out.extend_from_slice(about.strip_suffix('}').unwrap_or(&about).as_bytes());
+        out.extend_from_slice(b",\"event\":");
+        // A line break between members is white space to JSON, and would end the line here.
+        out.extend(self.text.iter().map(|byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { *byte }));
+        out.extend_from_slice(b"}\n");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use trail_engine::storage::FileStorage;
+
+    use super::*;
+    use crate::trails::kept::{Pending, State};
+
+    fn store(directory: &Path) -> Store {
+        Store::new(Arc::new(FileStorage::open(directory).unwrap()))
+    }
+
+    fn kept() -> Kept {
+        let mut kept = Kept::fresh(json!({"name": "all", "sinks": []}), 2, 1_000);
+        kept.state = State::Enabled;
+        kept.sinks[1].pending = Some(Pending { number: 7, first: 3, last: 9 });
+        kept.sinks[1].sink = Some(json!({"chain": "abc"}));
+        kept
+    }
+
+    #[test]
+    fn what_is_kept_comes_back() {
+        let directory = tempfile::tempdir().unwrap();
+        let trails = store(directory.path());
+        trails.save("all", &kept()).unwrap();
+        trails.save("b-2", &kept()).unwrap();
+        trails.remove("b-2").unwrap();
+        fs::write(directory.path().join("c.part"), b"half").unwrap();
+        drop(trails);
+        let loaded = store(directory.path()).load().unwrap();
+        assert_eq!(loaded.trails, [("all".to_owned(), kept())]);
+        assert!(loaded.problems.is_empty() && !directory.path().join("c.part").exists());
+    }
+
+    #[test]
+    fn a_wrong_byte_anywhere_is_found_and_the_file_set_aside() {
+        let directory = tempfile::tempdir().unwrap();
+        store(directory.path()).save("all", &kept()).unwrap();
+        let path = directory.path().join("all.trail");
+        let good = fs::read(&path).unwrap();
+        for at in (0..good.len()).chain([usize::MAX]) {
+            let mut bad = good.clone();
+            match bad.get_mut(at) {
+                Some(byte) => *byte ^= 0x20,
+                None => bad.truncate(good.len() / 2),
+            }
+            fs::write(&path, &bad).unwrap();
+            let loaded = store(directory.path()).load().unwrap();
+            assert!(loaded.trails.is_empty() && loaded.problems[0].contains("`all` is damaged"), "{at}: {:?}", loaded.problems);
+            assert_eq!(fs::read(directory.path().join("all.damaged")).unwrap(), bad);
+        }
+    }
+
+    #[test]
+    fn dead_letters_are_lines_of_json() {
+        let directory = tempfile::tempdir().unwrap();
+        let trails = store(directory.path());
+        for (sequence, text) in [(1, "{\"a\":\n1}"), (2, "{}")] {
+            let letter = DeadLetter { sequence, sink: ("sls", 0), reason: "value is \"too\" long", at_ms: 5, text: text.as_bytes() };
+            trails.bury("all", &[letter]).unwrap();
+        }
+        let lines = fs::read_to_string(directory.path().join("all.dead")).unwrap();
+        let lines: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!((lines.len(), &lines[0]["event"], &lines[1]["sequence"]), (2, &json!({"a": 1}), &json!(2)));
+        assert_eq!(lines[0]["reason"], "value is \"too\" long");
+    }
+}

@@ -1,0 +1,338 @@
+//! [`Worker`]: one sink of a trail, or of a backfill.
+//!
+//! It asks a sink that names its batches how far it got before, repeats the batch that was begun before a crash, and then delivers what its
+//! gatherer cuts, one batch at a time and in order. The next batch is gathered while one is delivered. A batch is tried until it is
+//! there, refused for good, or the worker is stopped; what it is tried with never changes. Limits: three batches are in memory at most; a change of
+//! the position that nobody needs after a crash (nothing matched) is kept once in five seconds.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, interval, sleep, timeout};
+use trail_engine::clock::{Clock, SystemClock};
+use trail_engine::id::{Sequence, Timestamp};
+
+use crate::trails::backoff::Backoff;
+use crate::trails::gather::{Draft, Gatherer};
+use crate::trails::kept::{Pending, Progress};
+use crate::trails::ledger::{Ledger, Letter, Slot};
+use crate::trails::live::Live;
+use crate::trails::sink::batch::{Batch, BatchLimits};
+use crate::trails::sink::fault::{Fault, FaultKind};
+use crate::trails::sink::seam::{Delivered, Refusal, Sink};
+use crate::trails::source::Reader;
+
+/// The longest that one attempt may take.
+const ATTEMPT_MAX: Duration = Duration::from_secs(300);
+/// How often a sink is asked for what is due without events.
+const UPKEEP: Duration = Duration::from_secs(15);
+/// How often a position is kept that moved without a delivery.
+const MOVED: Duration = Duration::from_secs(5);
+/// How long to wait before something is kept again that could not be.
+const KEEP_PAUSE: Duration = Duration::from_secs(2);
+
+/// What is counted of deliveries.
+pub trait Tally: Send + Sync + std::fmt::Debug {
+    /// A batch arrived.
+    fn delivered(&self, events: u64, delivered: &Delivered);
+    /// An attempt failed.
+    fn failed(&self);
+    /// Events were dropped or damaged before they could be delivered.
+    fn lost(&self, sequences: u64);
+}
+
+/// One sink at work.
+#[derive(Debug)]
+pub struct Worker {
+    /// What is kept of the trail.
+    pub ledger: Arc<Ledger>,
+    /// Which progress this one makes.
+    pub slot: Slot,
+    /// What its batches are called.
+    pub label: Arc<str>,
+    /// The kind of the sink.
+    pub kind: &'static str,
+    /// The sink.
+    pub sink: Box<dyn Sink>,
+    /// How events are batched.
+    pub limits: BatchLimits,
+    /// What is shown while it works.
+    pub live: Arc<Live>,
+    /// What is counted.
+    pub tally: Arc<dyn Tally>,
+    /// Becomes true when the worker is to end.
+    pub stop: watch::Receiver<bool>,
+}
+
+/// Why a worker ends before its work does.
+#[derive(Debug)]
+pub struct Stopped;
+
+/// What a worker does, unless it ends first.
+pub type Going<T> = Result<T, Stopped>;
+
+impl Worker {
+    /// Works until it is stopped, or the range of a backfill is done.
+    pub async fn run(self, reader: impl Fn() -> Reader, published: watch::Receiver<Sequence>, until: Option<Sequence>) {
+        let mut stop = self.stop.clone();
+        tokio::select! {
+            // Stopped or gone: the work is dropped where it is, and begun again from what is kept.
+            _ = stop.wait_for(|stop| *stop) => {}
+            _ = self.work(reader, published, until) => {}
+        }
+    }
+
+    async fn work(&self, reader: impl Fn() -> Reader, published: watch::Receiver<Sequence>, until: Option<Sequence>) -> Going<()> {
+        let mut progress = self.begin().await?;
+        if let Some(pending) = progress.pending {
+            self.repeat(pending, reader(), published.clone()).await?;
+            progress = self.progress().await?;
+        }
+        self.live.reached(progress.after());
+        let mut gatherer = Gatherer::new(reader(), self.limits, published, progress.after(), until);
+        let (drafts, mut gathered) = mpsc::channel(1);
+        let gather = async move {
+            while let Some(draft) = gatherer.next().await {
+                if drafts.send(draft).await.is_err() {
+                    return;
+                }
+            }
+        };
+        let deliver = async {
+            let mut upkeep = interval(UPKEEP);
+            let mut kept_at = Instant::now();
+            loop {
+                tokio::select! {
+                    draft = gathered.recv() => match draft {
+                        None => return Ok(()),
+                        Some(draft) => self.take(draft, &mut kept_at, until).await?,
+                    },
+                    _ = upkeep.tick() => self.upkeep().await?,
+                }
+            }
+        };
+        let gather = async {
+            gather.await;
+            std::future::pending::<()>().await;
+        };
+        // When there is no more to gather, the deliveries end by themselves, after the last.
+        tokio::select! {
+            delivered = deliver => delivered,
+            () = gather => Ok(()),
+        }
+    }
+
+    /// The progress to go on from; asks the sink how far it got before, once.
+    async fn begin(&self) -> Going<Progress> {
+        let progress = self.progress().await?;
+        if progress.asked || !self.sink.names_batches() {
+            return Ok(progress);
+        }
+        let mark = self.attempts(|| self.sink.mark(&self.label)).await?.ok().flatten();
+        self.keep(|progress| {
+            progress.asked = true;
+            if let Some(mark) = mark {
+                progress.number = progress.number.max(mark.number);
+                progress.position = Some(progress.position.unwrap_or(0).max(mark.last.0));
+            }
+        })
+        .await?;
+        self.progress().await
+    }
+
+    pub(in crate::trails) async fn progress(&self) -> Going<Progress> {
+        self.ledger.progress(self.slot).await.ok_or(Stopped)
+    }
+
+    /// Reads the sequences of a batch that was begun again, and delivers it.
+    async fn repeat(&self, pending: Pending, reader: Reader, published: watch::Receiver<Sequence>) -> Going<()> {
+        let all = BatchLimits { events: usize::MAX, bytes: u64::MAX, delay: ATTEMPT_MAX };
+        let after = Sequence(pending.first.saturating_sub(1));
+        let mut gatherer = Gatherer::new(reader, all, published, after, Some(Sequence(pending.last)));
+        let mut whole = Draft { first: Sequence(pending.first), last: Sequence(pending.last), ..Draft::default() };
+        while let Some(draft) = gatherer.next().await {
+            whole.bytes += draft.bytes;
+            whole.lost += draft.lost;
+            if let Some(event) = draft.events.first().filter(|_| whole.events.is_empty()) {
+                whole.day = event.received_at.day();
+            }
+            whole.events.extend(draft.events);
+        }
+        self.deliver(whole, pending.number).await
+    }
+
+    async fn take(&self, draft: Draft, kept_at: &mut Instant, until: Option<Sequence>) -> Going<()> {
+        if draft.lost > 0 {
+            self.lose_range(draft.first.0, draft.last.0, draft.lost).await?;
+        }
+        if !draft.events.is_empty() {
+            *kept_at = Instant::now();
+            let number = self.progress().await?.number.saturating_add(1);
+            return self.deliver(draft, number).await;
+        }
+        self.live.reached(draft.last);
+        if kept_at.elapsed() >= MOVED || until.is_some_and(|until| draft.last >= until) {
+            *kept_at = Instant::now();
+            self.keep(|progress| progress.position = Some(draft.last.0)).await?;
+        }
+        Ok(())
+    }
+
+    /// Says and keeps that events of a range were not there any more.
+    pub(in crate::trails) async fn lose_range(&self, first: u64, last: u64, lost: u64) -> Going<()> {
+        tracing::error!(trail = %self.label, sink = self.kind, first, last, lost, "events were dropped or damaged before they were delivered");
+        let message =
+            format!("{lost} events between the sequences {first} and {last} were dropped or damaged before they could be delivered");
+        self.live.trouble(&message, now(), true);
+        self.tally.lost(lost);
+        self.keep(|progress| progress.lost_sequences += lost).await
+    }
+
+    /// Delivers what was gathered under a number, and keeps that it is there.
+    async fn deliver(&self, draft: Draft, number: u64) -> Going<()> {
+        let batch = Batch {
+            trail: self.label.clone(),
+            number,
+            first: draft.first,
+            last: draft.last,
+            day: draft.day,
+            events: draft.events,
+            bytes: draft.bytes,
+        };
+        if batch.events.is_empty() {
+            return self.keep(|progress| (progress.pending, progress.position) = (None, Some(batch.last.0))).await;
+        }
+        if self.sink.names_batches() {
+            let pending = Pending { number, first: batch.first.0, last: batch.last.0 };
+            self.keep(|progress| progress.pending = Some(pending)).await?;
+        }
+        let delivered = self.send(&batch).await?;
+        let refused = delivered.refused.len() as u64;
+        let events = (batch.events.len() as u64).saturating_sub(refused);
+        self.bury(&batch, &delivered.refused).await?;
+        self.keep(|progress| {
+            progress.pending = None;
+            progress.position = Some(batch.last.0);
+            progress.number = number;
+            progress.delivered_events += events;
+            progress.delivered_objects += delivered.objects;
+            progress.delivered_bytes += delivered.bytes;
+            progress.dead_letters += refused;
+            progress.last_delivery_at_ms = Some(now().as_millis());
+            if let Some(state) = &delivered.state {
+                progress.sink = Some(state.clone());
+            }
+        })
+        .await?;
+        self.tally.delivered(events, &delivered);
+        self.live.reached(batch.last);
+        Ok(())
+    }
+
+    /// Sends a batch, in halves where it is too large.
+    async fn send(&self, batch: &Batch) -> Going<Delivered> {
+        let mut sum = Delivered::default();
+        let mut waiting = vec![(batch.clone(), 0)];
+        while let Some((part, offset)) = waiting.pop() {
+            let whole = |reason: &str| (0..part.events.len()).map(|index| Refusal { index, reason: reason.to_owned() }).collect();
+            let delivered = match self.attempts(|| self.sink.deliver(&part)).await? {
+                Ok(delivered) => delivered,
+                Err(fault) => match part.halves().filter(|_| fault.kind == FaultKind::TooLarge) {
+                    Some((early, late)) => {
+                        waiting.push((late, offset + early.events.len()));
+                        waiting.push((early, offset));
+                        continue;
+                    }
+                    None => Delivered { refused: whole(&fault.message), ..Delivered::default() },
+                },
+            };
+            sum.objects += delivered.objects;
+            sum.bytes += delivered.bytes;
+            sum.refused.extend(delivered.refused.into_iter().map(|refusal| Refusal { index: refusal.index + offset, ..refusal }));
+            sum.state = delivered.state.or(sum.state);
+        }
+        Ok(sum)
+    }
+
+    /// Tries until it goes well, or for good not.
+    pub(in crate::trails) async fn attempts<'s, T>(
+        &'s self,
+        attempt: impl Fn() -> crate::trails::sink::seam::Work<'s, T>,
+    ) -> Going<Result<T, Fault>>
+    where
+        T: 's,
+    {
+        let mut backoff = Backoff::default();
+        loop {
+            let done = timeout(ATTEMPT_MAX, attempt()).await;
+            let fault = match done.unwrap_or_else(|_| Err(Fault::later(format!("no answer within {} s", ATTEMPT_MAX.as_secs())))) {
+                Ok(value) => {
+                    self.live.went_well();
+                    return Ok(Ok(value));
+                }
+                Err(fault) => fault,
+            };
+            self.tally.failed();
+            if matches!(fault.kind, FaultKind::TooLarge | FaultKind::Refused) {
+                return Ok(Err(fault));
+            }
+            let wait = backoff.next(fault.retry_after);
+            tracing::warn!(trail = %self.label, sink = self.kind, wait_ms = wait.as_millis(), failures = backoff.failures(), "{fault}");
+            self.live.failed(&fault, now(), backoff.failures(), wait);
+            sleep(wait).await;
+        }
+    }
+
+    async fn bury(&self, batch: &Batch, refused: &[Refusal]) -> Going<()> {
+        let Some(first) = refused.first() else { return Ok(()) };
+        let (at, count) = (now(), refused.len());
+        tracing::error!(trail = %self.label, sink = self.kind, count, reason = first.reason, "events were refused and are in the dead letters");
+        self.live.trouble(&format!("{count} events were refused and are in the dead letters: {}", first.reason), at, true);
+        let letter = |refusal: &Refusal| {
+            let event = batch.events.get(refusal.index)?.clone();
+            Some(Letter { event, sink: (self.kind, self.slot.sink), reason: refusal.reason.clone(), at_ms: at.as_millis() })
+        };
+        let letters: Vec<Letter> = refused.iter().filter_map(letter).collect();
+        while let Err(error) = self.ledger.bury(letters.clone()).await {
+            self.unkept(&error).await;
+        }
+        Ok(())
+    }
+
+    pub(in crate::trails) async fn upkeep(&self) -> Going<()> {
+        let Ok(delivered) = self.attempts(|| self.sink.upkeep(now())).await? else { return Ok(()) };
+        if delivered == Delivered::default() {
+            return Ok(());
+        }
+        self.keep(|progress| {
+            progress.delivered_objects += delivered.objects;
+            progress.delivered_bytes += delivered.bytes;
+            if let Some(state) = &delivered.state {
+                progress.sink = Some(state.clone());
+            }
+        })
+        .await
+    }
+
+    /// Changes what is kept, again and again while the disk does not take it; ends when the trail is gone.
+    pub(in crate::trails) async fn keep(&self, change: impl Fn(&mut Progress)) -> Going<()> {
+        loop {
+            match self.ledger.advance(self.slot, &change).await {
+                Ok(()) => return Ok(()),
+                Err(error) if error.kind() == trail_engine::ErrorKind::NotFound => return Err(Stopped),
+                Err(error) => self.unkept(&error).await,
+            }
+        }
+    }
+
+    async fn unkept(&self, error: &trail_engine::Error) {
+        tracing::error!(trail = %self.label, sink = self.kind, error = ?error, "what a trail has done cannot be kept");
+        self.live.trouble(&format!("what was done cannot be kept: {error}"), now(), true);
+        sleep(KEEP_PAUSE).await;
+    }
+}
+
+fn now() -> Timestamp {
+    SystemClock::new().now()
+}
