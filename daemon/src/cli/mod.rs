@@ -11,5 +11,6 @@ pub mod import;
 pub mod local;
 mod run;
 pub mod terminal;
+pub mod trails;
 
 pub use run::{Cli, run};

@@ -13,6 +13,7 @@ use crate::cli::exit::{self, Exit, Outcome};
 use crate::cli::import::command as import;
 use crate::cli::local::{completions, key, repair, serve, verify};
 use crate::cli::terminal::output::tell;
+use crate::cli::trails::command as trail;
 
 const ABOUT: &str =
     "A self-hosted audit trail: takes operation records over HTTP, keeps them durable and indexed, answers questions about them.";
@@ -54,6 +55,8 @@ enum Command {
     Segments(segments::SegmentsArgs),
     #[command(after_help = after(stats::EXAMPLES))]
     Stats(stats::StatsArgs),
+    #[command(after_help = after(trail::EXAMPLES))]
+    Trail(trail::TrailArgs),
     #[command(after_help = after(verify::EXAMPLES))]
     Verify(verify::VerifyArgs),
     #[command(after_help = after(repair::EXAMPLES))]
@@ -104,6 +107,7 @@ impl Cli {
             Command::Tail(args) => tail::tail(args, connection),
             Command::Segments(args) => segments::segments(args, connection),
             Command::Stats(args) => stats::stats(args, connection),
+            Command::Trail(args) => trail::trail(args, connection),
             Command::Verify(args) => verify::verify(args),
             Command::Repair(args) => repair::repair(args),
             Command::Key(args) => key::key(args),

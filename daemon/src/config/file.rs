@@ -10,14 +10,15 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 use trail_engine::event::DimensionSchema;
 
+use crate::config::json::object;
 use crate::config::settings::{Config, SETTINGS, Setting};
-use crate::config::tables::{DIMENSION_MEMBERS, Entry, KEY_MEMBERS, Member, Members, Value, Wrong, read_dimension, read_key};
+use crate::config::tables::{DIMENSION_MEMBERS, Entry, KEY_MEMBERS, Member, Members, TrailEntry, Value, Wrong, read_dimension, read_key};
 use crate::dialect::{default_schema, extend};
 use crate::nearest::hint;
 
 /// Reads a file into a configuration; what is wrong with it, line by line. `name` is what the messages call the file.
 pub(super) fn read_file(config: &mut Config, name: &str, text: &str) -> Vec<String> {
-    let mut reader = FileReader { config, problems: Vec::new() };
+    let mut reader = FileReader { config, name, text, problems: Vec::new() };
     let (root, errors) = DeTable::parse_recoverable(text);
     match errors.first() {
         Some(error) => reader.problem(&error.span().unwrap_or(0..0), error.message()),
@@ -31,6 +32,8 @@ pub(super) fn read_file(config: &mut Config, name: &str, text: &str) -> Vec<Stri
 
 struct FileReader<'c> {
     config: &'c mut Config,
+    name: &'c str,
+    text: &'c str,
     /// With the byte at which each stands.
     problems: Vec<(usize, String)>,
 }
@@ -45,7 +48,8 @@ impl FileReader<'_> {
             match (key.get_ref().as_ref(), value.get_ref()) {
                 ("keys", DeValue::Array(entries)) => self.entries(entries, KEY_MEMBERS, Self::key),
                 ("dimensions", DeValue::Array(entries)) => self.entries(entries, DIMENSION_MEMBERS, Self::dimension),
-                (name @ ("keys" | "dimensions"), _) => {
+                ("trails", DeValue::Array(entries)) => self.trails(entries),
+                (name @ ("keys" | "dimensions" | "trails"), _) => {
                     self.problem(&key.span(), format!("`{name}` is a list of tables: write [[{name}]]"));
                 }
                 (name, value) => {
@@ -59,7 +63,7 @@ impl FileReader<'_> {
 
     fn setting(&mut self, name: &str, value: &DeValue<'_>) -> Result<(), String> {
         let Some(setting) = Setting::named(name) else {
-            let known = SETTINGS.iter().map(|s| s.name).chain(["keys", "dimensions"]);
+            let known = SETTINGS.iter().map(|s| s.name).chain(["keys", "dimensions", "trails"]);
             return Err(format!("unknown setting `{name}`{}", hint(name, known)));
         };
         let text = scalar(value).ok_or_else(|| format!("`{name}` must be a text, a whole number or true or false"))?;
@@ -83,6 +87,23 @@ impl FileReader<'_> {
                 self.problem(&place, wrong.problem);
             }
         }
+    }
+
+    /// Takes trails as they are written: what they mean is known where they are opened.
+    fn trails(&mut self, entries: &[Spanned<DeValue<'_>>]) {
+        for entry in entries {
+            match entry.get_ref() {
+                DeValue::Table(table) => {
+                    self.config.trails.push(TrailEntry { place: self.place(&entry.span()), definition: object(table) })
+                }
+                _ => self.problem(&entry.span(), "expected a table"),
+            }
+        }
+    }
+
+    fn place(&self, span: &Range<usize>) -> String {
+        let line = self.text.get(..span.start).unwrap_or(self.text).matches('\n').count() + 1;
+        format!("{}:{line}", self.name)
     }
 
     fn fields(&mut self, table: &DeTable<'_>, (texts, lists): Members) -> Entry {

@@ -4,6 +4,7 @@
 //! once, unknown names with the line and the nearest known name. [`SETTINGS`] is the one table of what can be set.
 
 mod file;
+mod json;
 mod load;
 mod settings;
 mod tables;
@@ -12,5 +13,5 @@ mod units;
 pub use load::{ConfigError, Overrides};
 pub use settings::{Config, LogFormat, SETTINGS, Setting};
 pub(crate) use tables::is_key_id;
-pub use tables::{KeyEntry, Scope};
+pub use tables::{KeyEntry, Scope, TrailEntry};
 pub use units::{parse_duration, parse_size};

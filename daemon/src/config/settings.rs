@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use trail_engine::options::Options;
 
-use crate::config::tables::KeyEntry;
+use crate::config::tables::{KeyEntry, TrailEntry};
 use crate::config::units::{parse_duration, parse_size};
 use crate::dialect::OperatorDimension;
 use crate::nearest::hint;
@@ -80,6 +80,8 @@ pub struct Config {
     pub keys: Vec<KeyEntry>,
     /// Dimensions beyond the built-in ones.
     pub dimensions: Vec<OperatorDimension>,
+    /// Trails that are there from the start.
+    pub trails: Vec<TrailEntry>,
 }
 
 impl Default for Config {
@@ -113,6 +115,7 @@ impl Default for Config {
             log_format: LogFormat::Text,
             keys: Vec::new(),
             dimensions: Vec::new(),
+            trails: Vec::new(),
         }
     }
 }

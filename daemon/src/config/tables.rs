@@ -59,6 +59,22 @@ impl std::fmt::Debug for KeyEntry {
     }
 }
 
+/// One `[[trails]]` entry: a trail as its author wrote it. What it means is read when the trails are opened.
+#[derive(Clone, PartialEq)]
+pub struct TrailEntry {
+    /// The file and the line at which it stands.
+    pub place: String,
+    /// The table as JSON.
+    pub definition: serde_json::Value,
+}
+
+/// The definition is left out: it may hold secrets.
+impl std::fmt::Debug for TrailEntry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TrailEntry").field("place", &self.place).finish_non_exhaustive()
+    }
+}
+
 /// Whether a text can be the id of a key.
 #[must_use]
 pub(crate) fn is_key_id(id: &str) -> bool {

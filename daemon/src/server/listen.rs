@@ -215,7 +215,7 @@ impl Server {
 }
 
 async fn open_trails(backend: &Backend, metrics: &Metrics, config: &Config, schema: DimensionSchema) -> Result<Trails, Error> {
-    Trails::open(backend.clone(), metrics.clone(), &config.data_dir, schema, &[]).await
+    Trails::open(backend.clone(), metrics.clone(), &config.data_dir, schema, &config.trails).await
 }
 
 fn unaccepted() -> ServeError {

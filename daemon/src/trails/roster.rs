@@ -14,6 +14,7 @@ use trail_engine::id::Sequence;
 use trail_engine::storage::FileStorage;
 
 use crate::backend::Backend;
+use crate::config::TrailEntry;
 use crate::metrics::Metrics;
 use crate::trails::definition::{Definition, Start};
 use crate::trails::kept::{Kept, Progress, State};
@@ -59,7 +60,7 @@ impl Trails {
         metrics: Metrics,
         directory: &Path,
         schema: DimensionSchema,
-        configured: &[Value],
+        configured: &[TrailEntry],
     ) -> Result<Trails> {
         let path = directory.join(FOLDER);
         let opened = backend.hands().compute.run(move || {
@@ -79,8 +80,9 @@ impl Trails {
         for (name, kept) in loaded.trails {
             trails.take_up(&name, kept).await;
         }
-        for value in configured {
-            trails.configure(value).await?;
+        for entry in configured {
+            let wrong = |error: Error| Error::new(error.kind(), format!("{}: {}", entry.place, error.message())).because(error);
+            trails.configure(&entry.definition).await.map_err(wrong)?;
         }
         Ok(trails)
     }

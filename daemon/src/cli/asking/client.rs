@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use ureq::http::{Response, StatusCode};
+use ureq::http::{Request, Response};
 use ureq::{Agent, Body};
 
 use crate::cli::exit::{Exit, Failure};
@@ -146,6 +146,22 @@ impl Client {
         Ok(Answer { status, retry_after, body })
     }
 
+    /// Sends an order, with a JSON body or without one; the answer is JSON.
+    ///
+    /// # Errors
+    /// As [`Client::get`].
+    pub fn send<T: DeserializeOwned>(&self, method: &str, path: &str, body: Option<&serde_json::Value>) -> Result<T, Failure> {
+        let mut request = Request::builder().method(method).uri(format!("{}{path}", self.base)).header("Content-Type", "application/json");
+        if let Some(authorization) = &self.authorization {
+            request = request.header("Authorization", authorization);
+        }
+        let body = body.map(serde_json::Value::to_string).unwrap_or_default();
+        let request = request.body(body).map_err(|e| Failure::usage(format!("`{}{path}` cannot be asked for: {e}", self.base)))?;
+        let response = good(self.agent.run(request).map_err(|e| self.unreachable(&e))?, None)?;
+        let body = response.into_body().into_with_config().limit(ANSWER_BYTES_MAX).read_to_vec().map_err(|e| self.unreachable(&e))?;
+        serde_json::from_slice(&body).map_err(|e| Failure::new(Exit::Refused, format!("{} does not answer as a traild: {e}", self.base)))
+    }
+
     fn call(&self, path: &str, query: &[(&str, String)]) -> Result<Response<Body>, Failure> {
         let mut request = self.agent.get(format!("{}{path}", self.base));
         for (name, value) in query {
@@ -155,18 +171,7 @@ impl Client {
             request = request.header("Authorization", authorization);
         }
         let response = request.call().map_err(|e| self.unreachable(&e))?;
-        if response.status() == StatusCode::OK {
-            return Ok(response);
-        }
-        let status = response.status().as_u16();
-        let mut body = Vec::new();
-        let mut reader = response.into_body().into_reader().take(ERROR_BYTES_MAX);
-        // An error whose text cannot be read is still an error with a status.
-        if reader.read_to_end(&mut body).is_err() {
-            body.clear();
-        }
-        let q = query.iter().find(|(name, _)| *name == "q").map(|(_, value)| value.as_str());
-        Err(refusal(status, &body, q))
+        good(response, query.iter().find(|(name, _)| *name == "q").map(|(_, value)| value.as_str()))
     }
 
     fn unreachable(&self, error: &ureq::Error) -> Failure {
@@ -178,6 +183,21 @@ impl Client {
             error => Failure::new(Exit::Unreachable, format!("cannot reach {}: {error}", self.base)),
         }
     }
+}
+
+/// The answer when it is a good one, else what it says.
+fn good(response: Response<Body>, q: Option<&str>) -> Result<Response<Body>, Failure> {
+    if response.status().is_success() {
+        return Ok(response);
+    }
+    let status = response.status().as_u16();
+    let mut body = Vec::new();
+    let mut reader = response.into_body().into_reader().take(ERROR_BYTES_MAX);
+    // An error whose text cannot be read is still an error with a status.
+    if reader.read_to_end(&mut body).is_err() {
+        body.clear();
+    }
+    Err(refusal(status, &body, q))
 }
 
 /// What a status other than 200 means, with the place in the query when the server names it.

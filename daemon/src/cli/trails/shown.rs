@@ -1,0 +1,142 @@
+//! Trails and their status as tables.
+
+use serde_json::Value;
+
+use crate::cli::terminal::table::{Align, Table};
+use crate::cli::terminal::text::{bytes, thousands};
+use crate::trails::sink::kind::SinkKind;
+
+fn text(value: &Value, name: &str) -> String {
+    match value.get(name) {
+        Some(Value::String(text)) => text.clone(),
+        None | Some(Value::Null) => "-".into(),
+        Some(other) => other.to_string(),
+    }
+}
+
+fn number(value: &Value, name: &str) -> u64 {
+    value.get(name).and_then(Value::as_u64).unwrap_or(0)
+}
+
+/// A line for each trail.
+pub fn list(answer: &Value, cells: usize) -> Vec<String> {
+    let mut table = Table::new([("trail", Align::Whole), ("state", Align::Whole), ("sinks", Align::Left), ("filter", Align::Left)]);
+    for trail in answer.get("trails").and_then(Value::as_array).into_iter().flatten() {
+        let sinks = trail.get("sinks").and_then(Value::as_array).into_iter().flatten();
+        let kinds: Vec<String> = sinks.map(|sink| text(sink, "type")).collect();
+        table.row([text(trail, "name"), text(trail, "state"), kinds.join(", "), text(trail, "filter")]);
+    }
+    table.lines(&table.widths(cells), true)
+}
+
+/// How far a trail is: a line for each sink, and below what hinders it.
+pub fn status(answer: &Value, cells: usize) -> Vec<String> {
+    use Align::{Right, Whole};
+    let heading = [
+        ("sink", Whole),
+        ("position", Right),
+        ("behind", Right),
+        ("seconds", Right),
+        ("events", Right),
+        ("objects", Right),
+        ("bytes", Right),
+        ("last delivery", Whole),
+    ];
+    let mut table = Table::new(heading);
+    let sinks = || answer.get("sinks").and_then(Value::as_array).into_iter().flatten();
+    for sink in sinks() {
+        let seconds = sink.get("lag_seconds").and_then(Value::as_f64).unwrap_or(0.0);
+        let count = |name: &str| thousands(number(sink, name));
+        let (position, behind) = (number(sink, "position").to_string(), count("lag_events"));
+        let (events, objects, size) = (count("delivered_events"), count("delivered_objects"), bytes(number(sink, "delivered_bytes")));
+        table.row([text(sink, "type"), position, behind, format!("{seconds:.0}"), events, objects, size, text(sink, "last_delivery_at")]);
+    }
+    let mut lines = vec![format!("{}: {}", text(answer, "name"), text(answer, "state"))];
+    lines.extend(table.lines(&table.widths(cells), true));
+    lines.extend(sinks().flat_map(troubles));
+    for job in answer.get("backfills").and_then(Value::as_array).into_iter().flatten() {
+        let shares = job.get("sinks").and_then(Value::as_array).into_iter().flatten();
+        let least = shares.filter_map(|sink| sink.get("progress")?.as_f64()).fold(1.0, f64::min);
+        let (id, state, from, to) = (text(job, "id"), text(job, "state"), text(job, "from"), text(job, "to"));
+        lines.push(format!("backfill {id}: {state}, {:.0} %, from {from} to {to}", least * 100.0));
+    }
+    lines.iter().map(|line| crate::cli::terminal::text::printable(line)).collect()
+}
+
+fn troubles(sink: &Value) -> Vec<String> {
+    let kind = text(sink, "type");
+    let mut lines = Vec::new();
+    let failed = number(sink, "failed_attempts");
+    if let Some(error) = sink.get("last_error").and_then(Value::as_str) {
+        let at = text(sink, "last_error_at");
+        let whose = if sink.get("needs_operator") == Some(&Value::Bool(true)) { ", needs you" } else { "" };
+        lines.push(format!("{kind}: last error at {at}{whose}: {error}"));
+    }
+    if failed > 0 {
+        lines.push(format!("{kind}: {failed} attempts failed in a row; the next is at {}", text(sink, "next_retry_at")));
+    }
+    for (name, what) in
+        [("dead_letters", "events refused for good, in the trail's .dead file"), ("lost_events", "events gone before they were delivered")]
+    {
+        if number(sink, name) > 0 {
+            lines.push(format!("{kind}: {} {what}", thousands(number(sink, name))));
+        }
+    }
+    lines
+}
+
+/// What a test of the sinks said.
+pub fn test(answer: &Value) -> Vec<String> {
+    let sinks = answer.get("sinks").and_then(Value::as_array).into_iter().flatten();
+    let told = |sink: &Value| match sink.get("error").and_then(Value::as_str) {
+        None => format!("{}: ok", text(sink, "type")),
+        Some(error) => format!("{}: {error}", text(sink, "type")),
+    };
+    sinks.map(|sink| crate::cli::terminal::text::printable(&told(sink))).collect()
+}
+
+/// The kinds of sinks with their members.
+pub fn kinds(kinds: &[&SinkKind]) -> Vec<String> {
+    let mut lines = Vec::new();
+    for kind in kinds {
+        let batch = kind.batch;
+        lines.push(format!("{}: {}", kind.name, kind.doc));
+        for member in kind.members {
+            let must = if member.required { ", must be there" } else { "" };
+            lines.push(format!("    {}: {} ({}{must})", member.name, member.doc, member.form.told()));
+        }
+        let delay = batch.delay.as_secs_f64();
+        lines.push(format!("    batch: at most {} events, {}, {delay} s", batch.events, bytes(batch.bytes)));
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_hinders_a_sink_is_below_the_table() {
+        let sink = json!({"type": "s3", "position": 5708, "lag_events": 1200, "lag_seconds": 61.2, "delivered_events": 4508,
+            "delivered_objects": 3, "delivered_bytes": 81234, "last_delivery_at": null, "last_error": "no bucket `x`\u{1b}[2J",
+            "last_error_at": "2026-11-22T08:00:00Z", "needs_operator": true, "failed_attempts": 4, "next_retry_at": "2026-11-22T08:01:00Z",
+            "dead_letters": 2, "lost_events": 0});
+        let job = json!({"id": 1, "state": "running", "from": "a", "to": "b", "sinks": [{"progress": 0.5}, {"progress": 0.25}]});
+        let lines = status(&json!({"name": "all", "state": "enabled", "sinks": [sink], "backfills": [job]}), 160);
+        assert_eq!(lines[0], "all: enabled");
+        assert!(lines[2].contains("s3") && lines[2].contains("1,200") && lines[2].contains("79.3 KiB"), "{lines:?}");
+        assert!(lines[3].starts_with("s3: last error at 2026-11-22T08:00:00Z, needs you: no bucket `x`") && !lines[3].contains('\u{1b}'));
+        assert_eq!(lines[4], "s3: 4 attempts failed in a row; the next is at 2026-11-22T08:01:00Z");
+        assert_eq!(lines[5], "s3: 2 events refused for good, in the trail's .dead file");
+        assert_eq!(lines[6], "backfill 1: running, 25 %, from a to b");
+    }
+
+    #[test]
+    fn a_list_has_a_line_a_trail() {
+        let lines = list(&json!({"trails": [{"name": "all", "state": "fresh", "sinks": [{"type": "file"}], "filter": ""}]}), 100);
+        assert_eq!(lines.len(), 2);
+        assert!(lines[1].contains("fresh") && lines[1].contains("file"));
+    }
+}
