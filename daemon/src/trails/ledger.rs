@@ -1,8 +1,11 @@
 //! [`Ledger`]: what is kept of one trail, changed by its workers and by its operator, durable before anybody acts on it.
+//!
+//! A worker that is stopped is dropped wherever it waits, and a write to the disk cannot be taken back. So every write runs to its end in a
+//! task that holds the lock: whoever comes next finds the file and the memory as that write left them.
 
 use std::sync::Arc;
 
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OwnedMutexGuard};
 use trail_engine::error::{Error, ErrorKind, Result};
 
 use crate::backend::Hands;
@@ -24,14 +27,14 @@ pub struct Ledger {
     name: Arc<str>,
     store: Store,
     hands: Hands,
-    kept: Mutex<Kept>,
+    kept: Arc<Mutex<Kept>>,
 }
 
 impl Ledger {
     /// The ledger of a trail that was loaded, or is to be kept for the first time by the first change.
     #[must_use]
     pub fn new(name: Arc<str>, store: Store, hands: Hands, kept: Kept) -> Ledger {
-        Ledger { name, store, hands, kept: Mutex::new(kept) }
+        Ledger { name, store, hands, kept: Arc::new(Mutex::new(kept)) }
     }
 
     /// The name of the trail.
@@ -50,15 +53,47 @@ impl Ledger {
     /// # Errors
     /// When it could not be written.
     pub async fn change<T>(&self, change: impl FnOnce(&mut Kept) -> Result<T>) -> Result<T> {
-        let mut kept = self.kept.lock().await;
+        let kept = self.kept.clone().lock_owned().await;
         let mut next = kept.clone();
         let answer = change(&mut next)?;
         if next != *kept {
-            let (store, name, written) = (self.store.clone(), self.name.clone(), next.clone());
-            self.hands.compute.run(move || store.save(&name, &written)).await?;
-            *kept = next;
+            self.write(kept, move |store, name, kept| {
+                store.save(name, &next)?;
+                *kept = next;
+                Ok(())
+            })
+            .await?;
         }
         Ok(answer)
+    }
+
+    /// Keeps a trail for the first time.
+    ///
+    /// # Errors
+    /// When it could not be written.
+    pub async fn found(&self) -> Result<()> {
+        let kept = self.kept.clone().lock_owned().await;
+        self.write(kept, |store, name, kept| store.save(name, kept)).await
+    }
+
+    /// Removes what is kept.
+    ///
+    /// # Errors
+    /// When it could not be removed.
+    pub async fn erase(&self) -> Result<()> {
+        let kept = self.kept.clone().lock_owned().await;
+        self.write(kept, |store, name, _| store.remove(name)).await
+    }
+
+    /// Writes under the lock, to the end, also when nobody waits for it any more.
+    async fn write(
+        &self,
+        mut kept: OwnedMutexGuard<Kept>,
+        work: impl FnOnce(&Store, &str, &mut Kept) -> Result<()> + Send + 'static,
+    ) -> Result<()> {
+        let (store, name, hands) = (self.store.clone(), self.name.clone(), self.hands.clone());
+        let writing = tokio::spawn(async move { hands.compute.run(move || work(&store, &name, &mut kept)).await });
+        writing.await.unwrap_or_else(|e| Err(Error::new(ErrorKind::Io, "keeping a trail ended in a panic").because(e)))
     }
 
     /// The progress of a worker.
@@ -85,12 +120,12 @@ impl Ledger {
     /// # Errors
     /// When they could not be written.
     pub async fn bury(&self, letters: Vec<Letter>) -> Result<()> {
-        let (store, name) = (self.store.clone(), self.name.clone());
-        let write = move || {
+        let kept = self.kept.clone().lock_owned().await;
+        let bury = move |store: &Store, name: &str, _: &mut Kept| {
             let letters: Vec<DeadLetter<'_>> = letters.iter().map(Letter::borrowed).collect();
-            store.bury(&name, &letters)
+            store.bury(name, &letters)
         };
-        self.hands.compute.run(write).await
+        self.write(kept, bury).await
     }
 }
 

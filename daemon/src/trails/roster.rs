@@ -68,14 +68,15 @@ impl Trails {
                 .map_err(|e| Error::io("cannot open the folder of trails", e).in_file(path.display().to_string()))?;
             let store = Store::new(Arc::new(storage));
             let loaded = store.load()?;
-            Ok((store, loaded))
+            let identity = store.identity()?;
+            Ok((store, loaded, identity))
         });
-        let (store, loaded) = opened.await?;
+        let (store, loaded, identity) = opened.await?;
         for problem in &loaded.problems {
             tracing::error!("{problem}");
         }
         let source = Source::new(backend.clone());
-        let around = Arc::new(Surroundings { backend, source, metrics, workers: AtomicU64::new(0) });
+        let around = Arc::new(Surroundings { backend, source, identity, metrics, workers: AtomicU64::new(0) });
         let trails = Trails { around, store, schema, trails: Mutex::new(BTreeMap::new()) };
         for (name, kept) in loaded.trails {
             trails.take_up(&name, kept).await;
@@ -164,10 +165,9 @@ impl Trails {
         }
         let kept = Kept::fresh(definition.kept(), definition.sinks.len(), now_ms());
         let name = definition.name.clone();
-        let trail = Arc::new(self.rest(definition, kept.clone()));
+        let trail = Arc::new(self.rest(definition, kept));
         trail.check().await.map_err(invalid)?;
-        let (store, written) = (self.store.clone(), name.clone());
-        self.around.backend.hands().compute.run(move || store.save(&written, &kept)).await?;
+        trail.ledger.found().await?;
         trails.insert(name, trail.clone());
         Ok(trail)
     }
@@ -218,8 +218,7 @@ impl Trails {
         let mut trails = self.trails.lock().await;
         let trail = trails.get(name).cloned().ok_or_else(|| missing(name))?;
         trail.end().await;
-        let (store, file) = (self.store.clone(), name.to_owned());
-        self.around.backend.hands().compute.run(move || store.remove(&file)).await?;
+        trail.ledger.erase().await?;
         trails.remove(name);
         Ok(())
     }

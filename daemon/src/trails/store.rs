@@ -16,6 +16,8 @@ use trail_engine::storage::Storage;
 
 use crate::trails::kept::{Kept, VERSION};
 
+/// The name of the file with the identity of the log.
+const IDENTITY: &str = "identity";
 const SUFFIX: &str = ".trail";
 const DEAD_SUFFIX: &str = ".dead";
 const DAMAGED_SUFFIX: &str = ".damaged";
@@ -73,6 +75,37 @@ impl Store {
             }
         }
         Ok(loaded)
+    }
+
+    /// The identity of the log, made at the first start: 32 hex digits that no other log has. Places keep it, so that two logs
+    /// do not take each other's objects for their own.
+    ///
+    /// # Errors
+    /// When it cannot be read or made.
+    pub fn identity(&self) -> Result<String> {
+        let known = self.storage.list().map_err(|e| Error::io("cannot list the trails", e))?.iter().any(|name| name == IDENTITY);
+        if known {
+            let bytes = self.bytes(IDENTITY).map_err(|e| Error::io("cannot read the identity of the log", e).in_file(IDENTITY))?;
+            let text = String::from_utf8(bytes).unwrap_or_default();
+            let id = text.trim_end();
+            if id.len() == 32 && id.bytes().all(|b| b.is_ascii_hexdigit()) {
+                return Ok(id.to_owned());
+            }
+            return Err(Error::corrupt("the identity of the log is damaged: remove it, and a new one is made").in_file(IDENTITY));
+        }
+        let mut random = [0_u8; 16];
+        getrandom::fill(&mut random).map_err(|_| Error::new(ErrorKind::Io, "the system gives no randomness"))?;
+        let id = random.iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
+        let write = || {
+            let part = format!("{IDENTITY}{PART_SUFFIX}");
+            let file = self.storage.create(&part)?;
+            file.write_at(format!("{id}\n").as_bytes(), 0)?;
+            file.sync()?;
+            self.storage.rename(&part, IDENTITY)?;
+            self.storage.sync_directory()
+        };
+        write().map_err(|e| Error::io("cannot keep the identity of the log", e).in_file(IDENTITY))?;
+        Ok(id)
     }
 
     fn read(&self, name: &str) -> Result<Kept> {
@@ -245,6 +278,16 @@ mod tests {
             assert!(loaded.trails.is_empty() && loaded.problems[0].contains("`all` is damaged"), "{at}: {:?}", loaded.problems);
             assert_eq!(fs::read(directory.path().join("all.damaged")).unwrap(), bad);
         }
+    }
+
+    #[test]
+    fn a_log_keeps_its_identity() {
+        let directory = tempfile::tempdir().unwrap();
+        let id = store(directory.path()).identity().unwrap();
+        assert_eq!(store(directory.path()).identity().unwrap(), id);
+        assert_ne!(store(tempfile::tempdir().unwrap().path()).identity().unwrap(), id);
+        fs::write(directory.path().join("identity"), "short\n").unwrap();
+        assert_eq!(store(directory.path()).identity().unwrap_err().kind(), ErrorKind::Corrupt);
     }
 
     #[test]

@@ -26,6 +26,8 @@ pub struct Surroundings {
     pub backend: Backend,
     /// The log as trails read it.
     pub source: Source,
+    /// Its identity.
+    pub identity: String,
     /// The counters.
     pub metrics: Metrics,
     /// The number of the next worker.
@@ -123,7 +125,7 @@ impl Trail {
     fn sink(&self, index: usize, definition: &SinkDefinition, progress: &Progress) -> Result<Box<dyn Sink>, String> {
         let members = definition.members()?;
         let hands = self.around.backend.hands();
-        let order = Order { trail: &self.definition.name, members, state: progress.sink.as_ref(), hands };
+        let order = Order { trail: &self.definition.name, log: &self.around.identity, members, state: progress.sink.as_ref(), hands };
         (definition.kind.make)(&order).map_err(|problem| format!("sink {index} ({}): {problem}", definition.kind.name))
     }
 

@@ -84,7 +84,8 @@ impl Worker {
     }
 
     async fn work(&self, reader: impl Fn() -> Reader, published: watch::Receiver<Sequence>, until: Option<Sequence>) -> Going<()> {
-        let mut progress = self.begin().await?;
+        let end = *published.borrow();
+        let mut progress = self.begin(end).await?;
         if let Some(pending) = progress.pending {
             self.repeat(pending, reader(), published.clone()).await?;
             progress = self.progress().await?;
@@ -123,8 +124,9 @@ impl Worker {
         }
     }
 
-    /// The progress to go on from; asks the sink how far it got before, once.
-    async fn begin(&self) -> Going<Progress> {
+    /// The progress to go on from; asks the sink how far it got before, once. What it has from beyond the end of the log is of a log that was
+    /// set back: then events may arrive twice, and none is left out.
+    async fn begin(&self, end: Sequence) -> Going<Progress> {
         let progress = self.progress().await?;
         if progress.asked || !self.sink.names_batches() {
             return Ok(progress);
@@ -134,7 +136,8 @@ impl Worker {
             progress.asked = true;
             if let Some(mark) = mark {
                 progress.number = progress.number.max(mark.number);
-                progress.position = Some(progress.position.unwrap_or(0).max(mark.last.0));
+                let known = if mark.last <= end { mark.last.0 } else { 0 };
+                progress.position = Some(progress.position.unwrap_or(0).max(known));
             }
         })
         .await?;

@@ -26,5 +26,5 @@ fn make(order: &Order<'_>) -> Result<Box<dyn Sink>, String> {
     if !path.is_absolute() {
         return Err("`path` must be absolute".into());
     }
-    Ok(Box::new(ObjectSink::new(Box::new(Folder::new(path, order.hands)), formats::of(order)?, order.hands)))
+    Ok(Box::new(ObjectSink::new(Box::new(Folder::new(path, order.hands)), formats::of(order)?, order)))
 }

@@ -12,6 +12,8 @@ use crate::trails::sink::seam::Sink;
 pub struct Order<'a> {
     /// The name of the trail.
     pub trail: &'a str,
+    /// The identity of the log that delivers.
+    pub log: &'a str,
     /// The members of its definition, checked against those of its kind.
     pub members: Members<'a>,
     /// What it kept with its position, when it was made before.
