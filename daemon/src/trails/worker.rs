@@ -339,3 +339,7 @@ impl Worker {
 fn now() -> Timestamp {
     SystemClock::new().now()
 }
+
+#[cfg(test)]
+#[path = "worker_tests.rs"]
+mod tests;

@@ -1,0 +1,202 @@
+//! A worker that is dropped at any moment, against a sink that fails in every way: what arrived is what matches, in order, once.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use serde_json::json;
+use tokio::sync::watch;
+use tokio::time::timeout;
+use trail_engine::id::Sequence;
+use trail_engine::storage::FileStorage;
+
+use super::*;
+use crate::backend::Backend;
+use crate::config::Config;
+use crate::trails::kept::Kept;
+use crate::trails::sink::seam::{Mark, Work};
+use crate::trails::source::Source;
+use crate::trails::store::Store;
+
+const EVENTS: u64 = 900;
+/// Every third event matches.
+const FILTER: &str = "kind:wanted";
+
+/// A small generator (xorshift, Marsaglia 2003): the seed is all there is to replay.
+#[derive(Debug, Clone)]
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % bound
+    }
+}
+
+/// What a place holds: batches by their names, as an object store would.
+#[derive(Debug, Default)]
+struct Place {
+    objects: BTreeMap<(u64, u64, u64), Vec<u64>>,
+    /// How often a name was written with other events than before.
+    changed: u64,
+    refused: Vec<u64>,
+}
+
+/// A sink that keeps what it gets and fails as it likes: before it took the batch, after it, or not at all.
+#[derive(Debug)]
+struct Moody {
+    place: Arc<Mutex<Place>>,
+    random: Mutex<Random>,
+    named: bool,
+}
+
+impl Moody {
+    fn draw(&self, bound: u64) -> u64 {
+        self.random.lock().unwrap().below(bound)
+    }
+
+    fn take(&self, batch: &Batch) -> Delivered {
+        let is_bad = |sequence: u64| sequence.is_multiple_of(97);
+        let refused: Vec<Refusal> = (0..batch.events.len())
+            .filter(|i| is_bad(batch.events[*i].sequence.0))
+            .map(|index| Refusal { index, reason: "bad".into() })
+            .collect();
+        let taken: Vec<u64> = batch.events.iter().map(|event| event.sequence.0).filter(|sequence| !is_bad(*sequence)).collect();
+        let mut place = self.place.lock().unwrap();
+        place.refused.extend(refused.iter().map(|refusal| batch.events[refusal.index].sequence.0));
+        if let Some(before) = place.objects.insert((batch.number, batch.first.0, batch.last.0), taken.clone()) {
+            place.changed += u64::from(before != taken);
+        }
+        Delivered { objects: 1, bytes: batch.bytes, refused, state: None }
+    }
+}
+
+impl Sink for Moody {
+    fn names_batches(&self) -> bool {
+        self.named
+    }
+
+    fn deliver<'a>(&'a self, batch: &'a Batch) -> Work<'a, Delivered> {
+        Box::pin(async move {
+            tokio::task::yield_now().await;
+            match self.draw(8) {
+                0 => Err(Fault::later("away")),
+                1 => Err(Fault::setup("no such place").after(Some(Duration::from_millis(1)))),
+                2 => {
+                    self.take(batch);
+                    Err(Fault::later("the answer was lost"))
+                }
+                3 if batch.events.len() > 1 && !self.named => Err(Fault::new(FaultKind::TooLarge, "too large")),
+                _ => Ok(self.take(batch)),
+            }
+        })
+    }
+
+    fn probe(&self) -> Work<'_, ()> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn mark<'a>(&'a self, _trail: &'a str) -> Work<'a, Option<Mark>> {
+        Box::pin(async move {
+            let place = self.place.lock().unwrap();
+            Ok(place.objects.keys().last().map(|(number, _, last)| Mark { number: *number, last: Sequence(*last) }))
+        })
+    }
+}
+
+#[derive(Debug)]
+struct Uncounted;
+
+impl Tally for Uncounted {
+    fn delivered(&self, _: u64, _: &Delivered) {}
+    fn failed(&self) {}
+    fn lost(&self, _: u64) {}
+}
+
+async fn log(directory: &std::path::Path) -> Backend {
+    let config = Config { data_dir: directory.join("data"), ..Config::default() };
+    let options = config.engine_options().unwrap();
+    let backend = Backend::open(config.data_dir.clone(), options, &config).await.unwrap();
+    let mut body = Vec::new();
+    let mut spans = Vec::new();
+    for i in 1..=EVENTS {
+        let start = body.len();
+        let kind = if i % 3 == 0 { "wanted" } else { "other" };
+        body.extend_from_slice(format!(r#"{{"id":"{i}","kind":"{kind}","n":{i}}}"#).as_bytes());
+        spans.push(start..body.len());
+    }
+    assert_eq!(backend.append(body.into(), spans).await.unwrap().receipt.accepted, EVENTS);
+    backend
+}
+
+/// Runs a worker again and again, each time for a moment only, until it has everything; loses the trail's file now and then.
+async fn live(backend: &Backend, directory: &std::path::Path, seed: u64, named: bool) -> (Place, Progress, usize) {
+    let mut random = Random(seed);
+    let place = Arc::new(Mutex::new(Place::default()));
+    let storage = Arc::new(FileStorage::open(&directory.join(format!("trails-{named}-{seed}"))).unwrap());
+    let store = Store::new(storage);
+    let source = Source::new(backend.clone());
+    let limits = BatchLimits { events: 1 + random.below(40) as usize, bytes: 1 << 20, delay: Duration::from_millis(random.below(4)) };
+    let workers = AtomicU64::new(0);
+    let slot = Slot { backfill: None, sink: 0 };
+    let mut first = Kept::fresh(json!({}), 1, 0);
+    first.sinks[0].position = Some(0);
+    store.save("t", &first).unwrap();
+    for lives in 1.. {
+        let kept = store.load().unwrap().trails.remove(0).1;
+        let ledger = Arc::new(Ledger::new("t".into(), store.clone(), backend.hands().clone(), kept));
+        let sink = Box::new(Moody { place: place.clone(), random: Mutex::new(Random(seed ^ (lives as u64) << 20 | 1)), named });
+        let (_stop, stopping) = watch::channel(false);
+        let (live, tally) = (Arc::new(Live::default()), Arc::new(Uncounted));
+        let worker = Worker { ledger: ledger.clone(), slot, label: "t".into(), kind: "moody", sink, limits, live, tally, stop: stopping };
+        let reader = || source.reader(workers.fetch_add(1, Ordering::Relaxed), FILTER.into());
+        let moment = Duration::from_micros(random.below(60_000));
+        // Dropped wherever it is.
+        drop(timeout(moment, worker.run(reader, backend.published(), Some(Sequence(EVENTS)))).await);
+        let progress = ledger.progress(slot).await.unwrap();
+        if progress.position == Some(EVENTS) && progress.pending.is_none() {
+            let place = std::mem::take(&mut *place.lock().unwrap());
+            return (place, progress, lives);
+        }
+        if named && random.below(20) == 0 {
+            store.save("t", &first).unwrap();
+        }
+    }
+    unreachable!("the lives never end")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whatever_happens_all_that_matches_arrives_in_order() {
+    let directory = tempfile::tempdir().unwrap();
+    let backend = log(directory.path()).await;
+    let wanted: Vec<u64> = (1..=EVENTS).filter(|i| i % 3 == 0 && i % 97 != 0).collect();
+    let bad: Vec<u64> = (1..=EVENTS).filter(|i| i % 3 == 0 && i % 97 == 0).collect();
+    let (mut lives, mut repeats) = (0, 0);
+    for seed in 1..=40_u64 {
+        let named = seed % 2 == 0;
+        let (place, progress, lived) = live(&backend, directory.path(), seed.wrapping_mul(0x9E37_79B9_7F4A_7C15), named).await;
+        lives += lived;
+        let mut all: Vec<u64> = place.objects.values().flatten().copied().collect();
+        assert_eq!(place.changed, 0, "seed {seed}: a name was written with other events");
+        if named {
+            let numbers: Vec<u64> = place.objects.keys().map(|(number, ..)| *number).collect();
+            assert_eq!(numbers, (1..=numbers.len() as u64).collect::<Vec<_>>(), "seed {seed}: the numbers are not dense");
+            assert_eq!(all, wanted, "seed {seed}");
+        } else {
+            repeats += all.len().saturating_sub(wanted.len());
+            all.sort_unstable();
+            all.dedup();
+            assert_eq!(all, wanted, "seed {seed}");
+        }
+        let mut refused = place.refused;
+        refused.sort_unstable();
+        refused.dedup();
+        assert_eq!(refused, bad, "seed {seed}");
+        assert!(progress.dead_letters >= 1 || named, "seed {seed}");
+    }
+    println!("40 trails, {lives} lives, {repeats} events twice in sinks without names");
+    assert!(lives > 60, "{lives} lives: nothing was interrupted");
+}
