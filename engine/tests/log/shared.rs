@@ -56,7 +56,7 @@ fn event(random: &mut Random, style: usize, number: usize) -> String {
     write!(text, r#","eventName":"e{}","errorCode":"{}""#, random.below(1 + style * 9), if style == 2 { "the one" } else { "x\\ty" })
         .unwrap();
     if random.below(3) > 0 {
-        let resource = random.below(if style % 2 == 0 { 1 << 30 } else { 500 });
+        let resource = random.below(if style.is_multiple_of(2) { 1 << 30 } else { 500 });
         write!(
             text,
             r#","resources":[{{"ARN":"arn:{resource}","type":"k"}}],"requestParameters":{{"name":"arn:{}"}}"#,
