@@ -169,7 +169,7 @@ fn postings(bytes: &[u8], documents: u32) -> Result<()> {
 fn event_ids(bytes: &[u8], documents: u32) -> Result<()> {
     let ids = EventIds::read(bytes, documents)?;
     ids.candidates(0x1234_5678_9abc_def0, &mut Vec::new())?;
-    ids.documents().take(LOOKS_MAX as usize).try_for_each(|document| document.map(drop))?;
+    ids.all().take(LOOKS_MAX as usize).try_for_each(|place| place.map(drop))?;
     ids.check()
 }
 

@@ -15,7 +15,8 @@ use crate::lifecycle::live::shared::{Counters, Shared};
 use crate::mutants;
 use crate::segment::Segment;
 use crate::segment::cache::Caches;
-use crate::segment::write::segment::{DimensionInput, EntriesInput, SegmentInput, write};
+use crate::segment::write::input::{DimensionInput, EntriesInput, SegmentInput};
+use crate::segment::write::segment::write;
 use crate::storage::{File, Storage};
 
 /// What a file that is not finished is called, behind the name it will have.

@@ -73,6 +73,21 @@ pub(crate) fn holds_value(text: &[u8], value: &str) -> bool {
     found
 }
 
+/// The value of the event, a string decoded or a literal as written, that has this hash.
+pub(crate) fn value_with_hash(text: &[u8], hash: u64) -> Option<Vec<u8>> {
+    let (shape, leaves) = split(text)?;
+    let mut found = None;
+    for (slot, leaf) in outline(&shape).slots.iter().zip(leaves) {
+        visit_leaf(slot.class, leaf.of(text), &mut |value| {
+            let (Value::Text(value) | Value::Literal(value)) = value;
+            if hash64(value.as_bytes()) == hash {
+                found = Some(value.as_bytes().to_vec());
+            }
+        });
+    }
+    found
+}
+
 /// Whether the event holds the text: as written, or in a key or string after its escapes are decoded.
 pub(crate) fn holds_text(text: &[u8], needle: &TextMatcher) -> bool {
     if needle.is_in(text) {

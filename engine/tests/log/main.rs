@@ -13,6 +13,7 @@ mod lifecycle;
 mod oracle;
 mod repair;
 mod roundtrip;
+mod shared;
 mod strays;
 mod support;
 mod unique;

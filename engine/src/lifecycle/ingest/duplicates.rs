@@ -45,7 +45,8 @@ pub(crate) fn mark_in_segments(segments: &[LiveSegment], batch: &Batch, keep: &m
         let asked = batch.events.iter().enumerate().filter(|(at, e)| keep.get(*at) == Some(&true) && covers(e));
         let hashes: Vec<(u64, usize)> = asked.filter_map(|(at, event)| Some((event.id_hash?, at))).collect();
         // What cannot be read is no copy: the event is stored again, which is better than lost.
-        let candidates = match segment.with_id_hashes(&hashes, budget) {
+        let candidates = match segment.with_id_hashes(&hashes, |at| batch.events.get(at).map_or(&[], |event| batch.text_of(event)), budget)
+        {
             Ok(candidates) => candidates,
             Err(error) => {
                 pass_over_all(segment, error, budget)?;

@@ -1,7 +1,8 @@
 //! The keys of one unique dimension: the index of all inputs under new document numbers.
 //!
 //! An index knows the first bits of a hash, and one of more entries needs more of them. So the values at the dimension's paths are hashed
-//! again, from their columns; the input's index says which of them are keys.
+//! again, from their columns; the input's index says which of them are keys. Where it leads to blocks, all of them are; and where all inputs' do,
+//! so does the merged one.
 
 use std::sync::Arc;
 
@@ -13,12 +14,13 @@ use crate::event::scan::Class;
 use crate::event::unescape::unescape;
 use crate::matcher::Matcher;
 use crate::segment::block::chunk::{Chunk, Encoding};
-use crate::segment::block::layout::{ColumnEntry, Layout};
+use crate::segment::block::layout::ColumnEntry;
 use crate::segment::dictionary::walk::TermWalk;
-use crate::segment::documents::event_ids::{encode_sorted, written_bits};
+use crate::segment::documents::event_ids::{Places, encode_sorted, written_bits};
 use crate::segment::merge::blocks::RELEASE_BLOCKS;
 use crate::segment::merge::breath::Breath;
 use crate::segment::merge::order::Order;
+use crate::segment::read::keys::KeyColumns;
 use crate::segment::read::opened::Segment;
 use crate::segment::read::opened_block::{OpenedBlock, Reuse};
 use crate::shred::whole::hashes_of_matching;
@@ -34,16 +36,20 @@ pub(super) fn merge_keys(
     breathe: &mut Breath<'_>,
     out: &mut Vec<u8>,
 ) -> Result<()> {
-    let mut count = 0;
+    let (mut count, mut places) = (0, Places::Blocks);
     for input in inputs {
-        count += input.unique_index(ordinal)?.len() as usize;
+        let index = input.unique_index(ordinal)?;
+        count += index.len() as usize;
+        if index.places() == Places::Documents {
+            places = Places::Documents;
+        }
     }
     let mut keys = Keys::new(count, order.documents())?;
     for (number, input) in inputs.iter().enumerate() {
         let mut known = Known::read(input, ordinal)?;
         known.find(input, paths, order.moved(number), &mut keys, breathe).map_err(|e| input.locate(e))?;
     }
-    keys.encode(out);
+    keys.encode(places, out);
     Ok(())
 }
 
@@ -68,12 +74,12 @@ impl Keys {
         self.keys.push(hash >> (64 - self.hash_bits) << self.document_bits | u64::from(document));
     }
 
-    fn encode(mut self, out: &mut Vec<u8>) {
+    fn encode(mut self, places: Places, out: &mut Vec<u8>) {
         self.keys.sort_unstable();
         let (document_bits, hash_bits) = (self.document_bits, self.hash_bits);
         let mask = (1u64 << document_bits) - 1;
         let entry = |key: &u64| (key >> document_bits << (64 - hash_bits), (key & mask) as u32);
-        encode_sorted(self.keys.iter().map(entry), out);
+        encode_sorted(self.keys.iter().map(entry), places, out);
     }
 }
 
@@ -85,7 +91,10 @@ struct Known {
     further: Vec<(u32, u64)>,
     /// Which bits of a hash are known.
     mask: u64,
-    left: usize,
+    /// How many keys there are.
+    count: usize,
+    /// With blocks nothing is known of single documents: every value is a key.
+    places: Places,
 }
 
 const TAKEN: u64 = 0;
@@ -94,8 +103,12 @@ impl Known {
     fn read(input: &Segment, ordinal: u16) -> Result<Known> {
         let index = input.unique_index(ordinal)?;
         let mask = u64::MAX.checked_shl(64 - index.known_bits()).unwrap_or(0);
-        let mut known =
-            Known { first: vec![TAKEN; input.meta().documents as usize], further: Vec::new(), mask, left: index.len() as usize };
+        let places = index.places();
+        let mut known = Known { first: Vec::new(), further: Vec::new(), mask, count: index.len() as usize, places };
+        if places == Places::Blocks {
+            return Ok(known);
+        }
+        known.first.resize(input.meta().documents as usize, TAKEN);
         let read = index.for_each_known(|hash, document| match known.first.get_mut(document as usize) {
             Some(slot) if *slot == TAKEN => *slot = hash | 1,
             _ => known.further.push((document, hash | 1)),
@@ -108,6 +121,9 @@ impl Known {
     /// Whether a document has the key; each of its keys is found once.
     #[inline]
     fn take(&mut self, document: u32, hash: u64) -> bool {
+        if self.places == Places::Blocks {
+            return true;
+        }
         let wanted = hash & self.mask | 1;
         let Some(slot) = self.first.get_mut(document as usize) else { return false };
         if *slot == wanted {
@@ -124,7 +140,8 @@ impl Known {
 
     fn find(&mut self, input: &Segment, paths: &[Path], moved: &[u32], keys: &mut Keys, breathe: &mut Breath<'_>) -> Result<()> {
         let (layout, directory) = (input.layout()?, input.block_directory()?);
-        let holders = Holders::new(layout, paths);
+        let holders = holders(input, paths, self.places)?;
+        let mut found = 0;
         let mut terms = TermWalk::new(input.dictionary()?);
         for number in 0..directory.blocks() {
             breathe()?;
@@ -145,33 +162,26 @@ impl Known {
                     column.next_hashes(&mut terms, paths, |hash| {
                         if self.take(document, hash) {
                             keys.push(hash, moved.get(document as usize).copied().unwrap_or(0));
-                            self.left -= 1;
+                            found += 1;
                         }
                     })?;
                 }
             }
         }
-        match self.left {
-            0 => Ok(()),
-            left => Err(Error::corrupt("keys of the unique index are in none of its documents").expected(0, left)),
+        if found == self.count {
+            return Ok(());
         }
+        Err(Error::corrupt("the documents have other keys than the unique index").expected(self.count, found))
     }
 }
 
-/// The columns that may hold keys, and for each shape the places in them of its leaves.
-struct Holders {
-    columns: Vec<u32>,
-    of_shapes: Vec<Vec<usize>>,
-}
-
-impl Holders {
-    fn new(layout: &Layout, paths: &[Path]) -> Holders {
-        let may_hold = |entry: &ColumnEntry| entry.path.class == Class::Whole || paths.iter().any(|p| p.names(&entry.path.path.steps));
-        let columns: Vec<u32> = (0u32..).zip(&layout.columns).filter(|(_, entry)| may_hold(entry)).map(|(number, _)| number).collect();
-        let place = |column: &u32| columns.binary_search(column).ok();
-        let of_shapes = layout.shapes.iter().map(|shape| shape.columns.iter().filter_map(place).collect()).collect();
-        Holders { columns, of_shapes }
-    }
+/// The columns that may hold keys.
+fn holders(input: &Segment, paths: &[Path], places: Places) -> Result<KeyColumns> {
+    let may_hold = |entry: &ColumnEntry| entry.path.class == Class::Whole || paths.iter().any(|p| p.names(&entry.path.path.steps));
+    Ok(match places {
+        Places::Documents => KeyColumns::new(input.layout()?, may_hold),
+        Places::Blocks => KeyColumns::strings(input.layout()?, paths),
+    })
 }
 
 /// A column of an open block, read from its first value to its last.

@@ -1,8 +1,8 @@
 //! Merging: one segment in place of several that follow each other in the log, without parsing an event again.
 //!
 //! [`mod@write`] goes through the components one by one; each is made from those of the inputs by a walk over all of them at once:
-//! [`order`] says where each document goes, [`united`] which columns and shapes there are, [`plan`] and [`terms`] what becomes of the
-//! columns' encodings and terms, [`recurring`] finds strings that became terms, [`predictions`] keeps what follows from what,
+//! [`order`] says where each document goes, [`united`] which columns and shapes there are, [`plan`], [`ways`] and [`terms`] what becomes of the
+//! columns' encodings and terms, [`held`] which of them are a dimension's, [`recurring`] finds strings that became terms, [`predictions`] keeps what follows from what,
 //! [`source`] and [`blocks`] move the values, [`lists`] and [`keys`] the indexes.
 //!
 //! What is held in memory: 5 bytes a document and 4 bytes a term of every input, one unfolded block of every input, at most 64 MiB of strings
@@ -12,6 +12,7 @@
 pub(crate) mod blocks;
 pub(crate) mod breath;
 pub(crate) mod front;
+pub(crate) mod held;
 pub(crate) mod keys;
 pub(crate) mod lists;
 pub(crate) mod order;
@@ -23,4 +24,5 @@ pub(crate) mod source;
 pub(crate) mod terms;
 pub(crate) mod united;
 pub(crate) mod values;
+pub(crate) mod ways;
 pub(crate) mod write;

@@ -12,36 +12,13 @@ use crate::segment::block::layout::{ColumnEntry, OWN_UNIT_BYTES};
 use crate::segment::block::typed::{parse_integer, parse_time};
 use crate::segment::file::writer::SegmentFileWriter;
 use crate::segment::merge::breath::Breath;
+use crate::segment::merge::held::Held;
 use crate::segment::merge::recurring::Recurring;
-use crate::segment::merge::terms::Terms;
+use crate::segment::merge::terms::{Places, Terms};
 use crate::segment::merge::united::{United, UnitedColumn};
+use crate::segment::merge::ways::Way;
 use crate::segment::read::opened::Segment;
 use crate::segment::write::units::{UnitPlan, block_bytes};
-
-/// How the values of an input's column become those of the merged column.
-#[derive(Debug)]
-pub(super) enum Way {
-    /// The merged column has but one value.
-    Constant,
-    /// The one value of the input, as a code.
-    Code(u32),
-    /// Code for code.
-    Codes(Vec<u32>),
-    /// The one value of the input, as a number.
-    Number(i64),
-    /// For each code a number.
-    CodeNumbers(Vec<i64>),
-    /// Number for number.
-    Numbers,
-    /// The one value of the input, as text.
-    Text(Vec<u8>),
-    /// For each code its term: the first ordinal, and how many terms there are.
-    CodeTexts(u32, u32),
-    /// The values themselves.
-    Texts,
-    /// For each value the code of the term that it became: the values, and the code of each.
-    Recurring(Arc<Recurring>, Arc<[u32]>),
-}
 
 /// The columns of the merged segment.
 #[derive(Debug)]
@@ -60,6 +37,7 @@ impl Plan {
     pub(super) fn new(
         inputs: &[Arc<Segment>],
         (united, recurring): (&United<'_>, Vec<Option<Recurring>>),
+        held: &Held<'_>,
         terms: &mut Terms<'_>,
         file: &mut SegmentFileWriter,
         breathe: &mut Breath<'_>,
@@ -70,7 +48,11 @@ impl Plan {
         }
         let mut entries = Vec::with_capacity(united.columns.len());
         for (column, recurring) in united.columns.iter().zip(recurring) {
-            let (entry, column_ways) = plan_column((column, recurring.map(Arc::new)), terms, file, breathe)?;
+            let (entry, column_ways) = match held.plan(column, terms)? {
+                Some(planned) => planned,
+                None if held.has_too_many_terms(column) => (as_strings(column), texts(column, terms)?),
+                None => plan_column((column, recurring.map(Arc::new)), terms, file, breathe)?,
+            };
             for ((input, number, _), way) in column.sources.iter().zip(column_ways) {
                 if let Some(slot) = ways.get_mut(*input).and_then(|ways| ways.get_mut(*number as usize)) {
                     *slot = way;
@@ -124,7 +106,7 @@ fn plan_column(
             let one = terms.len() - first == 1;
             encoding = if one { Encoding::Constant } else { Encoding::Codes };
             let strings = recurring.map(|strings| {
-                let codes = strings.codes(&places.pop().unwrap_or_default());
+                let codes = strings.codes(places.pop().unwrap_or_default().as_slice());
                 (strings, codes)
             });
             ways =
@@ -143,6 +125,12 @@ fn plan_column(
     Ok((entry, ways))
 }
 
+/// The column as one of strings, which can hold any value.
+fn as_strings(column: &UnitedColumn<'_>) -> ColumnEntry {
+    let has_escapes = column.sources.iter().any(|(_, _, entry)| entry.has_escapes);
+    ColumnEntry { path: column.path.clone(), encoding: Encoding::Strings, has_escapes, unit: 0, terms: (0, 0) }
+}
+
 /// The encoding that all inputs agree on, terms aside; strings when they do not.
 fn wanted(column: &UnitedColumn<'_>) -> Encoding {
     let of_terms = |encoding: &Encoding| matches!(encoding, Encoding::Constant | Encoding::Codes);
@@ -159,7 +147,7 @@ fn range_of(entry: &ColumnEntry) -> std::ops::Range<u32> {
     entry.terms.0..entry.terms.0.saturating_add(entry.terms.1)
 }
 
-fn of_codes(one: bool, entry: &ColumnEntry, places: Vec<u32>, strings: Option<&(Arc<Recurring>, Arc<[u32]>)>) -> Way {
+fn of_codes(one: bool, entry: &ColumnEntry, places: Places, strings: Option<&(Arc<Recurring>, Arc<[u32]>)>) -> Way {
     match (entry.encoding, strings) {
         _ if one => Way::Constant,
         (Encoding::Constant, _) => Way::Code(places.first().copied().unwrap_or(0)),

@@ -8,8 +8,9 @@ use std::sync::Arc;
 use crate::error::Result;
 use crate::segment::block::chunk::Encoding;
 use crate::segment::block::predictions::Prediction;
-use crate::segment::merge::plan::{Plan, Way};
+use crate::segment::merge::plan::Plan;
 use crate::segment::merge::united::United;
+use crate::segment::merge::ways::Way;
 use crate::segment::read::opened::Segment;
 use crate::segment::write::predictions::take_best;
 

@@ -10,9 +10,9 @@ use crate::segment::block::predictions::Predictions;
 use crate::segment::block::strings::{Place, StringValues};
 use crate::segment::block::units::{Block, BlockDirectory, for_each_shared};
 use crate::segment::dictionary::walk::TermWalk;
-use crate::segment::merge::plan::Way;
 use crate::segment::merge::united::Renumbered;
 use crate::segment::merge::values::Values;
+use crate::segment::merge::ways::Way;
 use crate::segment::read::opened::Segment;
 
 /// From so few documents on they are taken one by one.

@@ -31,7 +31,7 @@ pub(super) struct Terms<'a> {
 const STRINGS: usize = usize::MAX;
 
 /// Where the terms of one input went: for each of a group of terms its place in the merged group.
-pub(super) type Places = Vec<u32>;
+pub(super) type Places = Arc<Vec<u32>>;
 
 /// The next term of an input.
 struct Front {
@@ -41,7 +41,7 @@ struct Front {
     /// Its number.
     rank: u32,
     terms: Range<u32>,
-    places: Places,
+    places: Vec<u32>,
 }
 
 impl<'a> Terms<'a> {
@@ -88,7 +88,7 @@ impl<'a> Terms<'a> {
         let first = self.dictionary.len();
         loop {
             // An input without terms has an empty place at the end.
-            done.extend(fronts.extract_if(.., |front| front.terms.is_empty()).map(|front| (front.input, front.places)));
+            done.extend(fronts.extract_if(.., |front| front.terms.is_empty()).map(|front| (front.input, Arc::new(front.places))));
             let Some(least) = self.least(&fronts) else { break };
             self.take(&mut fronts, least, first)?;
             if self.dictionary.len().is_multiple_of(BREATH_TERMS) {

@@ -17,6 +17,7 @@ use crate::segment::file::component::Component;
 use crate::segment::file::writer::{FileSummary, SegmentFileWriter};
 use crate::segment::merge::blocks::write_blocks;
 use crate::segment::merge::breath::Breath;
+use crate::segment::merge::held::Held;
 use crate::segment::merge::keys::merge_keys;
 use crate::segment::merge::lists::merge_lists;
 use crate::segment::merge::order::Order;
@@ -65,8 +66,9 @@ pub(crate) fn merge(
     let mut file = SegmentFileWriter::new(file, name, id)?;
     let mut terms = Terms::new(inputs, &mut file)?;
     let recurring = gather(inputs, &united, breathe)?;
-    let plan = Plan::new(inputs, (&united, recurring), &mut terms, &mut file, breathe)?;
     let (dimensions, places) = merge_dimension_terms(inputs, &mut terms, &mut file, breathe)?;
+    let held = Held { inputs, dimensions: &dimensions, places: &places };
+    let plan = Plan::new(inputs, (&united, recurring), &held, &mut terms, &mut file, breathe)?;
     terms.finish(&mut file)?;
     let predictions = predictions::plan(inputs, &united, &plan)?;
     write_blocks(inputs, (&united, &plan, &order), &predictions, &mut file, breathe)?;
@@ -83,7 +85,7 @@ pub(crate) fn merge(
     })?;
     write_sequences(inputs, &order, &mut file)?;
     write_received(inputs, &mut file)?;
-    write_indexes(inputs, (&dimensions, places), &order, &mut file, breathe)?;
+    write_indexes(inputs, (&dimensions, &places), &order, &mut file, breathe)?;
     file.component(Component::Dimensions, 0, |bytes| {
         encode_dimensions(&dimensions, bytes);
         Ok(())
@@ -180,7 +182,7 @@ fn write_received(inputs: &[Arc<Segment>], file: &mut SegmentFileWriter) -> Resu
 
 fn write_indexes(
     inputs: &[Arc<Segment>],
-    (dimensions, places): (&[DimensionEntry], Vec<Vec<Places>>),
+    (dimensions, places): (&[DimensionEntry], &[Vec<Places>]),
     order: &Order,
     file: &mut SegmentFileWriter,
     breathe: &mut Breath<'_>,
@@ -190,7 +192,7 @@ fn write_indexes(
         match dimension.kind {
             DimensionKind::Keyword => {
                 let terms = dimension.terms.len() as u32;
-                let lists = merge_lists(inputs, (ordinal, terms), &places, order, breathe)?;
+                let lists = merge_lists(inputs, (ordinal, terms), places, order, breathe)?;
                 file.component(Component::Postings, ordinal, |bytes| {
                     lists.finish(bytes);
                     Ok(())

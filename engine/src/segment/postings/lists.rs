@@ -3,13 +3,16 @@
 //! Half of all terms are in one document: that number stands in the directory itself. The others are written in the smallest of
 //! three forms: differences, where documents come in bursts; the form of Elias and Fano, where they are scattered; a roaring
 //! bitmap, where they are many. Lists of more than 16,384 documents are bitmaps always, which are faster to read than to
-//! count out. Directory entries are packed in one width, so a term is found by its number.
+//! count out. Directory entries are packed in one width, so a term is found by its number. Terms that always come together, as a resource's full
+//! name and its last part do, have one list.
 
 use std::ops::Range;
 
+use hashbrown::HashTable;
 use roaring::RoaringBitmap;
 
 use crate::codec::bits::{Packed, pack, width_of};
+use crate::codec::checksum::hash64;
 use crate::codec::read::Reader;
 use crate::codec::write::Write as _;
 use crate::error::{Error, Result};
@@ -23,6 +26,9 @@ const KIND_DIFFERENCES: u8 = 0;
 const KIND_BITMAP: u8 = 1;
 const KIND_ELIAS_FANO: u8 = 2;
 
+/// The kind stands below the number of documents.
+const KIND_BITS: u32 = 2;
+
 /// The most documents that are not written as a bitmap.
 const LIST_MAX: usize = 16_384;
 
@@ -32,6 +38,8 @@ pub(crate) struct PostingsWriter {
     entries: Vec<u64>,
     data: Vec<u8>,
     differences: Vec<u8>,
+    /// Of every list half of its hash, and where it is in the data.
+    known: HashTable<(u32, u32)>,
 }
 
 impl PostingsWriter {
@@ -47,18 +55,42 @@ impl PostingsWriter {
             self.entries.push(u64::from(*document) << 1 | TAG_ONE);
             return Ok(());
         }
-        self.entries.push((self.data.len() as u64) << 1);
-        self.data.put_varint(documents.len() as u64);
+        let start = self.data.len();
+        self.put_list(documents)?;
+        let place = self.shared(start);
+        self.entries.push((place as u64) << 1);
+        Ok(())
+    }
+
+    /// The place of a list that is the last in the data, or of an earlier one that is the same; then the last is taken out again.
+    fn shared(&mut self, start: usize) -> usize {
+        let Some((own, place)) = self.data.get(start..).zip(u32::try_from(start).ok()) else { return start };
+        // A list says by itself where it ends.
+        let is_same = |at: u32| self.data.get(at as usize..at as usize + own.len()) == Some(own);
+        let (hash, spread) = (hash64(own) as u32, |hash: u32| u64::from(hash) << 32 | u64::from(hash));
+        match self.known.find(spread(hash), |(other, at)| *other == hash && is_same(*at)) {
+            Some((_, at)) => {
+                self.data.truncate(start);
+                *at as usize
+            }
+            None => {
+                self.known.insert_unique(spread(hash), (hash, place), |(hash, _)| spread(*hash));
+                start
+            }
+        }
+    }
+
+    fn put_list(&mut self, documents: &[u32]) -> Result<()> {
         if documents.len() <= LIST_MAX {
             self.put_differences(documents);
             let least = self.differences.len().min(elias_fano::encoded_len(documents));
             if least <= bitmap_bytes_min(documents) || least <= bitmap_of(documents)?.serialized_size() {
-                self.take_list(documents, least);
+                self.put_scattered(documents, least);
                 return Ok(());
             }
         }
         let bitmap = bitmap_of(documents)?;
-        self.data.put_u8(KIND_BITMAP);
+        self.put_count(documents, KIND_BITMAP);
         self.data.put_varint(bitmap.serialized_size() as u64);
         bitmap.serialize_into(&mut self.data).map_err(|e| Error::io("cannot serialise a bitmap", e))
     }
@@ -73,14 +105,18 @@ impl PostingsWriter {
     }
 
     /// Appends the form that has `least` bytes; of two, the one that is faster to read.
-    fn take_list(&mut self, documents: &[u32], least: usize) {
+    fn put_scattered(&mut self, documents: &[u32], least: usize) {
         if elias_fano::encoded_len(documents) == least {
-            self.data.put_u8(KIND_ELIAS_FANO);
+            self.put_count(documents, KIND_ELIAS_FANO);
             elias_fano::encode(documents, &mut self.data);
         } else {
-            self.data.put_u8(KIND_DIFFERENCES);
+            self.put_count(documents, KIND_DIFFERENCES);
             self.data.put_bytes(&self.differences);
         }
+    }
+
+    fn put_count(&mut self, documents: &[u32], kind: u8) {
+        self.data.put_varint((documents.len() as u64) << KIND_BITS | u64::from(kind));
     }
 
     /// How many terms were added.
@@ -91,7 +127,7 @@ impl PostingsWriter {
 
     /// Appends the component.
     pub(crate) fn finish(self, out: &mut Vec<u8>) {
-        let width = self.entries.iter().copied().max().map_or(0, width_of);
+        let width = self.entries.iter().copied().max().map_or(0, width_of).max(1);
         out.put_u32(self.entries.len() as u32);
         out.put_u32(width);
         out.put_u64(self.data.len() as u64);
@@ -147,6 +183,9 @@ impl<'a> PostingsReader<'a> {
     pub(crate) fn read(bytes: &'a [u8], documents: u32) -> Result<PostingsReader<'a>> {
         let mut reader = Reader::new(bytes);
         let (terms, width, length) = (reader.u32()?, reader.u32()?, reader.u64()?);
+        if width == 0 {
+            return Err(Error::corrupt("the entries of postings have no width").at(4).expected("1 or more", width));
+        }
         let directory = Packed::read(&mut reader, terms as usize, width)?;
         let length = usize::try_from(length).map_err(|_| Error::corrupt("postings are too long").at(8))?;
         let data = reader.bytes(length)?;
@@ -247,8 +286,10 @@ impl<'a> PostingsReader<'a> {
     /// # Errors
     /// [`crate::ErrorKind::Corrupt`].
     pub(crate) fn check(&self) -> Result<()> {
-        self.check_places()?;
-        (0..self.len()).try_for_each(|ordinal| match self.stored(ordinal)? {
+        (0..self.len())
+            .filter(|ordinal| self.directory.get(*ordinal as usize) & TAG_ONE != 0)
+            .try_for_each(|one| self.stored(one).map(|_| ()))?;
+        self.first_uses()?.into_iter().try_for_each(|ordinal| match self.stored(ordinal)? {
             Stored::One(_) => Ok(()),
             Stored::Differences { count, bytes } => self.for_each_of(count, bytes, |_| ()),
             Stored::EliasFano { count, bytes } => elias_fano::for_each(bytes, count, self.documents, |_| ()),
@@ -256,21 +297,24 @@ impl<'a> PostingsReader<'a> {
         })
     }
 
-    /// The lists stand in the data in the order of their terms. A damaged directory may name billions of terms that all lead to one list;
-    /// reading that for each of them would never end.
-    fn check_places(&self) -> Result<()> {
-        let mut least = 0;
+    /// The terms that are the first with their lists. The lists stand in the data in the order of these; a later term has one of its own, or that
+    /// of an earlier term. A damaged directory may name millions of terms that all lead to one list; reading that for each of them would never end.
+    fn first_uses(&self) -> Result<Vec<u32>> {
+        let (mut places, mut ordinals) = (Vec::new(), Vec::new());
         for ordinal in 0..self.len() {
             let entry = self.directory.get(ordinal as usize);
-            if entry & TAG_ONE == 0 {
-                let place = entry >> 1;
-                if place < least {
-                    return Err(Error::corrupt("two terms have the same postings").expected(format_args!("from {least} on"), place));
-                }
-                least = place + 1;
+            let place = entry >> 1;
+            if entry & TAG_ONE != 0 {
+                continue;
+            }
+            if places.last().is_none_or(|last| *last < place) {
+                places.push(place);
+                ordinals.push(ordinal);
+            } else if places.binary_search(&place).is_err() {
+                return Err(Error::corrupt("a term has postings where none begin").expected("the place of a list", place));
             }
         }
-        Ok(())
+        Ok(ordinals)
     }
 
     fn bitmap(&self, count: u32, bytes: &[u8]) -> Result<RoaringBitmap> {
@@ -292,8 +336,8 @@ impl<'a> PostingsReader<'a> {
             Error::corrupt("the postings of a term are past the end").expected(format_args!("below {}", self.data.len()), place)
         })?;
         let mut reader = Reader::new(rest);
-        let count = reader.length(self.documents as usize)? as u32;
-        match reader.u8()? {
+        let (count, kind) = self.read_count(&mut reader)?;
+        match kind {
             KIND_DIFFERENCES if count as usize <= reader.remaining() => {
                 Ok(Stored::Differences { count, bytes: reader.bytes(reader.remaining())? })
             }
@@ -307,6 +351,14 @@ impl<'a> PostingsReader<'a> {
                 Ok(Stored::Bitmap { count, bytes: reader.bytes(length)? })
             }
             other => Err(Error::corrupt("unknown kind of postings").at(place).expected("0 to 2", other)),
+        }
+    }
+
+    fn read_count(&self, reader: &mut Reader<'_>) -> Result<(u32, u8)> {
+        let both = reader.varint()?;
+        match u32::try_from(both >> KIND_BITS) {
+            Ok(count) if count <= self.documents => Ok((count, (both & ((1 << KIND_BITS) - 1)) as u8)),
+            _ => Err(Error::corrupt("a term has more documents than there are").expected(self.documents, both >> KIND_BITS)),
         }
     }
 

@@ -112,3 +112,28 @@ fn a_million_documents_with_skewed_terms_are_small() {
     println!("postings: {skewed:.3} bytes a document with skewed terms, {unique:.3} with a term for each");
     assert!(skewed < 2.2 && unique < 2.7, "{skewed} {unique}");
 }
+
+/// Terms that always come together have one list, wherever they stand; a damaged place that is not the beginning of one is found.
+#[test]
+fn terms_with_the_same_documents_share_a_list() {
+    let lists: Vec<Vec<u32>> =
+        vec![vec![1, 5, 9], vec![2, 700], vec![3], vec![1, 5, 9], vec![], vec![3], vec![1, 5, 10], vec![2, 700], vec![]];
+    let (bytes, distinct) = (encoded(&lists), encoded(&[lists[..2].to_vec(), lists[4..5].to_vec(), lists[6..7].to_vec()].concat()));
+    let (postings, alone) = (PostingsReader::read(&bytes, 1_000).unwrap(), PostingsReader::read(&distinct, 1_000).unwrap());
+    postings.check().unwrap();
+    assert_eq!(postings.data, alone.data);
+    let mut scratch = Vec::new();
+    for (ordinal, documents) in (0..).zip(&lists) {
+        assert_eq!(postings.count(ordinal).unwrap() as usize, documents.len());
+        assert_eq!(&postings.with(ordinal, &mut scratch).unwrap().to_bitmap().unwrap().iter().collect::<Vec<_>>(), documents);
+    }
+    // The fourth term leads a byte behind the first list's beginning.
+    let (mut damaged, width) = (bytes.clone(), bytes[4] as usize);
+    let bit = 3 * width + 1;
+    damaged[16 + bit / 8] ^= 1 << (bit % 8);
+    assert!(PostingsReader::read(&damaged, 1_000).unwrap().check().is_err());
+    // Entries without width would be any number of terms in no room.
+    let mut damaged = bytes;
+    damaged[4] = 0;
+    assert!(PostingsReader::read(&damaged, 1_000).is_err());
+}

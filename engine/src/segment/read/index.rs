@@ -13,12 +13,14 @@ use crate::id::{Sequence, Timestamp};
 use crate::index::{Extent, Index, Key, PartId, StoredEvent, TermVisitor, TimeRange, ValueVisitor};
 use crate::limits::BLOCK_DOCUMENTS;
 use crate::matcher::{Lookup, Matcher, TextMatcher};
+use crate::segment::documents::event_ids::Places;
 use crate::segment::meta::DimensionEntry;
 use crate::segment::postings::lists::PostingsReader;
 use crate::segment::read::fetch::fetch_readable;
+use crate::segment::read::keys::Wanted;
 use crate::segment::read::opened::Segment;
-use crate::segment::read::{search, terms, values};
-use crate::shred::whole::{hashes_of_matching, holds_value};
+use crate::segment::read::{keys, search, terms, values};
+use crate::shred::whole::{hashes_of_matching, holds_value, value_with_hash};
 
 /// What a walk over terms calls: the postings of all terms, the number of one and its text.
 type WalkedTerm<'a> = dyn FnMut(&PostingsReader<'_>, u32, &str) -> Result<()> + 'a;
@@ -64,9 +66,20 @@ impl Segment {
     }
 
     /// The documents with a value of a unique dimension.
-    fn unique_documents(&self, ordinal: u16, value: &str, within: &Range<u32>, budget: &Budget) -> Result<RoaringBitmap> {
-        let mut candidates = Vec::new();
-        self.unique_index(ordinal)?.candidates(hash64(value.as_bytes()), &mut candidates)?;
+    fn unique_documents(
+        &self,
+        (ordinal, dimension): (u16, &DimensionEntry),
+        value: &str,
+        within: &Range<u32>,
+        budget: &Budget,
+    ) -> Result<RoaringBitmap> {
+        let (index, mut candidates) = (self.unique_index(ordinal)?, Vec::new());
+        index.candidates(hash64(value.as_bytes()), &mut candidates)?;
+        if index.places() == Places::Blocks {
+            let wanted = candidates.into_iter().map(|block| Wanted { block, value: value.as_bytes().to_vec(), tag: 0 });
+            let found = keys::find(self, &dimension.paths, wanted.collect(), budget)?;
+            return Ok(found.into_iter().map(|(document, _)| document).filter(|document| within.contains(document)).collect());
+        }
         candidates.retain(|document| within.contains(document));
         let mut texts = Vec::new();
         fetch_readable(self, &candidates, budget, &mut texts)?;
@@ -83,14 +96,19 @@ impl Segment {
         budget: &Budget,
     ) -> Result<RoaringBitmap> {
         let index = self.unique_index(ordinal)?;
-        let with_terms: RoaringBitmap =
-            index.documents().filter(|d| !matches!(d, Ok(d) if !within.contains(d))).collect::<Result<RoaringBitmap>>()?;
+        let with_terms: RoaringBitmap = match index.places() {
+            Places::Documents => index.all().filter(|d| !matches!(d, Ok(d) if !within.contains(d))).collect::<Result<_>>()?,
+            Places::Blocks => keys::with_keys(self, &dimension.paths, within, budget)?,
+        };
         if matcher.lookup() == Lookup::All {
             return Ok(with_terms);
         }
         let mut at_paths = RoaringBitmap::new();
         for path in &dimension.paths {
             at_paths |= search::at_path(self, path, matcher, &with_terms, budget)?;
+        }
+        if index.places() == Places::Blocks {
+            return Ok(at_paths);
         }
         let (mut found, mut texts, mut holders) = (RoaringBitmap::new(), Vec::new(), Vec::new());
         for documents in at_paths.iter().collect::<Vec<u32>>().chunks(BLOCK_DOCUMENTS) {
@@ -110,15 +128,31 @@ impl Segment {
         Ok(found)
     }
 
-    /// For each (hash, tag) the texts of the documents whose event id may have the hash, as far as they can be read.
-    pub(crate) fn with_id_hashes(&self, hashes: &[(u64, usize)], budget: &Budget) -> Result<Vec<(usize, Vec<u8>)>> {
-        let Some((ordinal, _)) = self.dimension(crate::event::schema::EVENT_ID).filter(|(_, d)| d.kind == DimensionKind::Unique) else {
+    /// For each (hash, tag) the texts of the documents whose event id may have the hash, as far as they can be read; `text_of` is the event
+    /// whose id has the hash.
+    pub(crate) fn with_id_hashes<'t>(
+        &self,
+        hashes: &[(u64, usize)],
+        text_of: impl Fn(usize) -> &'t [u8],
+        budget: &Budget,
+    ) -> Result<Vec<(usize, Vec<u8>)>> {
+        let Some((ordinal, dimension)) = self.dimension(crate::event::schema::EVENT_ID).filter(|(_, d)| d.kind == DimensionKind::Unique)
+        else {
             return Ok(Vec::new());
         };
-        let (index, mut documents, mut tags) = (self.unique_index(ordinal)?, Vec::new(), Vec::new());
+        let (index, mut documents, mut tags, mut wanted) = (self.unique_index(ordinal)?, Vec::new(), Vec::new(), Vec::new());
         for (hash, tag) in hashes {
             index.candidates(*hash, &mut documents)?;
+            if index.places() == Places::Blocks && !documents.is_empty() {
+                let value = value_with_hash(text_of(*tag), *hash);
+                let in_block = |(block, value)| Wanted { block, value, tag: *tag };
+                wanted.extend(documents.drain(..).zip(value.into_iter().cycle()).map(in_block));
+            }
             tags.resize(documents.len(), *tag);
+        }
+        for (document, tag) in keys::find(self, &dimension.paths, wanted, budget)? {
+            documents.push(document);
+            tags.push(tag);
         }
         let mut texts = Vec::new();
         fetch_readable(self, &documents, budget, &mut texts)?;
@@ -200,7 +234,7 @@ impl Index for Segment {
         };
         if dimension.kind == DimensionKind::Unique {
             if let Lookup::Exact(value) = matcher.lookup() {
-                return self.unique_documents(ordinal, value, &within, budget);
+                return self.unique_documents((ordinal, dimension), value, &within, budget);
             }
             return self.unique_matching((ordinal, dimension), matcher, &within, budget);
         }

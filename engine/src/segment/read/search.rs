@@ -3,6 +3,8 @@
 //! A column whose dictionary has no passing term is never read. In a block whose chunks have no passing value the documents' shapes are
 //! not even unfolded.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use roaring::RoaringBitmap;
@@ -77,9 +79,14 @@ impl<'a> Search<'a> {
     fn new(segment: &'a Segment, test: ValueTest<'a>, of: String, is_wanted: impl Fn(&ColumnEntry) -> bool) -> Result<Search<'a>> {
         let (layout, cache, hash) = (segment.layout()?, &segment.caches().tests, hash64(of.as_bytes()));
         let find = |of: &str| {
-            let mut columns = Vec::new();
+            let (mut columns, mut known) = (Vec::new(), HashMap::new());
             for (column, entry) in (0u32..).zip(&layout.columns).filter(|(_, entry)| is_wanted(entry)) {
-                columns.extend(column_test(segment, test, entry)?.map(|test| (column, test)));
+                // Several columns may refer to the terms of one dimension.
+                let test = match known.entry((entry.encoding.to_byte(), entry.terms, entry.path.class, entry.has_escapes)) {
+                    Entry::Occupied(found) => Option::clone(found.get()),
+                    Entry::Vacant(slot) => slot.insert(column_test(segment, test, entry)?).clone(),
+                };
+                columns.extend(test.map(|test| (column, test)));
             }
             Ok(ColumnTests::new(of.to_owned(), columns, (segment.meta().documents as usize).div_ceil(BLOCK_DOCUMENTS)))
         };

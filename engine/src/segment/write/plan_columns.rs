@@ -6,6 +6,7 @@ use crate::segment::block::chunk::Encoding;
 use crate::segment::block::layout::ColumnEntry;
 use crate::segment::block::typed::{TimeForm, parse_integer, parse_time, parse_uuid};
 use crate::segment::dictionary::writer::DictionaryWriter;
+use crate::segment::write::dimension_terms::DimensionTerms;
 use crate::segment::write::sorted::sorted;
 use crate::segment::write::units::{UnitPlan, block_bytes};
 use crate::shred::Shreds;
@@ -20,12 +21,17 @@ pub(crate) struct ColumnPlan {
 }
 
 /// Plans the columns and pushes their terms, column by column, to the dictionary.
-pub(crate) fn plan(shreds: &Shreds, dictionary: &mut DictionaryWriter) -> Result<ColumnPlan> {
+pub(crate) fn plan(shreds: &Shreds, dimensions: &DimensionTerms<'_>, dictionary: &mut DictionaryWriter) -> Result<ColumnPlan> {
     let mut plan = ColumnPlan::default();
     for (column, path) in (0u32..).zip(shreds.paths()) {
-        let encoding = choose(shreds, column, path.class);
-        let (terms, ordinals) = match encoding {
-            Encoding::Constant | Encoding::Codes => push_terms(shreds, column, dictionary)?,
+        let mut encoding = choose(shreds, column, path.class);
+        let held = matches!(encoding, Encoding::Codes | Encoding::Strings).then(|| dimensions.hold(shreds, column)).flatten();
+        let (terms, ordinals) = match (encoding, held) {
+            (_, Some(held)) => {
+                encoding = Encoding::Codes;
+                held
+            }
+            (Encoding::Constant | Encoding::Codes, None) => push_terms(shreds, column, dictionary)?,
             _ => ((0, 0), Vec::new()),
         };
         let has_escapes = shreds.columns.has_escapes(column);
@@ -41,6 +47,15 @@ pub(crate) fn plan(shreds: &Shreds, dictionary: &mut DictionaryWriter) -> Result
         .collect();
     plan.units = UnitPlan::new(&mut plan.entries, |column| sizes.get(column).copied().unwrap_or(0));
     Ok(plan)
+}
+
+/// Whether the values of a column recur so often that they are codes, whatever their terms are.
+pub(crate) fn is_recurring(shreds: &Shreds, column: u32) -> bool {
+    shreds.columns.get(column).is_some_and(|state| recurs(state.distinct() as u64, state.count))
+}
+
+fn recurs(distinct: u64, count: u64) -> bool {
+    distinct * 2 <= count || distinct <= 16
 }
 
 fn choose(shreds: &Shreds, column: u32, class: Class) -> Encoding {
@@ -64,7 +79,7 @@ fn choose(shreds: &Shreds, column: u32, class: Class) -> Encoding {
             }
         }
     }
-    if distinct * 2 <= count || distinct <= 16 { Encoding::Codes } else { Encoding::Strings }
+    if recurs(distinct, count) { Encoding::Codes } else { Encoding::Strings }
 }
 
 /// Pushes the distinct values of a column in byte order; returns where they are, and the ordinal of each code.

@@ -7,9 +7,10 @@
 use crate::error::Result;
 use crate::limits::BLOCK_DOCUMENTS;
 use crate::segment::block::chunk::Encoding;
+use crate::segment::block::layout::ColumnEntry;
 use crate::segment::block::predicted;
 use crate::segment::block::predictions::{CHAIN_MAX, Prediction, map_bytes};
-use crate::segment::write::plan_columns::ColumnPlan;
+use crate::segment::write::plan_columns::{ColumnPlan, is_recurring};
 use crate::shred::Shreds;
 
 /// How many blocks are learned from, and how many what was learned is tried on.
@@ -43,8 +44,11 @@ pub(crate) type Pair = (f64, usize, Option<usize>);
 /// The predictions of a segment, ascending by column, each with its map between ordinals. `order` has the documents in their new order.
 pub(crate) fn plan(shreds: &Shreds, columns: &ColumnPlan, order: &[u32]) -> Vec<(Prediction, Vec<u32>)> {
     let values = |column| shreds.columns.get(column).map_or(0, |state| state.count);
-    let fits =
-        (0u32..).zip(&columns.entries).filter(|(column, entry)| entry.encoding == Encoding::Codes && columns.units.is_alone(*column));
+    let is_candidate = |column: u32, entry: &ColumnEntry| {
+        // A column that hardly recurs is of codes because a dimension has its terms: a map of them would be as large as what it saves.
+        entry.encoding == Encoding::Codes && columns.units.is_alone(column) && is_recurring(shreds, column)
+    };
+    let fits = (0u32..).zip(&columns.entries).filter(|(column, entry)| is_candidate(*column, entry));
     let candidates: Vec<Candidate> =
         fits.map(|(column, entry)| Candidate { column, codes: entry.terms.1, values: values(column) }).collect();
     let chosen = choose(shreds, &candidates, order);
@@ -249,9 +253,15 @@ fn slots(columns: &[u32], predictions: &[Prediction]) -> Vec<(usize, usize, Opti
 /// A map between codes as one between ordinals; what was never seen goes with the first.
 fn between_ordinals(map: &Map, parents: Option<&[u32]>, codes: &[u32]) -> Vec<u32> {
     let mut ordinals = vec![0; map.0.len()];
+    let nothing = map.0.len().saturating_sub(1);
     for (parent, (code, _)) in map.0.iter().enumerate() {
-        let at = parents.and_then(|parents| parents.get(parent)).map_or(parent, |ordinal| *ordinal as usize);
-        if let (Some(slot), Some(code)) = (ordinals.get_mut(at), codes.get(*code as usize)) {
+        // Of the terms that a column refers to not all are values of the column: the map is longer than its codes are many.
+        let at = match parents.map(|parents| parents.get(parent)) {
+            Some(Some(ordinal)) => Some(*ordinal as usize),
+            Some(None) if parent < nothing => None,
+            _ => Some(parent),
+        };
+        if let (Some(slot), Some(code)) = (at.and_then(|at| ordinals.get_mut(at)), codes.get(*code as usize)) {
             *slot = *code;
         }
     }

@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use roaring::RoaringBitmap;
-
 use crate::error::Result;
 use crate::event::DimensionKind;
 use crate::event::path::Path;
-use crate::id::{Day, SegmentId, Sequence, Timestamp};
+use crate::event::scan::Class;
+use crate::id::Timestamp;
 use crate::limits::BLOCK_DOCUMENTS;
 use crate::segment::block::chunk::{Encoding, encode_codes, encode_numbers, encode_strings};
 use crate::segment::block::layout::{ShapeEntry, encode_columns, encode_shapes};
@@ -15,56 +14,20 @@ use crate::segment::block::predictions::{Prediction, encode_predictions};
 use crate::segment::block::typed::{parse_integer, parse_time};
 use crate::segment::block::units::BlockWriter;
 use crate::segment::dictionary::writer::DictionaryWriter;
+use crate::segment::documents::event_ids::{self, Places};
 use crate::segment::documents::received::{self, Run};
-use crate::segment::documents::{event_ids, sequences, timestamps};
+use crate::segment::documents::{sequences, timestamps};
 use crate::segment::file::component::Component;
 use crate::segment::file::writer::{FileSummary, SegmentFileWriter};
 use crate::segment::meta::{DimensionEntry, Meta, encode_dimensions};
 use crate::segment::postings::lists::PostingsWriter;
+use crate::segment::write::dimension_terms::DimensionTerms;
+use crate::segment::write::input::{EntriesInput, SegmentInput};
 use crate::segment::write::plan_columns::{ColumnPlan, plan};
 use crate::segment::write::predictions::{self, encode_predicted};
-use crate::segment::write::sorted::sorted;
 use crate::segment::write::units::write_units;
-use crate::shred::{Columns, Shreds, TermRows};
+use crate::shred::{Shreds, TermRows};
 use crate::storage::File;
-
-/// What a segment is written from: a contiguous range of sequences, in sequence order.
-#[derive(Debug)]
-pub(crate) struct SegmentInput<'a> {
-    pub(crate) id: SegmentId,
-    /// The UTC day on which the events were received.
-    pub(crate) day: Day,
-    pub(crate) first_sequence: Sequence,
-    pub(crate) shreds: &'a Shreds,
-    /// The event time of every document.
-    pub(crate) times: &'a [Timestamp],
-    /// Where documents with another receive time begin, and that time.
-    pub(crate) received: &'a [(u32, Timestamp)],
-    /// Documents whose event time is their receive time.
-    pub(crate) without_time: &'a RoaringBitmap,
-    pub(crate) dimensions: Vec<DimensionInput<'a>>,
-    /// The terms of the keyword dimensions: one column for each dimension.
-    pub(crate) terms: &'a Columns,
-    /// The length of the events' text.
-    pub(crate) event_bytes: u64,
-}
-
-/// One dimension of a new segment.
-#[derive(Debug)]
-pub(crate) struct DimensionInput<'a> {
-    pub(crate) name: &'a str,
-    pub(crate) paths: &'a [Path],
-    pub(crate) entries: EntriesInput<'a>,
-}
-
-/// What the terms of a dimension lead to.
-#[derive(Debug)]
-pub(crate) enum EntriesInput<'a> {
-    /// For every document, its terms.
-    Keyword(&'a TermRows),
-    /// Pairs of term hash and document.
-    Unique(Vec<(u64, u32)>),
-}
 
 /// Writes a segment file. The caller syncs it and gives it its name.
 ///
@@ -73,7 +36,8 @@ pub(crate) enum EntriesInput<'a> {
 pub(crate) fn write(input: &SegmentInput<'_>, file: Arc<dyn File>, name: &str) -> Result<FileSummary> {
     let order = Order::new(input.times);
     let mut out = Writer { file: SegmentFileWriter::new(file, name, input.id)?, dictionary: DictionaryWriter::default() };
-    let plan = plan(input.shreds, &mut out.dictionary)?;
+    let terms = DimensionTerms::push(&input.dimensions, input.terms, &mut out.dictionary)?;
+    let plan = plan(input.shreds, &terms, &mut out.dictionary)?;
     let predictions = predictions::plan(input.shreds, &plan, &order.old);
     out.blocks(input.shreds, (&plan, &predictions), &order)?;
     out.component(Component::Columns, 0, |bytes| encode_columns(&plan.entries, bytes))?;
@@ -85,7 +49,7 @@ pub(crate) fn write(input: &SegmentInput<'_>, file: Arc<dyn File>, name: &str) -
         Ok(())
     })?;
     out.places(input, &order)?;
-    let dimensions = out.dimensions(input, &order)?;
+    let dimensions = out.dimensions(input, &terms, &order)?;
     out.component(Component::Dimensions, 0, |bytes| {
         encode_dimensions(&dimensions, bytes);
         Ok(())
@@ -176,36 +140,38 @@ impl Writer {
         })
     }
 
-    fn dimensions(&mut self, input: &SegmentInput<'_>, order: &Order) -> Result<Vec<DimensionEntry>> {
+    fn dimensions(&mut self, input: &SegmentInput<'_>, terms: &DimensionTerms<'_>, order: &Order) -> Result<Vec<DimensionEntry>> {
         let mut entries = Vec::new();
         for (ordinal, dimension) in (0u16..).zip(&input.dimensions) {
-            let start = self.dictionary.len();
+            let Some(places) = terms.of(usize::from(ordinal)) else { continue };
             let kind = match &dimension.entries {
                 EntriesInput::Keyword(rows) => {
-                    self.postings(ordinal, rows, input.terms, order)?;
+                    self.postings(ordinal, rows, &places.codes, order)?;
                     DimensionKind::Keyword
                 }
                 EntriesInput::Unique(pairs) => {
                     let mut pairs: Vec<(u64, u32)> = pairs.iter().map(|(hash, old)| (*hash, order.new_of(*old))).collect();
+                    pairs.sort_unstable();
+                    pairs.dedup();
+                    let places = key_places(input.shreds, dimension.paths, pairs.len() as u64);
                     self.component(Component::UniqueIndex, ordinal, |bytes| {
-                        event_ids::encode(&mut pairs, bytes);
+                        event_ids::encode(&mut pairs, places, bytes);
                         Ok(())
                     })?;
                     DimensionKind::Unique
                 }
             };
-            let terms = start..self.dictionary.len();
+            let terms = places.range.clone();
             entries.push(DimensionEntry { name: dimension.name.to_owned(), kind, paths: dimension.paths.to_vec(), terms });
         }
         Ok(entries)
     }
 
-    fn postings(&mut self, ordinal: u16, rows: &TermRows, terms: &Columns, order: &Order) -> Result<()> {
+    fn postings(&mut self, ordinal: u16, rows: &TermRows, codes: &[u32], order: &Order) -> Result<()> {
         let groups = rows.grouped(order.old.iter().copied());
         let mut writer = PostingsWriter::default();
-        for (term, code) in sorted(terms.values(u32::from(ordinal))) {
-            self.dictionary.push(term)?;
-            writer.push(groups.of(code))?;
+        for code in codes {
+            writer.push(groups.of(*code))?;
         }
         self.component(Component::Postings, ordinal, |bytes| {
             writer.finish(bytes);
@@ -231,6 +197,22 @@ impl Writer {
         self.component(Component::Meta, 0, |bytes| meta.encode(bytes))?;
         self.file.finish()
     }
+}
+
+/// Where the index of so many keys leads. A document has a key once, and each of its keys is one of its values at the dimension's paths: so if
+/// there are as many keys as strings at these paths, every one of them is a key, and a block is enough to find it.
+fn key_places(shreds: &Shreds, paths: &[Path], keys: u64) -> Places {
+    let mut strings = 0;
+    for (column, path) in (0u32..).zip(shreds.paths()) {
+        let (count, is_key) = (shreds.columns.get(column).map_or(0, |state| state.count), paths.iter().any(|p| p.names(&path.path.steps)));
+        match path.class {
+            Class::String if is_key => strings += count,
+            Class::Whole if count > 0 => return Places::Documents,
+            Class::Literal if is_key && shreds.columns.values(column).any(|value| value != b"null") => return Places::Documents,
+            _ => {}
+        }
+    }
+    if keys == strings { Places::Blocks } else { Places::Documents }
 }
 
 /// Collects the codes of a block's documents by column; returns the shapes of the documents.
