@@ -204,3 +204,21 @@ fn a_directory_has_one_writer_and_any_number_of_readers() {
         std::fs::remove_dir_all(used).unwrap();
     }
 }
+
+#[test]
+fn a_journal_file_that_the_catalog_names_stays() {
+    let (memory, clock) = (Disk::default(), Hands::at(START));
+    let log = open(&memory, options(), &clock).unwrap();
+    append(&log, &[event(0)]).unwrap();
+    let memory = memory.next_life();
+    drop(log);
+    let log = open(&memory, options(), &clock).unwrap();
+    // The flush cannot go on in a new file; the one before has nothing any more that is needed, but it is the newest.
+    memory.arm(Fault::once(&[Kind::Create], 0, Failure::EIO));
+    log.flush().unwrap();
+    memory.wait_until_quiet();
+    assert_eq!(memory.tripped(), 1);
+    let again = open(&memory.next_life(), options(), &clock).unwrap();
+    assert_eq!(again.health().problems, Vec::<String>::new());
+    assert_eq!(all_events(&again).unwrap().len(), 1);
+}
