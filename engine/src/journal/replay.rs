@@ -181,6 +181,11 @@ impl Log<'_, '_> {
             }
             return Ok(None);
         }
+        // All of it is in segments, and nothing in this file says that it was durable: the torn end of a file that was gone on from. The next file
+        // is not the one that said so then: that was let go of already, and of this one the name came back.
+        if durable <= self.from && reading.proven(place.offset)? <= expected {
+            return Ok(None);
+        }
         let next = reading.next_frame(place.search, expected)?;
         let resumed = next.map_or(durable, |(_, first)| first.min(durable));
         self.lose(reading.window.name(), place.offset, place.reason, expected..resumed);
@@ -290,7 +295,15 @@ impl Reading {
         if self.closed && self.fence.is_none() {
             return Ok(expected);
         }
-        if let Some(known) = self.fence.or(self.proven) {
+        match self.fence {
+            Some(fence) => Ok(fence),
+            None => self.proven(offset),
+        }
+    }
+
+    /// The same, as far as the file itself tells.
+    fn proven(&mut self, offset: u64) -> Result<Sequence> {
+        if let Some(known) = self.proven {
             return Ok(known);
         }
         let (id, mut proven) = (self.id, Sequence::ZERO);

@@ -247,3 +247,23 @@ fn a_newest_file_that_is_gone_is_missed() {
     assert_eq!((missing(0), missing(1), missing(2)), ((0, 3), (0, 3), (0, 3)));
     assert_eq!(missing(3), (1, 4));
 }
+
+#[test]
+fn a_torn_end_is_none_of_the_damage_when_the_file_behind_it_is_gone() {
+    let disk = journal();
+    let mut content = disk.content(SECOND);
+    let last = *frames(&content).last().unwrap();
+    content[last + 66] ^= 1;
+    disk.put(SECOND, &content);
+    let mut writer = open(&disk);
+    append(&mut writer, &[3], 0).unwrap();
+    writer.rotate(Timestamp(6)).unwrap();
+    append(&mut writer, &[2], 0).unwrap();
+    // All below 26 is in segments; of the names that were to go, the newest went alone.
+    disk.delete("journal-0000000000000003");
+    assert!(read_from(&disk, 26).unwrap().replay.damage.is_empty());
+    // In front of the last group of a file its headers are proof enough.
+    content[frames(&disk.content(SECOND))[0] + 66] ^= 1;
+    disk.put(SECOND, &content);
+    assert_eq!(read_from(&disk, 26).unwrap().replay.damage.len(), 1);
+}
