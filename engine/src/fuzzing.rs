@@ -8,10 +8,14 @@ use roaring::RoaringBitmap;
 
 use crate::budget::Budget;
 use crate::clock::SystemClock;
+use crate::codec::bits::pack;
+use crate::codec::checksum::crc32;
+use crate::codec::write::Write as _;
 use crate::error::Result;
 use crate::event::extract::Extractor;
+use crate::event::outline::ColumnPath;
 use crate::event::path::Path;
-use crate::event::scan;
+use crate::event::scan::{self, Class};
 use crate::event::schema::{Dimension, DimensionKind, DimensionSchema, EventKind, Mapping, Pick, Source};
 use crate::event::shape::assemble;
 use crate::id::SegmentId;
@@ -22,8 +26,10 @@ use crate::limits::BLOCK_DOCUMENTS;
 use crate::matcher::{Matcher, TextMatcher};
 use crate::segment::Segment;
 use crate::segment::block::chunk::{Chunk, Encoding};
-use crate::segment::block::layout;
-use crate::segment::block::units::{BlockDirectory, places_of_shared};
+use crate::segment::block::layout::{self, ColumnEntry, Layout, ShapeEntry};
+use crate::segment::block::predicted::{encode as predict, expand};
+use crate::segment::block::predictions::Predictions;
+use crate::segment::block::units::{Block, BlockDirectory, Verified, for_each_shared, places_of_shared};
 use crate::segment::cache::{Cache, Caches};
 use crate::segment::dictionary::reader::Dictionary;
 use crate::segment::documents::event_ids::EventIds;
@@ -128,6 +134,83 @@ pub fn component(kind: u8, bytes: &[u8]) -> Result<()> {
         12 => Catalog::decode(bytes).map(drop),
         _ => dictionary(bytes),
     }
+}
+
+/// Reads bytes as a block of documents with shapes and some units, as if its checksum were right. The first bytes are the number of documents less one,
+/// the number of units, and where each unit ends.
+///
+/// # Errors
+/// [`crate::ErrorKind::Corrupt`].
+pub fn block(bytes: &[u8]) -> Result<()> {
+    let [documents, units, rest @ ..] = bytes else { return Ok(()) };
+    let (documents, units) = (u32::from(*documents) + 1, usize::from(*units % 16));
+    let (ends, bytes) = rest.split_at(rest.len().min(units));
+    let mut directory = Vec::new();
+    [1, ends.len() as u32, 8].into_iter().for_each(|number| directory.put_u32(number));
+    directory.put_u64(0);
+    directory.put_u32(bytes.len() as u32);
+    directory.put_u32(crc32(bytes));
+    pack(ends.iter().map(|end| u64::from(*end)), 8, &mut directory);
+    let directory = BlockDirectory::read(&directory, documents)?;
+    let block = Block::open(bytes, &directory, 0, &Verified::new(1))?;
+    let mut raw = Vec::new();
+    let shapes = block.unit(0, &mut raw).and_then(|_| block.shapes(&raw));
+    for unit in 1..=units as u32 {
+        raw.clear();
+        let (unfolded, plain) = (block.unit(unit, &mut raw), block.plain(unit));
+        if let (Ok(unfolded), Ok(plain)) = (unfolded, plain) {
+            if unfolded != plain {
+                return Err(crate::error::Error::invalid("a unit has two plain parts"));
+            }
+            for_each_shared(&raw, |_, chunk| Chunk::read(Encoding::Strings, chunk, plain, documents as usize).map(drop))?;
+        }
+    }
+    shapes.map(drop)
+}
+
+/// Reads predictions of columns of codes, and what one of them leaves of a column in a block. The first bytes are the number of documents, the length of
+/// the component, and each document's shape.
+///
+/// # Errors
+/// [`crate::ErrorKind::Corrupt`]; [`crate::ErrorKind::Invalid`] when what was expanded does not come back after it was predicted again.
+pub fn predicted(bytes: &[u8]) -> Result<()> {
+    let [documents, length, rest @ ..] = bytes else { return Ok(()) };
+    let (shapes, rest) = rest.split_at(rest.len().min(usize::from(*documents)));
+    let (component, raw) = rest.split_at(rest.len().min(usize::from(*length)));
+    let predictions = Predictions::read(component, &columns_of_codes())?;
+    let shapes: Vec<u32> = shapes.iter().map(|shape| u32::from(*shape)).collect();
+    let codes: Vec<u32> = (0..shapes.len() as u32 * 2).map(|at| at * 5 % CODES).collect();
+    for (prediction, map) in predictions.iter() {
+        let (mut parents, mut once, mut again, mut stored) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let of = |parent: u32| map.get(parent as usize).copied().unwrap_or(u32::MAX);
+        prediction.parents(&shapes, &codes, &mut parents)?;
+        expand(raw, &parents, of, &mut once)?;
+        let chunk = Chunk::read(Encoding::Codes, &once, &[], parents.len())?;
+        predict(&chunk.codes(), &parents, of, &mut stored);
+        expand(&stored, &parents, of, &mut again)?;
+        if once != again {
+            return Err(crate::error::Error::invalid("predicted codes do not come back"));
+        }
+    }
+    Ok(())
+}
+
+/// How many codes each column of [`columns_of_codes`] has.
+const CODES: u32 = 8;
+
+/// Three columns of codes, each alone in its unit, and shapes that have none, one or two values of each.
+fn columns_of_codes() -> Layout {
+    let path = |name: &str| ColumnPath { path: Path::of_keys([name]), class: Class::String };
+    let column = |(unit, name): (u32, &&str)| ColumnEntry {
+        path: path(name),
+        encoding: Encoding::Codes,
+        has_escapes: false,
+        unit,
+        terms: (unit * CODES, CODES),
+    };
+    let shapes: [&[u32]; 4] = [&[0, 1, 2], &[1, 2], &[0, 0, 1, 1, 2], &[]];
+    let shapes = shapes.into_iter().map(|columns| ShapeEntry { text: Box::default(), columns: columns.into() });
+    Layout::with_units((1..).zip(&["a", "b", "c"]).map(column).collect(), shapes.collect())
 }
 
 fn timestamps(bytes: &[u8]) -> Result<()> {

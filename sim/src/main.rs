@@ -6,13 +6,14 @@ use trail_sim::classes::ALL;
 use trail_sim::runner::Scale;
 use trail_sim::table::{Row, row};
 
-const USAGE: &str = "usage: trail-sim [--counts pr|long] [--class N] [--seed S] [--point P]
+const USAGE: &str = "usage: trail-sim [--counts pr|long] [--percent P] [--class N] [--seed S] [--point P]
 
 Injects faults into the engine on a simulated disk and clock, and holds what it then has against what it had acknowledged.
 Ends with status 1 when anything is lost, altered or wrong, when a thread panics, or when a class has fewer cases than its target.
 
   --counts pr    the counts of a change (the default)
   --counts long  the counts of a release
+  --percent P    of every class only so much, to see how it goes
   --class N      only this class
   --seed S       where randomness comes from; a number
   --point P      only this case of the class and seed: what a failure prints
@@ -24,13 +25,14 @@ struct Arguments {
 }
 
 fn read(mut words: impl Iterator<Item = String>) -> Result<Arguments, String> {
-    let mut arguments = Arguments { scale: Scale { long: false, seed: 1, point: None }, class: None };
+    let mut arguments = Arguments { scale: Scale { long: false, percent: 100, seed: 1, point: None }, class: None };
     while let Some(word) = words.next() {
         let value = words.next().ok_or_else(|| format!("{word} needs a value"))?;
         let number = || value.parse::<u64>().map_err(|_| format!("{word}: {value} is no number"));
         match word.as_str() {
             "--counts" if value == "pr" || value == "long" => arguments.scale.long = value == "long",
             "--class" => arguments.class = Some(number()? as u32),
+            "--percent" if (1..=100).contains(&number()?) => arguments.scale.percent = number()?,
             "--seed" => arguments.scale.seed = number()?,
             "--point" => arguments.scale.point = Some(number()?),
             _ => return Err(format!("{word} {value} is not understood")),

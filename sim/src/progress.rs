@@ -19,6 +19,8 @@ pub struct Progress {
 
 const WIDTH: u64 = 30;
 const BETWEEN: Duration = Duration::from_millis(200);
+/// From when on there is an estimate.
+const KNOWN_AFTER: Duration = Duration::from_secs(3);
 
 impl Progress {
     /// A bar whose length is not known yet.
@@ -44,7 +46,9 @@ impl Progress {
             let filled = (done * WIDTH / target).min(WIDTH) as usize;
             let bar: String = (0..WIDTH as usize).map(|at| if at < filled { '#' } else { '.' }).collect();
             let left = (now as f64 / done as f64 * target.saturating_sub(done) as f64 / 1_000.0) as u64;
-            eprint!("\r{} [{bar}] {done} of {target}, about {left} s left \x1b[K", self.name);
+            // The first cases wait for what all need.
+            let left = if now < KNOWN_AFTER.as_millis() as u64 { String::new() } else { format!(", about {left} s left") };
+            eprint!("\r{} [{bar}] {done} of {target}{left} \x1b[K", self.name);
             let _unseen = std::io::stderr().flush();
         }
     }

@@ -22,6 +22,8 @@ static PANICS: AtomicU64 = AtomicU64::new(0);
 pub struct Scale {
     /// The counts of a release, not of a change.
     pub long: bool,
+    /// Of the counts of a release only so much of a hundred.
+    pub percent: u64,
     /// Where all randomness comes from.
     pub seed: u64,
     /// Only this case.
@@ -73,7 +75,13 @@ impl Run {
         }
     }
 
-    /// Says how many cases there are to be.
+    /// So many of a release, or what is asked for of them; at least one.
+    #[must_use]
+    pub fn of_release(&self, count: u64) -> u64 {
+        (count * self.scale.percent / 100).max(1)
+    }
+
+    /// Says how many cases there are to be. May be said again when more is known.
     pub fn plan(&self, cases: u64) {
         self.target.store(cases, Ordering::SeqCst);
         self.progress.expect(cases);
@@ -135,7 +143,9 @@ impl Run {
     fn show(&self, seed: u64, point: u64, what: &str, verdict: &Verdict) {
         eprintln!("\nclass {}, seed {seed}, point {point}: {what}", self.class);
         verdict.wrong.iter().take(COMPLAINTS).for_each(|complaint| eprintln!("  {complaint}"));
-        eprintln!("  again: cargo run --release -p trail-sim -- --class {} --seed {seed} --point {point}", self.class);
+        let Scale { percent, .. } = self.scale;
+        let counts = if self.scale.long { format!(" --counts long --percent {percent}") } else { String::new() };
+        eprintln!("  again: cargo run --release -p trail-sim -- --class {} --seed {seed} --point {point}{counts}", self.class);
     }
 
     /// Does something for each of some, on so many threads. Most cases wait more than they work.

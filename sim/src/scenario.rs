@@ -69,6 +69,10 @@ const SCRIPT: [Step; 30] = [
 const FREED_AFTER: Duration = Duration::from_millis(60);
 /// How long a call may hang at most before the whole case has failed.
 const STUCK: Duration = Duration::from_secs(60);
+/// Every so many points, a call that hangs is waited for.
+const PATIENT_EVERY: u64 = 16;
+/// For so long.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// How often a call that hangs is looked at.
 const LOOK: Duration = Duration::from_micros(200);
 /// How much time passes meanwhile for the log, at each look, once it is being closed.
@@ -122,6 +126,32 @@ impl Attempt {
             numbers: 0,
             hurt: false,
         }
+    }
+
+    /// The same where, at some points, a call that hangs is waited for until background work has tried again.
+    #[must_use]
+    pub fn at_point(seed: u64, point: u64) -> Attempt {
+        let mut attempt = Attempt::new(seed);
+        if point.is_multiple_of(PATIENT_EVERY) {
+            attempt.patience = PATIENCE;
+        }
+        attempt
+    }
+
+    /// Ends a life in which a call failed: what was refused was refused for that, and all is there after a restart and so many power cuts. `None`
+    /// when the fault was not reached.
+    #[must_use]
+    pub fn end(mut self, cuts: usize) -> Option<Verdict> {
+        if self.disk.tripped() == 0 {
+            return None;
+        }
+        for error in &self.refused {
+            if !matches!(error.kind(), ErrorKind::Poisoned | ErrorKind::Io | ErrorKind::Closed) {
+                self.verdict.wrong(format!("an error of the wrong kind: {error:?}"));
+            }
+        }
+        self.restart(cuts);
+        Some(self.verdict)
     }
 
     /// How many calls of some kinds a life without a fault has, at least.
@@ -229,7 +259,8 @@ impl Attempt {
     fn flush(&mut self) -> bool {
         match self.patiently(|_, log| log.flush()) {
             Some((Ok(()), false)) => true,
-            Some((Err(error), false)) if !matches!(error.kind(), ErrorKind::Poisoned) => {
+            // Closed: by a step before this one, whose call hung.
+            Some((Err(error), false)) if !matches!(error.kind(), ErrorKind::Poisoned | ErrorKind::Closed) => {
                 self.verdict.wrong(format!("a flush failed: {error:?}"));
                 false
             }

@@ -1,7 +1,9 @@
 //! A seeded life of a log: batches of all sizes, retries, flushes, days that pass, clean closes and kills, all within a few hundred operations.
 //!
-//! One caller does one thing after the other, and waits until the disk is quiet before the next; in lives of even seeds the engine's threads take turns. So the same
-//! seed gives the same operations again, but for the ids of segments where a flush and a merge begin at the same moment. What was sent and acknowledged is noted with the place in the disk's record where it happened.
+//! In lives of even seeds one caller does one thing after the other, waits until the disk is quiet before the next, and the engine's threads take turns. So the same
+//! seed gives the same operations again, but for the ids of segments where a flush and a merge begin at the same moment. Lives of odd seeds are free: several
+//! callers append at once, the same batch among them twice, so that batches share groups; and some have a slow disk. What was sent and acknowledged is
+//! noted with the place in the disk's record where it happened.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +17,13 @@ use crate::disk::{Disk, Operation};
 use crate::ledger::{BatchId, Ledger};
 use crate::random::Random;
 use crate::subject::{append, open, options};
+
+/// The most callers at once.
+const CALLERS_MAX: usize = 6;
+/// How long the first group's sync takes while the others come.
+const GATHER: Duration = Duration::from_micros(800);
+/// How long a change takes on a slow disk.
+const SLOW: Duration = Duration::from_micros(150);
 
 /// What is known outside of the log.
 #[derive(Debug, Clone)]
@@ -111,6 +120,7 @@ struct Life {
     ledger: Ledger,
     marks: Vec<(usize, Mark)>,
     numbers: u64,
+    is_free: bool,
 }
 
 impl Life {
@@ -118,11 +128,14 @@ impl Life {
         let (mut random, disk, clock) = (Random::new(seed), Disk::default(), Hands::at(START));
         disk.record();
         // Every other life is free: threads that race come to states that those which take turns never see.
-        if seed.is_multiple_of(2) {
-            disk.take_turns();
+        let is_free = !seed.is_multiple_of(2);
+        match seed % 4 {
+            0 | 2 => disk.take_turns(),
+            1 => disk.slow_down(SLOW),
+            _ => {}
         }
         let log = open(&disk, some_options(&mut random), &clock).unwrap();
-        let life = Life { random, disk, clock, log, ledger: Ledger::default(), marks: Vec::new(), numbers: 0 };
+        let life = Life { random, disk, clock, log, ledger: Ledger::default(), marks: Vec::new(), numbers: 0, is_free };
         life.disk.wait_until_quiet();
         life
     }
@@ -133,6 +146,7 @@ impl Life {
 
     fn step(&mut self) {
         match self.random.below(100) {
+            0..20 if self.is_free => self.append_together(),
             0..55 => self.append(),
             55..65 => self.retry(),
             65..80 => self.log.flush().unwrap(),
@@ -151,12 +165,46 @@ impl Life {
         self.disk.wait_until_quiet();
     }
 
-    fn append(&mut self) {
+    /// A new batch, which the ledger knows of.
+    fn batch(&mut self) -> BatchId {
         let first = self.numbers;
         self.numbers += 1 + self.random.below(9) as u64;
         let events: Vec<Vec<u8>> = (first..self.numbers).map(|number| event(number, &mut self.random)).collect();
         let id = self.ledger.sent(events.clone(), self.clock.now());
         self.mark(Mark::Sent(events));
+        id
+    }
+
+    /// Several callers at once, one of them with the batch of another. While the first group is synced the others gather.
+    fn append_together(&mut self) {
+        let callers = 2 + self.random.below(CALLERS_MAX - 1);
+        let mut ids: Vec<BatchId> = (1..callers).map(|_| self.batch()).collect();
+        ids.push(*self.random.pick(&ids));
+        self.disk.hold_syncs(true);
+        let (log, ledger, disk) = (&self.log, &self.ledger, &self.disk);
+        let mut receipts: Vec<(usize, BatchId, Receipt)> = std::thread::scope(|scope| {
+            let call = |id: BatchId| {
+                let receipt = append(log, ledger.events(id)).unwrap();
+                (disk.recorded(), id, receipt)
+            };
+            let calls: Vec<_> = ids.iter().map(|id| scope.spawn(move || call(*id))).collect();
+            std::thread::sleep(GATHER);
+            disk.hold_syncs(false);
+            calls.into_iter().map(|call| call.join().unwrap()).collect()
+        });
+        receipts.sort_by_key(|(at, ..)| *at);
+        for id in &ids {
+            let accepted: u64 = receipts.iter().filter(|(_, of, _)| of == id).map(|(.., receipt)| receipt.accepted).sum();
+            assert_eq!(accepted, self.ledger.events(*id).len() as u64, "batch {id} was not stored once");
+        }
+        for (at, id, receipt) in receipts {
+            self.ledger.acknowledged(id, &receipt);
+            self.marks.push((at, Mark::Acknowledged(id, receipt)));
+        }
+    }
+
+    fn append(&mut self) {
+        let id = self.batch();
         let receipt = append(&self.log, self.ledger.events(id)).unwrap();
         assert_eq!(receipt.duplicates, 0, "new events of batch {id} were taken for copies");
         self.ledger.acknowledged(id, &receipt);

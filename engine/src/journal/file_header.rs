@@ -16,7 +16,7 @@ pub(super) const FILE_HEADER_BYTES: usize = 64;
 pub(super) const VERSION: u8 = 1;
 
 const MAGIC: &[u8; 8] = b"TRAILJNL";
-const RESERVED: usize = 20;
+const RESERVED: usize = 12;
 const CRC_AT: usize = FILE_HEADER_BYTES - 4;
 
 /// What a file says about itself.
@@ -28,6 +28,8 @@ pub(super) struct FileHeader {
     pub(super) first_sequence: Sequence,
     /// When the file was made.
     pub(super) created_at: Timestamp,
+    /// The length that was reserved. A file that is shorter was cut by a close, and then has its mark, or it was damaged.
+    pub(super) reserved: u64,
 }
 
 impl FileHeader {
@@ -40,6 +42,7 @@ impl FileHeader {
         out.put_u64(self.id);
         out.put_u64(self.first_sequence.0);
         out.put_i64(self.created_at.0);
+        out.put_u64(self.reserved);
         out.put_bytes(&[0; RESERVED]);
         out.put_u32(crc32(&out));
         out
@@ -68,7 +71,8 @@ impl FileHeader {
         if found != id {
             return Err(Error::corrupt("the journal has another id than its name").expected(id, found));
         }
-        Ok(FileHeader { id, first_sequence: Sequence(reader.u64()?), created_at: Timestamp(reader.i64()?) })
+        let (first_sequence, created_at) = (Sequence(reader.u64()?), Timestamp(reader.i64()?));
+        Ok(FileHeader { id, first_sequence, created_at, reserved: reader.u64()? })
     }
 }
 
@@ -78,7 +82,7 @@ mod tests {
 
     #[test]
     fn comes_back_and_tells_every_flip() {
-        let header = FileHeader { id: 7, first_sequence: Sequence(99), created_at: Timestamp(-5) };
+        let header = FileHeader { id: 7, first_sequence: Sequence(99), created_at: Timestamp(-5), reserved: 1 << 40 };
         let bytes = header.encode();
         assert_eq!(bytes.len(), FILE_HEADER_BYTES);
         assert_eq!(FileHeader::decode(&bytes, 7).unwrap(), header);
@@ -92,7 +96,7 @@ mod tests {
 
     #[test]
     fn refuses_another_version_by_name() {
-        let mut bytes = FileHeader { id: 7, first_sequence: Sequence(1), created_at: Timestamp(0) }.encode();
+        let mut bytes = FileHeader { id: 7, first_sequence: Sequence(1), created_at: Timestamp(0), reserved: 0 }.encode();
         bytes[8] = 2;
         let crc = crc32(&bytes[..CRC_AT]);
         bytes[CRC_AT..].copy_from_slice(&crc.to_le_bytes());

@@ -67,7 +67,7 @@ impl JournalFiles {
         // The last process may have died before it made these names durable.
         files.sync_directory()?;
         files.drop_spares(settings.spare_max)?;
-        files.release(replay.from)?;
+        files.release(replay.from, u64::MAX)?;
         Ok(files)
     }
 
@@ -81,6 +81,11 @@ impl JournalFiles {
     /// crash would cut off what went on in the old one.
     pub(super) fn in_doubt(&self) -> bool {
         self.in_doubt
+    }
+
+    /// The newest of the files that are not written any more; 0 where there is none.
+    pub(super) fn newest(&self) -> u64 {
+        self.finished.iter().map(|file| file.id).max().unwrap_or(0)
     }
 
     /// Adds a file that is not written any more.
@@ -98,8 +103,8 @@ impl JournalFiles {
         let recycled = self.spares.pop();
         let made = JournalName::spare(recycled.unwrap_or(id)).to_string();
         let live = JournalName::live(id).to_string();
-        let header = FileHeader { id, first_sequence, created_at: now };
-        let ready = self.make_ready(&made, recycled.is_some(), &header);
+        let header = FileHeader { id, first_sequence, created_at: now, reserved: 0 };
+        let ready = self.make_ready(&made, recycled.is_some(), header);
         let renamed = ready.and_then(|ready| self.storage.rename(&made, &live).map(|()| ready).map_err(|e| self.rename_failed(e)));
         let (file, length) = match renamed {
             Ok(ready) => ready,
@@ -126,7 +131,7 @@ impl JournalFiles {
 
     /// Writes a file that has everything but its live name; returns it with its length. Once it has that name, nothing may fail any more: what
     /// would go on in the file before would be cut off by the new one.
-    fn make_ready(&self, name: &str, recycled: bool, header: &FileHeader) -> Result<(Arc<dyn File>, u64)> {
+    fn make_ready(&self, name: &str, recycled: bool, mut header: FileHeader) -> Result<(Arc<dyn File>, u64)> {
         let failed = |error| {
             let what = if Error::is_full(&error) { "the disk is full: no space for a journal file" } else { "cannot make a journal file" };
             Error::io(what, error)
@@ -137,6 +142,7 @@ impl JournalFiles {
             file.truncate(length).map_err(failed)?;
         }
         reserve(&*file, length).map_err(failed)?;
+        header.reserved = file.length().map_err(failed)?;
         let mut bytes = header.encode();
         // No frame yet: the end of frames hides what a recycled file still holds.
         bytes.resize(FILE_HEADER_BYTES + FRAME_HEADER_BYTES, 0);
@@ -148,15 +154,16 @@ impl JournalFiles {
         Ok((file, length))
     }
 
-    /// Lets go of the finished files whose events are all below a sequence: the first become spares, damaged ones are set aside
-    /// under another name, the others are removed.
+    /// Lets go of the finished files whose events are all below a sequence, and which come before the file `before`: the first become
+    /// spares, damaged ones are set aside under another name, the others are removed.
     ///
     /// # Errors
     /// What the operating system says. Files that are still there are tried again next time.
-    pub(super) fn release(&mut self, below: Sequence) -> Result<()> {
+    pub(super) fn release(&mut self, below: Sequence, before: u64) -> Result<()> {
         let mut new_spares = Vec::new();
         let mut changed = false;
-        while let Some(at) = self.finished.iter().position(|file| file.end_sequence <= below || mutants::is("journal_released_unflushed")) {
+        let is_needless = |file: &KeptFile| file.end_sequence <= below || mutants::is("journal_released_unflushed");
+        while let Some(at) = self.finished.iter().position(|file| file.id < before && is_needless(file)) {
             let room = self.spares.len() + new_spares.len() < self.settings.spare_max;
             if let Some(file) = self.finished.get(at) {
                 self.retire(file, room)?;

@@ -24,6 +24,8 @@ pub(super) struct LiveFile {
     pub(super) id: u64,
     /// Everything below was durable when the file was made; `None` when nothing in the file says so.
     pub(super) first_sequence: Option<Sequence>,
+    /// The length that was reserved when it was made; 0 when its header does not say.
+    pub(super) reserved: u64,
     /// What is wrong with the header.
     pub(super) header_damage: Option<Error>,
 }
@@ -50,7 +52,7 @@ pub(super) fn list(storage: &dyn Storage) -> Result<Listing> {
     for name in names.iter().filter_map(|name| JournalName::parse(name)) {
         listing.next_id = listing.next_id.max(name.id.saturating_add(1));
         match name.role {
-            Role::Live => listing.live.push(LiveFile { id: name.id, first_sequence: None, header_damage: None }),
+            Role::Live => listing.live.push(LiveFile { id: name.id, first_sequence: None, reserved: 0, header_damage: None }),
             Role::Spare => listing.spares.push(name.id),
             Role::Quarantined => {}
         }
@@ -66,7 +68,7 @@ pub(super) fn list(storage: &dyn Storage) -> Result<Listing> {
 fn read_header(storage: &dyn Storage, file: &mut LiveFile) -> Result<()> {
     let mut window = file.open(storage)?;
     match FileHeader::decode(window.bytes(0, FILE_HEADER_BYTES)?, file.id) {
-        Ok(header) => file.first_sequence = Some(header.first_sequence),
+        Ok(header) => (file.first_sequence, file.reserved) = (Some(header.first_sequence), header.reserved),
         Err(error) if error.kind() == ErrorKind::Corrupt => {
             let id = file.id;
             let first = window.find_header(FILE_HEADER_BYTES as u64, |_, header| header.journal_id == id)?;

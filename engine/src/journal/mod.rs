@@ -12,8 +12,11 @@
 //! was written. Bytes that cannot be read are a torn tail (never acknowledged, dropped) only if nothing proves that their sequences
 //! had been durable; otherwise they are reported as [`Damage`](outcome::Damage) with the sequences that are lost.
 //!
-//! **Limits.** One batch is one frame ([`crate::limits::BATCH_EVENTS_MAX`], [`crate::limits::BATCH_BYTES_MAX`]). After a crash, damage
-//! to the group that was synced last cannot be told from a torn tail: nothing was written later that could prove it. Recovery always
+//! **What tells a lost end.** A file's header says how long the file was made; only a close makes it shorter, behind its mark. The catalog names
+//! the newest file. So a last file that was cut or is gone is [`Damage`](outcome::Damage) too.
+//!
+//! **Limits.** One batch is one frame ([`crate::limits::BATCH_EVENTS_MAX`], [`crate::limits::BATCH_BYTES_MAX`]). After a crash, wrong
+//! bytes in the group that was synced last cannot be told from a torn tail: nothing was written later that could prove it. Recovery always
 //! goes on in a new file. The bytes are described in `FORMAT.md`.
 
 mod file_header;

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use crate::error::Error;
 use crate::id::{Sequence, Timestamp};
+use crate::journal::name::JournalName;
 
 /// One batch, as it was appended.
 #[derive(Debug)]
@@ -37,6 +38,24 @@ pub(crate) struct Replay {
     pub(super) spares: Vec<u64>,
     /// The bytes of the last file that may have been written but not synced: see `settle`.
     pub(super) unsettled: Option<Unsettled>,
+}
+
+impl Replay {
+    /// Whether opening lets go of a file and of all after it, since their events are in segments.
+    pub(crate) fn lets_go_of(&self, id: u64) -> bool {
+        self.files.last().is_some_and(|file| file.id >= id && file.end_sequence <= self.from)
+    }
+
+    /// The end of the log is lost when this file, which was there once, is not, and none after it. A new file comes behind it in any case.
+    pub(crate) fn miss(&mut self, newest: u64) {
+        self.next_id = self.next_id.max(newest.saturating_add(1));
+        if self.files.last().is_some_and(|file| file.id >= newest) || newest == 0 {
+            return;
+        }
+        let file = JournalName::live(newest).to_string();
+        let reason = Error::corrupt("the newest journal file is missing, which the catalog names").in_file(&file);
+        self.damage.push(Damage { file, offset: 0, reason, lost: None, is_gap: false, is_open: true });
+    }
 }
 
 /// A live file.
@@ -80,6 +99,8 @@ pub(crate) struct Damage {
     pub(crate) lost: Option<Range<Sequence>>,
     /// Whether no byte is wrong, and frames are merely missing.
     pub(crate) is_gap: bool,
+    /// Whether the end of the log is lost, and nothing says how many events that is.
+    pub(crate) is_open: bool,
 }
 
 /// A stretch of the last file whose durability is not proven.

@@ -117,12 +117,26 @@ impl JournalWriter {
         }
     }
 
-    /// Recycles or removes the files whose events are all below a sequence. The file that is written stays.
+    /// Recycles or removes the files whose events are all below a sequence. The newest file stays, whatever it holds: the catalog may name it.
     ///
     /// # Errors
     /// What the operating system says; the call may be repeated.
     pub(crate) fn release(&mut self, below: Sequence) -> Result<()> {
-        self.files.release(below)
+        let newest = if mutants::is("newest_journal_released") { u64::MAX } else { self.newest() };
+        self.files.release(below, newest)
+    }
+
+    /// The same with the newest file, where the catalog does not name it any more, unless it was made by this writer.
+    ///
+    /// # Errors
+    /// What the operating system says; the call may be repeated.
+    pub(crate) fn release_all(&mut self, below: Sequence) -> Result<()> {
+        self.files.release(below, u64::MAX)
+    }
+
+    /// The id of the newest file; 0 where there is none.
+    pub(crate) fn newest(&self) -> u64 {
+        self.current.as_ref().map_or_else(|| self.files.newest(), |current| current.id)
     }
 
     /// Marks the log as closed: at the next start, nothing that cannot be read is taken for a torn tail.
@@ -134,19 +148,14 @@ impl JournalWriter {
         // At rest a log takes no more room than its events.
         self.files.drop_spares(0)?;
         let Some(current) = self.current else { return Ok(()) };
-        let is_marked = current.is_empty() && !current.spent;
-        let end = current.position + if is_marked { 0 } else { FRAME_HEADER_BYTES as u64 } + END.len() as u64;
-        let shorten = || current.file.truncate(end).map_err(|e| Error::io("cannot shorten the journal", e).in_file(&current.name));
-        // The header of an empty file says as much as the mark.
-        if is_marked {
-            return shorten();
-        }
+        let end = current.position + (FRAME_HEADER_BYTES + END.len()) as u64;
         let mut bytes = Vec::with_capacity(2 * FRAME_HEADER_BYTES);
         FrameHeader::mark(current.id, self.next_sequence, now).encode(&mut bytes);
         bytes.put_bytes(&END);
         let written = current.file.write_at(&bytes, current.position).and_then(|()| current.file.sync());
         written.map_err(|e| Error::io("cannot mark the journal as closed", e).in_file(&current.name))?;
-        shorten()
+        // Only now: a file that is shorter than was reserved, and has no mark, was damaged.
+        current.file.truncate(end).map_err(|e| Error::io("cannot shorten the journal", e).in_file(&current.name))
     }
 
     /// The sequence of the next event.

@@ -29,7 +29,8 @@ pub(crate) struct Column {
 const ENTRY_BYTES: usize = 2 * (size_of::<Entry>() + 1);
 
 /// How many entries are kept at hand: 24 bytes each.
-const RECENT: usize = 1 << 14;
+// Where a model makes a log a million times, clearing the table would be most of the work.
+const RECENT: usize = if cfg!(feature = "models") { 1 << 6 } else { 1 << 14 };
 
 /// From this many values on, a column may be found to be one of unique values.
 const UNIQUE_FROM_VALUES: u64 = 4_096;

@@ -204,3 +204,42 @@ fn a_directory_has_one_writer_and_any_number_of_readers() {
         std::fs::remove_dir_all(used).unwrap();
     }
 }
+
+#[test]
+fn a_journal_file_that_the_catalog_names_stays() {
+    let (memory, clock) = (Disk::default(), Hands::at(START));
+    let log = open(&memory, options(), &clock).unwrap();
+    append(&log, &[event(0)]).unwrap();
+    let memory = memory.next_life();
+    drop(log);
+    let log = open(&memory, options(), &clock).unwrap();
+    // The flush cannot go on in a new file; the one before has nothing any more that is needed, but it is the newest.
+    memory.arm(Fault::once(&[Kind::Create], 0, Failure::EIO));
+    log.flush().unwrap();
+    memory.wait_until_quiet();
+    assert_eq!(memory.tripped(), 1);
+    let again = open(&memory.next_life(), options(), &clock).unwrap();
+    assert_eq!(again.health().problems, Vec::<String>::new());
+    assert_eq!(all_events(&again).unwrap().len(), 1);
+}
+
+#[test]
+fn a_newest_journal_file_that_is_gone_is_reported() {
+    let (memory, clock) = (Disk::default(), Hands::at(START));
+    let log = open(&memory, options(), &clock).unwrap();
+    append(&log, &[event(0)]).unwrap();
+    let memory = memory.next_life();
+    drop(log);
+    let journal = memory.names().into_iter().find(|name| name.starts_with("journal-0")).unwrap();
+    memory.delete(&journal);
+    // Until something is appended every start says so; then there is a newest file again.
+    for _ in 0..2 {
+        let log = open(&memory, options(), &clock).unwrap();
+        assert!(log.health().problems.iter().any(|problem| problem.contains(&journal)), "{:?}", log.health());
+    }
+    let log = open(&memory, options(), &clock).unwrap();
+    append(&log, &[event(1)]).unwrap();
+    log.close().unwrap();
+    assert!(!memory.names().contains(&journal), "the file that is gone lends its id to another");
+    assert_eq!(open(&memory, options(), &clock).unwrap().health().problems, Vec::<String>::new());
+}

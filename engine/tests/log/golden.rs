@@ -59,7 +59,7 @@ fn write() -> BTreeMap<String, Vec<u8>> {
     }
     log.close().unwrap();
     let mut files = memory.files();
-    files.retain(|name, _| !name.contains("spare"));
+    files.retain(|name, _| !name.contains("spare") && name != "reserve");
     files
 }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 use trail_engine::id::{Day, Timestamp};
 use trail_engine::{AuditLog, Options};
 
+use crate::classes::trusted_days;
 use crate::clock::{Hands, START};
 use crate::disk::Disk;
 use crate::ledger::{Ledger, Verdict};
@@ -62,9 +63,17 @@ const WHEN: [When; 8] = [
 
 /// Makes the clock jump.
 pub(super) fn run(run: &Run) {
-    let rounds = if run.scale.long { 2_000_u64.div_ceil((JUMPS.len() * WHEN.len()) as u64) } else { 1 };
+    let rounds = if run.scale.long { run.of_release(2_000).div_ceil((JUMPS.len() * WHEN.len()) as u64) } else { 1 };
     let points: Vec<u64> = (0..rounds * (JUMPS.len() * WHEN.len()) as u64).collect();
-    run.plan(points.len() as u64);
+    let after: Vec<(u64, u64)> = (points.len() as u64..).zip(trusted_days::DAYS.into_iter().flat_map(|days| [days; 2])).collect();
+    run.plan((points.len() + after.len()) as u64);
+    run.each(THREADS, &after, |(point, days)| {
+        let (what, work): (_, fn(u64, u64) -> Verdict) = match point % 2 {
+            0 => ("a jump forward", trusted_days::after_a_jump),
+            _ => ("an outage", trusted_days::after_an_outage),
+        };
+        run.case(run.scale.seed, *point, &|| format!("{what} of {days} days"), || Some(work(run.scale.seed, *days)));
+    });
     run.each(THREADS, &points, |point| {
         let number = *point as usize;
         let ((name, jump), when) = (JUMPS[number % JUMPS.len()], WHEN[number / JUMPS.len() % WHEN.len()]);

@@ -33,22 +33,21 @@ struct Point {
 
 /// Drops days, and cuts it off everywhere.
 pub(super) fn run(run: &Run) {
-    let seeds: Vec<u64> = (run.scale.seed..run.scale.seed + if run.scale.long { 100 } else { 1 }).collect();
-    let mut points = Vec::new();
-    let mut held = Vec::new();
-    for seed in seeds {
-        held.push((seed, drop_days(seed, &mut points)));
+    let seeds = if run.scale.long { run.of_release(100) } else { 1 };
+    let mut planned = 0;
+    for (done, seed) in (1..).zip(run.scale.seed..run.scale.seed + seeds) {
+        let mut points = Vec::new();
+        let held = drop_days(seed, &mut points);
+        planned += points.len() as u64 + 1;
+        // The seeds that are left will have about as many.
+        run.plan(planned * seeds / done);
+        run.case(seed, 1, &|| "a reader holds a day that is dropped".to_owned(), || Some(held));
+        let points: Vec<(u64, Point)> = (2..).zip(points).collect();
+        run.each(cores(), &points, |(number, point)| {
+            run.case(point.seed, *number, &|| format!("cut after {} operations of dropping", point.at), || Some(bring_back(point)));
+        });
     }
-    run.plan((points.len() + held.len()) as u64);
-    let mut number = 0;
-    for (seed, verdict) in held {
-        number += 1;
-        run.case(seed, number, &|| "a reader holds a day that is dropped".to_owned(), || Some(verdict));
-    }
-    let points: Vec<(u64, Point)> = (number + 1..).zip(points).collect();
-    run.each(cores(), &points, |(number, point)| {
-        run.case(point.seed, *number, &|| format!("cut after {} operations of dropping", point.at), || Some(bring_back(point)));
-    });
+    run.plan(planned);
 }
 
 /// Opens what is left. At the same moment, and a second before the day was due: then nothing may be gone.

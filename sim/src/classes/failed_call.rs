@@ -1,9 +1,5 @@
 //! Class 7: every call of every kind fails in turn: an error of the medium, a signal, half of a read or write.
 
-use std::time::Duration;
-
-use trail_engine::ErrorKind;
-
 use crate::disk::{Failure, Fault, Kind};
 use crate::ledger::Verdict;
 use crate::runner::Run;
@@ -27,7 +23,6 @@ const KINDS: [&[Kind]; 13] = [
 ];
 const WAYS: [Failure; 3] = [Failure::EIO, Failure::EINTR, Failure::HALF];
 const THREADS: usize = 16;
-const PATIENT_EVERY: u64 = 16;
 const CUTS: usize = 2;
 
 /// Every fault: how a call fails, and which.
@@ -51,19 +46,7 @@ pub(super) fn run(run: &Run) {
 }
 
 fn fail(seed: u64, point: u64, fault: Fault) -> Option<Verdict> {
-    let mut attempt = Attempt::new(seed);
-    if point.is_multiple_of(PATIENT_EVERY) {
-        attempt.patience = Duration::from_secs(10);
-    }
+    let mut attempt = Attempt::at_point(seed, point);
     attempt.live(Some(fault), &mut |attempt| !attempt.is_poisoned());
-    if attempt.disk.tripped() == 0 {
-        return None;
-    }
-    for error in &attempt.refused {
-        if !matches!(error.kind(), ErrorKind::Poisoned | ErrorKind::Io | ErrorKind::Closed) {
-            attempt.verdict.wrong(format!("an error of the wrong kind: {error:?}"));
-        }
-    }
-    attempt.restart(CUTS);
-    Some(attempt.verdict)
+    attempt.end(CUTS)
 }

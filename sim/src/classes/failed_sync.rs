@@ -1,9 +1,5 @@
 //! Class 6: every sync of a file or of the directory fails in turn, once or for good; the pages stay dirty, count as clean, or go back.
 
-use std::time::Duration;
-
-use trail_engine::ErrorKind;
-
 use crate::disk::{Failure, Fault, Kind, Lost};
 use crate::ledger::Verdict;
 use crate::runner::Run;
@@ -13,14 +9,12 @@ const SYNCS: &[Kind] = &[Kind::Sync, Kind::SyncDirectory];
 const LOST: [Lost; 3] = [Lost::Kept, Lost::Clean, Lost::Reverted];
 /// Cases wait more than they work.
 const THREADS: usize = 16;
-/// Every so many cases, a call that hangs is waited for until background work has tried again.
-const PATIENT_EVERY: u64 = 16;
 /// How many power cuts end a case.
 const CUTS: usize = 4;
 
 /// Fails every sync in turn.
 pub(super) fn run(run: &Run) {
-    let seeds = run.scale.seed..run.scale.seed + if run.scale.long { 20 } else { 1 };
+    let seeds = run.scale.seed..run.scale.seed + if run.scale.long { run.of_release(20) } else { 1 };
     let points = |seed| (0..Attempt::calls(seed, SYNCS) * 6).map(move |point| (seed, point));
     let cases: Vec<(u64, u64)> = seeds.flat_map(points).collect();
     run.plan(cases.len() as u64);
@@ -32,10 +26,7 @@ pub(super) fn run(run: &Run) {
 }
 
 fn fail(seed: u64, point: u64, fault: Fault) -> Option<Verdict> {
-    let mut attempt = Attempt::new(seed);
-    if point.is_multiple_of(PATIENT_EVERY) && !fault.sticky {
-        attempt.patience = Duration::from_secs(10);
-    }
+    let mut attempt = if fault.sticky { Attempt::new(seed) } else { Attempt::at_point(seed, point) };
     attempt.live(Some(fault), &mut |attempt| {
         // Once a group could not be synced nothing is taken any more, and it is said why.
         for id in 0..attempt.ledger.len().min(3) {
@@ -45,14 +36,5 @@ fn fail(seed: u64, point: u64, fault: Fault) -> Option<Verdict> {
         }
         false
     });
-    if attempt.disk.tripped() == 0 {
-        return None;
-    }
-    for error in &attempt.refused {
-        if !matches!(error.kind(), ErrorKind::Poisoned | ErrorKind::Io | ErrorKind::Closed) {
-            attempt.verdict.wrong(format!("an error of the wrong kind: {error:?}"));
-        }
-    }
-    attempt.restart(CUTS);
-    Some(attempt.verdict)
+    attempt.end(CUTS)
 }

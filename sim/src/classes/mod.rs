@@ -8,6 +8,7 @@ mod failed_sync;
 mod format;
 mod full_disk;
 mod power_cut;
+mod trusted_days;
 mod wrong_byte;
 mod wrong_page;
 

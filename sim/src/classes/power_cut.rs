@@ -28,7 +28,7 @@ const USED_EVERY: u64 = 8;
 
 /// Cuts the power until there were enough images.
 pub(super) fn run(run: &Run) {
-    run.plan(if run.scale.long { 2_000_000 } else { 20_000 });
+    run.plan(if run.scale.long { run.of_release(2_000_000) } else { 20_000 });
     let seeds = AtomicU64::new(run.scale.seed);
     // One case is of one life. Recording one is mostly waiting.
     let lives: Vec<usize> = (0..if run.scale.point.is_some() { 1 } else { cores() * 2 }).collect();

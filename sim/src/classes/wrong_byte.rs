@@ -10,7 +10,7 @@ use crate::runner::{Run, cores};
 
 /// Damages every byte.
 pub(super) fn run(run: &Run) {
-    let (all, times) = (files(true), if run.scale.long { 8 } else { 1 });
+    let (all, times) = (files(true), if run.scale.long { run.of_release(8) as u8 } else { 1 });
     let (right, image) = (right_answers(&all), Image::of(all.clone()));
     let points: Vec<(u64, &String, usize, u8)> = places(&all)
         .flat_map(|(name, at)| (0..times).map(move |time| (name, at, time)))
@@ -21,8 +21,8 @@ pub(super) fn run(run: &Run) {
     run.each(cores(), &points, |(point, name, at, time)| {
         let mut random = Random::new(run.scale.seed ^ point << 20);
         let before = all[*name][*at];
-        let bit = if times > 1 { *time } else { random.below(8) as u8 };
-        let options = if times > 1 { vec![before ^ 1 << bit] } else { vec![before ^ 1 << bit, 0, 0xff] };
+        let bit = if times == 8 { *time } else { random.below(8) as u8 };
+        let options = if times == 8 { vec![before ^ 1 << bit] } else { vec![before ^ 1 << bit, 0, 0xff] };
         let after = *random.pick(&options);
         let after = if after == before { before ^ 1 << bit } else { after };
         run.case(run.scale.seed, *point, &|| format!("{name} has {after:#04x} at byte {at} in place of {before:#04x}"), || {

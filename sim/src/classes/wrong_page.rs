@@ -1,10 +1,8 @@
 //! Class 10: files that were cut short, whose pages are zeros, stand twice or in each other's place, and files that are gone, double, or of
 //! another day.
 //!
-//! As for single bytes, but for one thing that nothing in a directory can tell: a journal that was cut off, or is gone, looks like one that was
-//! never written any further. There the last events may be missing in silence, and only there: never an event before one that is shown.
-
-use std::ops::Range;
+//! As for single bytes: nothing is missing in silence. A log that was killed is cut short and loses files too: of its journal it is known how long
+//! it was made and that it was there, though not what was in it last. So pages of its last group, which nothing proves, are left alone here.
 
 use crate::classes::wrong_byte::held_by;
 use crate::damage::{Answers, EVENTS, Files, Outcome, files, foreign, judge, right_answers};
@@ -14,60 +12,59 @@ use crate::runner::{Run, cores};
 
 /// The sizes of pages.
 const PAGES: [usize; 2] = [512, 4_096];
-/// The mark of a close and the end of frames: without them a journal may have had more.
-const END_BYTES: usize = 128;
-
 /// A damaged directory.
 struct Case {
     what: String,
+    /// Whether the log was killed, not closed.
+    killed: bool,
     /// The file that is not as it was, and its bytes; none when it is gone.
     name: String,
     bytes: Option<Vec<u8>>,
-    /// What is changed of it.
-    range: Range<usize>,
 }
 
 /// Damages pages and files.
 pub(super) fn run(run: &Run) {
-    let all = files(true);
-    let (right, image) = (right_answers(&all), Image::of(all.clone()));
+    let (all, left) = (files(true), files(false));
+    let (right, images) = (right_answers(&all), [Image::of(all.clone()), Image::of(left.clone())]);
     let mut cases: Vec<Case> = Vec::new();
     for (name, bytes) in &all {
-        cuts(name, bytes, &mut cases);
+        cuts(name, bytes, false, &mut cases);
         pages(name, bytes, &all, &mut cases);
     }
     whole_files(&all, &mut cases);
+    for (name, bytes) in left.iter().filter(|(name, _)| name.starts_with("journal")) {
+        cuts(name, bytes, true, &mut cases);
+        cases.push(Case { what: format!("{name} of a killed log is gone"), killed: true, name: name.clone(), bytes: None });
+    }
     let cases: Vec<(u64, Case)> = (0..).zip(cases).collect();
     run.plan(cases.len() as u64);
     run.each(cores(), &cases, |(point, case)| {
-        run.case(run.scale.seed, *point, &|| case.what.clone(), || Some(look(case, &all, &image, &right)));
+        run.case(run.scale.seed, *point, &|| case.what.clone(), || Some(look(case, &images, &right)));
     });
 }
 
-fn look(case: &Case, all: &Files, image: &Image, right: &Answers) -> Verdict {
-    let (mut verdict, mut damaged) = (Verdict::default(), image.clone());
+fn look(case: &Case, images: &[Image; 2], right: &Answers) -> Verdict {
+    let (mut verdict, mut damaged) = (Verdict::default(), images[usize::from(case.killed)].clone());
     match &case.bytes {
         Some(bytes) => damaged.put(case.name.clone(), bytes.clone()),
         None => damaged.remove(&case.name),
     }
-    let end = all.get(&case.name).map_or(0, Vec::len).saturating_sub(END_BYTES);
-    let may_be_shorter = case.name.starts_with("journal") && (case.range.end > end || case.bytes.is_none());
-    match judge(damaged, right, &held_by(&case.name), &mut verdict) {
-        Outcome::Shorter(missing) if !may_be_shorter => {
-            verdict.lost_events(missing, format!("the last {missing} of {EVENTS} events are missing, and nobody is told"));
-        }
-        _ => {}
+    if let Outcome::Shorter(missing) = judge(damaged, right, &held_by(&case.name), &mut verdict) {
+        verdict.lost_events(missing, format!("the last {missing} of {EVENTS} events are missing, and nobody is told"));
     }
     verdict
 }
 
-/// Every length but the whole one.
-fn cuts(name: &str, bytes: &[u8], cases: &mut Vec<Case>) {
-    cases.extend((0..bytes.len()).map(|length| Case {
-        what: format!("{name} is cut to {length} of {} bytes", bytes.len()),
+/// Every length but the whole one; of the space behind what was written, which only a killed log has, some.
+fn cuts(name: &str, bytes: &[u8], killed: bool, cases: &mut Vec<Case>) {
+    let whose = if killed { " of a killed log" } else { "" };
+    let used = bytes.len() - bytes.iter().rev().take_while(|byte| **byte == 0).count();
+    let lengths = (0..bytes.len()).filter(|length| !killed || *length < used + 128 || length % 512 == 0 || *length + 1 == bytes.len());
+    cases.extend(lengths.map(|length| Case {
+        what: format!("{name}{whose} is cut to {length} of {} bytes", bytes.len()),
+        killed,
         name: name.to_owned(),
         bytes: Some(bytes[..length].to_vec()),
-        range: length..bytes.len(),
     }));
 }
 
@@ -76,21 +73,20 @@ fn pages(name: &str, bytes: &[u8], all: &Files, cases: &mut Vec<Case>) {
     for size in PAGES {
         let starts = || (0..bytes.len()).step_by(size);
         let page = |at: usize| at..(at + size).min(bytes.len());
-        let mut push = |what: String, range: Range<usize>, change: &dyn Fn(&mut [u8])| {
+        let mut push = |what: String, change: &dyn Fn(&mut [u8])| {
             let mut changed = bytes.to_vec();
             change(&mut changed);
             if changed != bytes {
-                cases.push(Case { what: format!("{name}: {what}"), name: name.to_owned(), bytes: Some(changed), range });
+                cases.push(Case { what: format!("{name}: {what}"), killed: false, name: name.to_owned(), bytes: Some(changed) });
             }
         };
         for at in starts() {
-            push(format!("zeros at {:?}", page(at)), page(at), &|changed| changed[page(at)].fill(0));
+            push(format!("zeros at {:?}", page(at)), &|changed| changed[page(at)].fill(0));
             for from in starts().filter(|from| *from != at) {
                 let length = page(at).len().min(page(from).len());
-                push(format!("the page at {from} stands at {at} too"), page(at), &|c| c.copy_within(from..from + length, at));
-                let both = at.min(from)..page(at).end.max(page(from).end);
+                push(format!("the page at {from} stands at {at} too"), &|c| c.copy_within(from..from + length, at));
                 if from > at && length == size {
-                    push(format!("the pages at {from} and {at} have changed places"), both, &|changed| {
+                    push(format!("the pages at {from} and {at} have changed places"), &|changed| {
                         let (low, high) = changed.split_at_mut(from);
                         low[at..at + size].swap_with_slice(&mut high[..size]);
                     });
@@ -98,9 +94,7 @@ fn pages(name: &str, bytes: &[u8], all: &Files, cases: &mut Vec<Case>) {
             }
             for (other, theirs) in all.iter().filter(|(other, theirs)| *other != name && theirs.len() > at) {
                 let length = page(at).len().min(theirs.len() - at);
-                push(format!("the page at {at} is that of {other}"), page(at), &|c| {
-                    c[at..at + length].copy_from_slice(&theirs[at..at + length])
-                });
+                push(format!("the page at {at} is that of {other}"), &|c| c[at..at + length].copy_from_slice(&theirs[at..at + length]));
             }
         }
     }
@@ -110,8 +104,7 @@ fn pages(name: &str, bytes: &[u8], all: &Files, cases: &mut Vec<Case>) {
 fn whole_files(all: &Files, cases: &mut Vec<Case>) {
     let other = foreign();
     let mut push = |what: String, name: &str, bytes: Option<&Vec<u8>>| {
-        let length = all.get(name).map_or(0, Vec::len);
-        cases.push(Case { what, name: name.to_owned(), bytes: bytes.cloned(), range: 0..length.saturating_sub(END_BYTES) });
+        cases.push(Case { what, killed: false, name: name.to_owned(), bytes: bytes.cloned() });
     };
     for (name, bytes) in all {
         push(format!("{name} is gone"), name, None);

@@ -124,11 +124,11 @@ impl Image {
         }
         let stale = if fill == Fill::Stale { self.other_content(inode, from) } else { Arc::default() };
         let content = Arc::make_mut(self.slot(inode));
-        content.extend((from..length).map(|at| match fill {
-            Fill::Zeros => 0,
-            Fill::Noise(seed) => noise(seed, at),
-            Fill::Stale => stale.get(at).copied().unwrap_or(0),
-        }));
+        match fill {
+            Fill::Zeros => content.resize(length, 0),
+            Fill::Noise(seed) => content.extend((from..length).map(|at| noise(seed, at))),
+            Fill::Stale => content.extend((from..length).map(|at| stale.get(at).copied().unwrap_or(0))),
+        }
     }
 
     /// The content of the youngest other file that has anything at a place.

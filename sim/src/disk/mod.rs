@@ -11,12 +11,15 @@
 //! **Limits.** Directories are flat; a name belongs to one file. A rename is atomic: after a crash the file has the old name or the new.
 //! A file system may keep more promises than this disk does; none that the engine is built for keeps fewer.
 
+mod calls;
 pub mod cut;
 mod fault;
 mod image;
 mod medium;
 mod operation;
 mod simulated;
+mod state;
+mod turns;
 
 pub use fault::{CHANGES, Failure, Fault, Kind};
 pub use image::{Fill, Image};

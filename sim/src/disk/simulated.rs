@@ -1,4 +1,4 @@
-//! [`Disk`] itself: the storage that processes see.
+//! [`Disk`] itself: what a test does with it, and how a call of a process begins.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -8,45 +8,20 @@ use std::time::Duration;
 use super::fault::{Failure, Fault, Kind};
 use super::image::{Fill, Image};
 use super::medium::Medium;
-use super::operation::{Inode, Lost, Operation};
-use crate::storage::{File, Storage, View};
-
-/// How long those who come first must be still before upkeep has its turn; merges wait four times as long.
-const TURN: Duration = Duration::from_micros(1_200);
-/// What counts as quiet, twice in a row.
-const QUIET: Duration = Duration::from_micros(1_500);
+use super::operation::Operation;
+use super::state::State;
 
 #[derive(Debug)]
-struct State {
-    live: Image,
-    medium: Medium,
-    trace: Vec<Operation>,
-    recording: bool,
-    life: u64,
-    calls: BTreeMap<Kind, u64>,
-    changes: u64,
-    fault: Option<Fault>,
-    tripped: u64,
-    bytes_max: Option<u64>,
-    held: bool,
-    slow: Duration,
-    /// Changes by the rank of the thread that made them, where threads take turns.
-    turns: Option<[u64; 3]>,
-    /// How many threads wait for their turn.
-    waiting: u64,
-}
-
-#[derive(Debug)]
-struct Core {
+pub(super) struct Core {
     state: Mutex<State>,
-    changed: Condvar,
+    pub(super) changed: Condvar,
 }
 
 /// A flat directory in memory. Clones are the same directory.
 #[derive(Debug, Clone)]
 pub struct Disk {
-    core: Arc<Core>,
-    life: u64,
+    pub(super) core: Arc<Core>,
+    pub(super) life: u64,
 }
 
 impl Default for Disk {
@@ -64,26 +39,10 @@ impl Disk {
     /// A directory that is this image, all of it durable.
     #[must_use]
     pub fn holding(image: Image) -> Disk {
-        let state = State {
-            medium: Medium::of(image.clone(), Fill::Zeros),
-            live: image,
-            trace: Vec::new(),
-            recording: false,
-            life: 0,
-            calls: BTreeMap::new(),
-            changes: 0,
-            fault: None,
-            tripped: 0,
-            bytes_max: None,
-            held: false,
-            slow: Duration::ZERO,
-            turns: None,
-            waiting: 0,
-        };
-        Disk { core: Arc::new(Core { state: Mutex::new(state), changed: Condvar::new() }), life: 0 }
+        Disk { core: Arc::new(Core { state: Mutex::new(State::of(image)), changed: Condvar::new() }), life: 0 }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.core.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -150,43 +109,6 @@ impl Disk {
         kinds.iter().filter_map(|kind| state.calls.get(kind)).sum()
     }
 
-    /// Waits until nothing was changed for a while: then whoever works in the background is done.
-    pub fn wait_until_quiet(&self) {
-        let mut quiet = 0;
-        while quiet < 2 {
-            let before = self.operations();
-            std::thread::sleep(QUIET);
-            quiet = if self.operations() == before && self.state().waiting == 0 { quiet + 1 } else { 0 };
-        }
-    }
-
-    /// Lets the engine's threads take turns: upkeep changes something only when the writer has nothing to change, and merges only when neither
-    /// has. So the same calls give the same operations in the same order, unless the machine holds a thread up for long.
-    pub fn take_turns(&self) {
-        self.state().turns = Some([0; 3]);
-    }
-
-    /// Waits until those who come first have been still for a while.
-    fn await_turn(&self, rank: usize) {
-        let earlier = |state: &State| state.turns.map(|turns| turns[..rank].iter().sum::<u64>());
-        let mut before = earlier(&self.state());
-        if rank > 0 && before.is_some() {
-            self.state().waiting += 1;
-            loop {
-                std::thread::sleep(TURN * rank as u32 * rank as u32);
-                let now = earlier(&self.state());
-                if now == before {
-                    break;
-                }
-                before = now;
-            }
-            self.state().waiting -= 1;
-        }
-        if let Some(turns) = &mut self.state().turns {
-            turns[rank] += 1;
-        }
-    }
-
     /// Sets a fault, in place of the one before; calls are counted from now on.
     pub fn arm(&self, fault: Fault) {
         let mut state = self.state();
@@ -224,7 +146,7 @@ impl Disk {
         self.core.changed.notify_all();
     }
 
-    /// Makes every change take this long.
+    /// Makes every change take this long from now on.
     pub fn slow_down(&self, by: Duration) {
         self.state().slow = by;
     }
@@ -257,9 +179,9 @@ impl Disk {
     }
 
     /// Lets a call begin: dead processes and faults end here.
-    fn call(&self, kind: Kind) -> Result<MutexGuard<'_, State>, (MutexGuard<'_, State>, Failure)> {
+    pub(super) fn call(&self, kind: Kind) -> Result<MutexGuard<'_, State>, (MutexGuard<'_, State>, Failure)> {
         if is_change(kind) {
-            self.await_turn(rank());
+            self.await_turn();
         }
         let slow = if is_change(kind) { self.state().slow } else { Duration::ZERO };
         if !slow.is_zero() {
@@ -278,221 +200,11 @@ impl Disk {
     }
 
     /// The same where a failure leaves nothing behind.
-    fn plain_call(&self, kind: Kind) -> io::Result<MutexGuard<'_, State>> {
+    pub(super) fn plain_call(&self, kind: Kind) -> io::Result<MutexGuard<'_, State>> {
         self.call(kind).map_err(|(_, failure)| failure.error())
-    }
-
-    fn handle(&self, inode: Inode) -> Arc<dyn File> {
-        Arc::new(Handle { disk: self.clone(), inode })
-    }
-}
-
-/// Which threads come first: callers and the writer, then upkeep, then merges.
-fn rank() -> usize {
-    match std::thread::current().name() {
-        Some("trail-upkeep") => 1,
-        Some("trail-merge") => 2,
-        _ => 0,
     }
 }
 
 fn is_change(kind: Kind) -> bool {
     super::fault::CHANGES.contains(&kind)
-}
-
-impl State {
-    fn bytes(&self) -> u64 {
-        self.live.named().map(|(_, bytes)| bytes.len() as u64).sum()
-    }
-
-    /// Counts the fault down; how the call fails, if it does.
-    fn fails(&mut self, kind: Kind) -> Option<Failure> {
-        let fault = self.fault.as_mut().filter(|fault| fault.kinds.contains(&kind))?;
-        if fault.after > 0 {
-            fault.after -= 1;
-            return None;
-        }
-        if !fault.sticky && self.tripped > 0 {
-            return None;
-        }
-        self.tripped += 1;
-        Some(fault.failure)
-    }
-
-    fn room_for(&self, inode: Inode, end: usize) -> io::Result<()> {
-        let more = end.saturating_sub(self.live.content(inode).len()) as u64;
-        match self.bytes_max {
-            Some(most) if more > 0 && self.bytes() + more > most => Err(Failure::ENOSPC.error()),
-            _ => Ok(()),
-        }
-    }
-
-    fn change(&mut self, operation: Operation) {
-        self.live.apply(&operation, Fill::Zeros);
-        self.medium.note(&operation);
-        if self.recording {
-            self.trace.push(operation);
-        }
-    }
-
-    fn named(&self, name: &str) -> io::Result<Inode> {
-        self.live.names.get(name).copied().ok_or_else(|| io::ErrorKind::NotFound.into())
-    }
-
-    /// Which of the changes arrive whose sync fails.
-    fn luck(&self) -> u64 {
-        self.changes.wrapping_mul(0x9e37_79b9_7f4a_7c15)
-    }
-}
-
-impl Storage for Disk {
-    fn list(&self) -> io::Result<Vec<String>> {
-        Ok(self.plain_call(Kind::List)?.live.names.keys().cloned().collect())
-    }
-
-    fn create(&self, name: &str) -> io::Result<Arc<dyn File>> {
-        let mut state = self.plain_call(Kind::Create)?;
-        let inode = match state.named(name) {
-            Ok(inode) => {
-                state.change(Operation::Shorten { inode, length: 0 });
-                inode
-            }
-            Err(_) => {
-                let inode = state.live.next_inode();
-                state.change(Operation::Create { name: name.to_owned(), inode });
-                inode
-            }
-        };
-        Ok(self.handle(inode))
-    }
-
-    fn open(&self, name: &str) -> io::Result<Arc<dyn File>> {
-        let inode = self.plain_call(Kind::Open)?.named(name)?;
-        Ok(self.handle(inode))
-    }
-
-    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        let mut state = self.plain_call(Kind::Rename)?;
-        let inode = state.named(from)?;
-        state.change(Operation::Rename { from: from.to_owned(), to: to.to_owned(), inode });
-        Ok(())
-    }
-
-    fn remove(&self, name: &str) -> io::Result<()> {
-        let mut state = self.plain_call(Kind::Remove)?;
-        let inode = state.named(name)?;
-        state.change(Operation::Remove { name: name.to_owned(), inode });
-        Ok(())
-    }
-
-    fn sync_directory(&self) -> io::Result<()> {
-        match self.call(Kind::SyncDirectory) {
-            Ok(mut state) => {
-                state.change(Operation::SyncDirectory);
-                Ok(())
-            }
-            Err((state, failure)) if self.life != state.life => Err(failure.error()),
-            Err((mut state, failure)) => {
-                let seed = state.luck();
-                // What readers see of names does not go back: a directory is no page of a file.
-                let lost = if failure.lost == Lost::Kept { Lost::Kept } else { Lost::Clean };
-                state.change(Operation::FailedSyncDirectory { lost, seed });
-                Err(failure.error())
-            }
-        }
-    }
-}
-
-#[derive(Debug)]
-struct Handle {
-    disk: Disk,
-    inode: Inode,
-}
-
-/// The bytes of a file as they were when they were mapped.
-struct Held(Arc<Vec<u8>>);
-
-impl AsRef<[u8]> for Held {
-    fn as_ref(&self) -> &[u8] {
-        &self.0
-    }
-}
-
-impl File for Handle {
-    fn length(&self) -> io::Result<u64> {
-        Ok(self.disk.plain_call(Kind::Length)?.live.content(self.inode).len() as u64)
-    }
-
-    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
-        let (state, failure) = match self.disk.call(Kind::Read) {
-            Ok(state) => (state, None),
-            Err((state, failure)) => (state, Some(failure)),
-        };
-        let length = if failure.is_some_and(|f| f.half) { buffer.len() / 2 } else { buffer.len() };
-        if failure.is_none_or(|f| f.half) {
-            let content = state.live.content(self.inode);
-            let from = content.get(offset as usize..).and_then(|rest| rest.get(..length)).ok_or(io::ErrorKind::UnexpectedEof)?;
-            buffer[..length].copy_from_slice(from);
-        }
-        match failure {
-            Some(Failure { half: true, .. }) => Err(io::ErrorKind::UnexpectedEof.into()),
-            Some(failure) => Err(failure.error()),
-            None => Ok(()),
-        }
-    }
-
-    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
-        let at = offset as usize;
-        let write = |state: &mut State, bytes: &[u8]| state.change(Operation::Write { inode: self.inode, at, bytes: bytes.into() });
-        match self.disk.call(Kind::Write) {
-            Ok(mut state) => {
-                state.room_for(self.inode, at + bytes.len())?;
-                write(&mut state, bytes);
-                Ok(())
-            }
-            Err((mut state, failure)) => {
-                if failure.half && self.disk.life == state.life {
-                    write(&mut state, &bytes[..bytes.len() / 2]);
-                }
-                Err(failure.error())
-            }
-        }
-    }
-
-    fn allocate(&self, length: u64) -> io::Result<()> {
-        let mut state = self.disk.plain_call(Kind::Allocate)?;
-        state.room_for(self.inode, length as usize)?;
-        state.change(Operation::Grow { inode: self.inode, length: length as usize });
-        Ok(())
-    }
-
-    fn truncate(&self, length: u64) -> io::Result<()> {
-        let mut state = self.disk.plain_call(Kind::Truncate)?;
-        state.change(Operation::Shorten { inode: self.inode, length: length as usize });
-        Ok(())
-    }
-
-    fn sync(&self) -> io::Result<()> {
-        drop(self.disk.core.changed.wait_while(self.disk.state(), |state| state.held).unwrap_or_else(PoisonError::into_inner));
-        match self.disk.call(Kind::Sync) {
-            Ok(mut state) => {
-                state.change(Operation::Sync { inode: self.inode });
-                Ok(())
-            }
-            Err((state, failure)) if self.disk.life != state.life => Err(failure.error()),
-            Err((mut state, failure)) => {
-                let (inode, seed) = (self.inode, state.luck());
-                state.change(Operation::FailedSync { inode, lost: failure.lost, seed });
-                if failure.lost == Lost::Reverted {
-                    let durable = state.medium.durable_content(inode);
-                    state.live.set_content(inode, durable);
-                }
-                Err(failure.error())
-            }
-        }
-    }
-
-    fn view(&self) -> io::Result<View> {
-        Ok(View::new(Held(self.disk.plain_call(Kind::View)?.live.shared(self.inode))))
-    }
 }

@@ -20,6 +20,8 @@ use trail_tests::house::sources;
 const LIST: &str = "tests/mutants.txt";
 /// A command that takes longer is as good as one that fails: a test that hangs is no pass.
 const TIME_MAX: Duration = Duration::from_secs(240);
+/// Through how many interleavings each model is run.
+const SCHEDULES: &str = "8000";
 /// How many commands run beside each other.
 const LANES: usize = 2;
 
@@ -86,8 +88,9 @@ fn agrees_with_sources(mutants: &[Mutant]) -> bool {
 fn build() -> BTreeMap<String, PathBuf> {
     let tests = ["test", "--no-run", "-p", "trail-engine", "--lib", "--test", "log"];
     let simulation = ["build", "-p", "trail-sim"];
+    let models = ["test", "--no-run", "-p", "trail-engine", "--test", "models", "--features", "trail-engine/models"];
     let mut programs = BTreeMap::new();
-    for words in [&tests[..], &simulation[..]] {
+    for words in [&tests[..], &simulation[..], &models[..]] {
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let mut command = Command::new(cargo);
         command.args(words).args(["--locked", "--features", "trail-engine/mutants", "--message-format", "json-render-diagnostics"]);
@@ -114,7 +117,7 @@ fn run(programs: &BTreeMap<String, PathBuf>, command: &str, mutant: &str) -> End
     let path = programs.get(program).unwrap_or_else(|| panic!("{LIST}: `{name}` in `{command}` is no program"));
     let mut process = Command::new(path);
     process.args(words).current_dir(root().join("engine")).env("TRAIL_MUTANT", mutant).env("PROPTEST_CASES", "16");
-    process.env("PROPTEST_DISABLE_FAILURE_PERSISTENCE", "1");
+    process.env("PROPTEST_DISABLE_FAILURE_PERSISTENCE", "1").env("TRAIL_SCHEDULES", SCHEDULES);
     process.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = process.spawn().unwrap();
     let failed = Arc::new(Mutex::new(None));

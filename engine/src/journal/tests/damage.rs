@@ -180,7 +180,7 @@ fn damage_to_what_segments_hold_loses_nothing_but_is_named() {
     read.has(18..26, 0);
     // The damaged file is not recycled: it is set aside.
     let mut writer = super::log::open_from(&disk, 18).unwrap();
-    writer.release(Sequence(26)).unwrap();
+    writer.release_all(Sequence(26)).unwrap();
     assert_eq!(disk.names(), ["journal-quarantined-0000000000000001", "journal-spare-0000000000000002"]);
 }
 
@@ -203,7 +203,7 @@ fn frames_of_a_former_life_are_never_read_nor_proof_of_anything() {
     disk.delete(FIRST);
     disk.delete(SECOND);
     // The header of the new life is there, its end of frames is not: whole frames with the right sequences stand behind it.
-    let header = FileHeader { id: 9, first_sequence: Sequence(1), created_at: Timestamp(1) };
+    let header = FileHeader { id: 9, first_sequence: Sequence(1), created_at: Timestamp(1), reserved: 0 };
     let mut content = header.encode();
     content.extend_from_slice(&former[64..]);
     disk.put("journal-0000000000000009", &content);
@@ -211,4 +211,59 @@ fn frames_of_a_former_life_are_never_read_nor_proof_of_anything() {
     assert!(read.events.is_empty() && read.replay.damage.is_empty(), "{:?}", read.replay);
     assert_eq!((read.replay.next_sequence, read.replay.next_id), (Sequence(1), 10));
     assert_eq!(read.replay.torn_tail.map(|torn| torn.offset), Some(64));
+}
+
+#[test]
+fn a_last_file_that_was_cut_is_damage_at_every_length() {
+    for closed in [false, true] {
+        let disk = journal();
+        let mut writer = open(&disk);
+        append(&mut writer, &[3, 4], 0).unwrap();
+        append(&mut writer, &[2], 0).unwrap();
+        if closed {
+            writer.close_clean(Timestamp(3)).unwrap();
+        }
+        let name = disk.names().into_iter().rfind(|name| !name.contains("spare")).unwrap();
+        let content = disk.content(&name);
+        let whole = read(&disk);
+        assert!(whole.replay.damage.is_empty() && whole.replay.torn_tail.is_none(), "{:?}", whole.replay);
+        // Behind the mark of a close stands an end of 64 zeros, which nothing needs.
+        for length in 0..content.len() - if closed { 64 } else { 0 } {
+            disk.put(&name, &content[..length]);
+            let read = read(&disk);
+            assert!(read.replay.damage.iter().any(|damage| damage.file == name), "cut to {length}: {:?}", read.replay);
+        }
+    }
+}
+
+#[test]
+fn a_newest_file_that_is_gone_is_missed() {
+    let disk = journal();
+    let missing = |newest| {
+        let mut found = read(&disk).replay;
+        found.miss(newest);
+        (found.damage.len(), found.next_id)
+    };
+    assert_eq!((missing(0), missing(1), missing(2)), ((0, 3), (0, 3), (0, 3)));
+    assert_eq!(missing(3), (1, 4));
+}
+
+#[test]
+fn a_torn_end_is_none_of_the_damage_when_the_file_behind_it_is_gone() {
+    let disk = journal();
+    let mut content = disk.content(SECOND);
+    let last = *frames(&content).last().unwrap();
+    content[last + 66] ^= 1;
+    disk.put(SECOND, &content);
+    let mut writer = open(&disk);
+    append(&mut writer, &[3], 0).unwrap();
+    writer.rotate(Timestamp(6)).unwrap();
+    append(&mut writer, &[2], 0).unwrap();
+    // All below 26 is in segments; of the names that were to go, the newest went alone.
+    disk.delete("journal-0000000000000003");
+    assert!(read_from(&disk, 26).unwrap().replay.damage.is_empty());
+    // In front of the last group of a file its headers are proof enough.
+    content[frames(&disk.content(SECOND))[0] + 66] ^= 1;
+    disk.put(SECOND, &content);
+    assert_eq!(read_from(&disk, 26).unwrap().replay.damage.len(), 1);
 }

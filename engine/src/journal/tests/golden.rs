@@ -41,10 +41,10 @@ fn disk_with(content: &[u8]) -> Disk {
 
 #[test]
 fn the_plain_journal_is_written_byte_for_byte() {
-    // The committed file still has the space that a close gives back.
-    let (written, golden) = (plain(), committed("journal-v1"));
-    let (frames, space) = golden.split_at(written.len());
-    assert!(written == frames && space.iter().all(|b| *b == 0), "the journal format has changed: it needs another version");
+    if std::env::var_os("TRAILD_BLESS").is_some() {
+        std::fs::write(path("journal-v1"), plain()).unwrap();
+    }
+    assert!(plain() == committed("journal-v1"), "the journal format has changed: it needs another version");
 }
 
 #[test]

@@ -16,6 +16,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::id::{Day, Sequence, Timestamp};
 use crate::journal::{GroupEntry, JournalWriter, Payload};
 use crate::lifecycle::ingest::duplicates::{in_head, mark_in_segments};
+use crate::lifecycle::live::catalog::Catalog;
 use crate::lifecycle::live::parts::{DayHead, Parts};
 use crate::lifecycle::live::problems::Work;
 use crate::lifecycle::live::queue::{Receipt, Submission, Task};
@@ -36,11 +37,13 @@ pub(crate) struct Committer {
     shared: Arc<Shared>,
     journal: JournalWriter,
     received_at: Timestamp,
+    /// The newest journal file that the catalog names, as far as is known here.
+    named: u64,
 }
 
 impl Committer {
     pub(crate) fn new(shared: Arc<Shared>, journal: JournalWriter) -> Committer {
-        Committer { shared, journal, received_at: Timestamp::MIN }
+        Committer { shared, journal, received_at: Timestamp::MIN, named: 0 }
     }
 
     /// Works until the queue is closed and empty, then marks the journal as closed.
@@ -64,6 +67,9 @@ impl Committer {
                 if idle && self.shared.problems.is_full(work) {
                     self.rotate(work);
                 }
+            }
+            if idle {
+                self.name_journal(true);
             }
             self.shared.journal_bytes.store(self.journal.bytes(), Ordering::Relaxed);
         }
@@ -142,6 +148,7 @@ impl Committer {
         let entries: Vec<GroupEntry<'_>> =
             group.iter().filter_map(|s| Some(GroupEntry { payload: s.payload.as_ref()?, received_at })).collect();
         let range = self.journal.append_group(&entries)?;
+        self.name_journal(false);
         Counters::add(&self.shared.counters.commits, u64::from(!entries.is_empty()));
         Ok(range.start)
     }
@@ -253,16 +260,43 @@ impl Committer {
     }
 
     fn release(&mut self, below: Sequence) {
+        self.name_journal(true);
         match self.journal.release(below) {
             Ok(()) => self.shared.problems.works(Work::Release),
             Err(error) => self.shared.problems.fails(Work::Release, &error),
         }
     }
 
+    /// Has the catalog name the newest journal file, so that it is missed when it is gone. Where that fails the log goes on, since what is in the
+    /// file is durable; it is tried again with the next file, after the next flush, or when there is nothing else to do.
+    fn name_journal(&mut self, again: bool) {
+        let newest = self.journal.newest();
+        let is_due = newest != self.named || again && self.shared.problems.is_failing(Work::Name).is_some();
+        if !is_due || mutants::is("journal_not_named") {
+            return;
+        }
+        self.named = newest;
+        let mut catalog = self.shared.catalog();
+        if catalog.newest_journal >= newest {
+            return;
+        }
+        let next = Catalog { newest_journal: newest, ..catalog.clone() };
+        match next.store(&*self.shared.storage) {
+            Ok(()) => {
+                *catalog = next;
+                self.shared.problems.works(Work::Name);
+            }
+            Err(error) => self.shared.problems.fails(Work::Name, &error),
+        }
+    }
+
     /// Goes on in a new journal file. Where that fails the next append says so to its caller.
     fn rotate(&mut self, work: Work) {
         match self.journal.rotate(self.received_at.max(self.shared.clock.now())) {
-            Ok(_) => self.shared.problems.works(work),
+            Ok(_) => {
+                self.shared.problems.works(work);
+                self.name_journal(false);
+            }
             Err(error) => self.shared.problems.fails(work, &error),
         }
     }

@@ -84,6 +84,8 @@ pub(crate) struct Catalog {
     pub(crate) flushed_to: Sequence,
     /// The time that retention may trust: see `retention`.
     pub(crate) trusted_time: Timestamp,
+    /// The id of the newest journal file: it, or a later one, must be there. 0 when none need be.
+    pub(crate) newest_journal: u64,
     /// In the order of their sequences.
     pub(crate) segments: Vec<CatalogEntry>,
 }
@@ -91,7 +93,7 @@ pub(crate) struct Catalog {
 impl Catalog {
     /// The catalog of a new log.
     pub(crate) fn new(now: Timestamp) -> Catalog {
-        Catalog { next_segment: SegmentId(1), flushed_to: Sequence::FIRST, trusted_time: now, segments: Vec::new() }
+        Catalog { next_segment: SegmentId(1), flushed_to: Sequence::FIRST, trusted_time: now, newest_journal: 0, segments: Vec::new() }
     }
 
     /// Reads the catalog of a directory; `None` when there is none.
@@ -130,7 +132,7 @@ impl Catalog {
     }
 
     pub(crate) fn encode(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(48 + self.segments.len() * ENTRY_BYTES);
+        let mut out = Vec::with_capacity(56 + self.segments.len() * ENTRY_BYTES);
         out.put_bytes(MAGIC);
         out.put_u16(VERSION);
         out.put_u16(0);
@@ -138,6 +140,7 @@ impl Catalog {
         out.put_u64(self.next_segment.0);
         out.put_u64(self.flushed_to.0);
         out.put_i64(self.trusted_time.0);
+        out.put_u64(self.newest_journal);
         for entry in &self.segments {
             out.put_u64(entry.id.0);
             out.put_u64(entry.first_sequence.0);
@@ -177,6 +180,7 @@ impl Catalog {
             next_segment: SegmentId(reader.u64()?),
             flushed_to: Sequence(reader.u64()?),
             trusted_time: Timestamp(reader.i64()?),
+            newest_journal: reader.u64()?,
             segments: Vec::with_capacity(count.min(body.len() / ENTRY_BYTES)),
         };
         for _ in 0..count {
@@ -235,10 +239,10 @@ mod tests {
     #[test]
     fn comes_back_and_any_changed_byte_is_found() {
         let entry = tests_entry();
-        let mut catalog = Catalog::new(Timestamp(99));
+        let mut catalog = Catalog { newest_journal: 3, ..Catalog::new(Timestamp(99)) };
         catalog.segments = vec![entry, CatalogEntry { sealed: false, ..entry }];
         let bytes = catalog.encode();
-        assert_eq!(bytes.len(), 40 + 2 * ENTRY_BYTES + 4);
+        assert_eq!(bytes.len(), 48 + 2 * ENTRY_BYTES + 4);
         assert_eq!(Catalog::decode(&bytes).unwrap(), catalog);
         for at in 0..bytes.len() {
             let mut changed = bytes.clone();

@@ -24,6 +24,8 @@ pub(crate) enum Work {
     Append,
     /// Going on in a new journal file.
     Rotate,
+    /// Naming the newest journal file in the catalog.
+    Name,
     /// Letting go of journal files.
     Release,
     /// Flushing, sealing, dropping.
@@ -91,6 +93,7 @@ impl Problems {
             _ if disk_full => "the disk is full",
             Work::Append => "events could not be written",
             Work::Rotate => "the journal could not go on in a new file",
+            Work::Name => "the newest journal file could not be named in the catalog, which is tried again",
             Work::Release => "a journal file that is not needed any more could not be let go",
             Work::Upkeep => "background work failed and is tried again",
             Work::Merge => "segments could not be merged, which is tried again",

@@ -8,6 +8,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::event::Batch;
 use crate::id::Sequence;
 use crate::journal::Payload;
+use crate::mutants;
 use crate::sync::{Condvar, Mutex, MutexGuard};
 
 /// What became of a batch. Given only when every accepted event is durable.
@@ -94,7 +95,9 @@ impl Queue {
         }
         state.bytes += bytes;
         state.tasks.push_back(Task::Commit(Box::new(submission)));
-        self.changed.notify_one();
+        if !mutants::is("writer_not_woken") {
+            self.changed.notify_one();
+        }
         Ok(())
     }
 
@@ -133,7 +136,9 @@ impl Queue {
     /// Takes nothing more in. What waits is still committed.
     pub(crate) fn close(&self) {
         self.lock().closed = true;
-        self.changed.notify_all();
+        if !mutants::is("close_not_told") {
+            self.changed.notify_all();
+        }
     }
 
     /// Refuses everything from now on, for this reason.

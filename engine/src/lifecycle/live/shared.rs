@@ -16,6 +16,7 @@ use crate::lifecycle::live::queue::Queue;
 use crate::lifecycle::live::reserve::Reserve;
 use crate::lifecycle::live::retention::TrustedClock;
 use crate::lifecycle::live::spare::SpareHead;
+use crate::mutants;
 use crate::options::Options;
 use crate::segment::cache::Caches;
 use crate::status::Gap;
@@ -126,6 +127,10 @@ impl Shared {
 
     /// Changes the log, and tells those who wait for a change.
     pub(crate) fn change<T>(&self, change: impl FnOnce(&mut Parts) -> T) -> T {
+        if mutants::is("told_before_the_change") {
+            self.signal();
+            return change(&mut self.parts.write().unwrap_or_else(PoisonError::into_inner));
+        }
         let result = change(&mut self.parts.write().unwrap_or_else(PoisonError::into_inner));
         self.signal();
         result

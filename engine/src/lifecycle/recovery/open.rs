@@ -54,8 +54,12 @@ pub(crate) fn recover(storage: Arc<dyn Storage>, options: Options, clock: Arc<dy
     recovery.settle_strays(&Budget::unlimited(clock.clone()))?;
     let from = recovery.from;
     let mut replayed = replay(&*storage, from, &mut |frame| recovery.take(&frame))?;
+    if !mutants::is("missing_journal_accepted") {
+        replayed.miss(recovery.catalog.newest_journal);
+    }
     recovery.report(&replayed);
     recovery.go_on_after(&mut replayed)?;
+    recovery.forget_journal(&replayed)?;
     let writer = if read_only { None } else { Some(open_writer(storage.clone(), &options, &replayed)?) };
     let Recovery { catalog, parts, problems, mut notes, lost, caches, .. } = recovery;
     let quarantined = problems.len() as u64;
@@ -227,6 +231,15 @@ impl Recovery<'_> {
         Ok(())
     }
 
+    /// A journal file that opening lets go of is not missing afterwards.
+    fn forget_journal(&mut self, replayed: &Replay) -> Result<()> {
+        if self.options.read_only || self.catalog.newest_journal == 0 || !replayed.lets_go_of(self.catalog.newest_journal) {
+            return Ok(());
+        }
+        self.catalog.newest_journal = 0;
+        self.catalog.store(&*self.storage)
+    }
+
     /// Takes what is in no segment of a batch of the journal into the head.
     fn take(&mut self, frame: &ReplayedFrame<'_>) -> Result<()> {
         let end = frame.first_sequence.plus(frame.events.len() as u64);
@@ -319,6 +332,7 @@ impl Recovery<'_> {
             let reason = format!("{:?}", damage.reason);
             lost.iter().for_each(|range| self.lose(&damage.file, range, &reason));
             let lost = match lost.iter().map(stretch).collect::<Vec<_>>().join(", ") {
+                _ if damage.is_open => format!("what came from sequence {} on is lost, if anything did", replayed.next_sequence),
                 none if none.is_empty() => "no event is lost".to_owned(),
                 stretches => format!("{stretches} are lost"),
             };

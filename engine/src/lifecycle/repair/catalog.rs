@@ -60,6 +60,8 @@ pub(crate) fn rebuilt(storage: &dyn Storage, caches: &Arc<Caches>, now: Timestam
         next_segment: unused_id(storage, SegmentId(1))?,
         flushed_to: begin.unwrap_or(Sequence::FIRST),
         trusted_time: trusted,
+        // Opening names the newest that it makes.
+        newest_journal: 0,
         segments: entries,
     };
     catalog.flushed_to = end_of_flushed(&catalog);

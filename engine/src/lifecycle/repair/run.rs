@@ -227,10 +227,11 @@ fn drain(shared: &Shared, mut journal: JournalWriter) -> Result<()> {
         let mut catalog = shared.catalog();
         let mut done = catalog.clone();
         done.flushed_to = done.flushed_to.max(next);
+        done.newest_journal = 0;
         done.store(&*shared.storage)?;
         *catalog = done;
     }
-    journal.release(next)?;
+    journal.release_all(next)?;
     journal.close_clean(shared.clock.now())
 }
 

@@ -47,7 +47,7 @@ pub(crate) struct Layout {
 
 impl Layout {
     /// Works out which columns are in which unit.
-    fn with_units(columns: Vec<ColumnEntry>, shapes: Vec<ShapeEntry>) -> Layout {
+    pub(crate) fn with_units(columns: Vec<ColumnEntry>, shapes: Vec<ShapeEntry>) -> Layout {
         let units = columns.iter().map(|c| c.unit as usize + 1).max().unwrap_or(1);
         let mut layout = Layout { columns, shapes, units: vec![Vec::new(); units], most: Vec::new() };
         layout.most = layout.count_most();

@@ -1,0 +1,96 @@
+//! [`State`]: everything that a simulated disk is at a moment, under its lock; how a call fails, and how a change is made.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::time::Duration;
+
+use super::fault::{Failure, Fault, Kind};
+use super::image::{Fill, Image};
+use super::medium::Medium;
+use super::operation::{Inode, Operation};
+
+/// A disk at a moment.
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) live: Image,
+    pub(super) medium: Medium,
+    pub(super) trace: Vec<Operation>,
+    pub(super) recording: bool,
+    pub(super) life: u64,
+    pub(super) calls: BTreeMap<Kind, u64>,
+    pub(super) changes: u64,
+    pub(super) fault: Option<Fault>,
+    pub(super) tripped: u64,
+    pub(super) bytes_max: Option<u64>,
+    pub(super) held: bool,
+    pub(super) slow: Duration,
+    /// Changes by the rank of the thread that made them, where threads take turns.
+    pub(super) turns: Option<[u64; 3]>,
+    /// How many threads wait for their turn.
+    pub(super) waiting: u64,
+}
+
+impl State {
+    /// A directory that is this image, all of it durable.
+    pub(super) fn of(image: Image) -> State {
+        State {
+            medium: Medium::of(image.clone(), Fill::Zeros),
+            live: image,
+            trace: Vec::new(),
+            recording: false,
+            life: 0,
+            calls: BTreeMap::new(),
+            changes: 0,
+            fault: None,
+            tripped: 0,
+            bytes_max: None,
+            held: false,
+            slow: Duration::ZERO,
+            turns: None,
+            waiting: 0,
+        }
+    }
+
+    pub(super) fn bytes(&self) -> u64 {
+        self.live.named().map(|(_, bytes)| bytes.len() as u64).sum()
+    }
+
+    /// Counts the fault down; how the call fails, if it does.
+    pub(super) fn fails(&mut self, kind: Kind) -> Option<Failure> {
+        let fault = self.fault.as_mut().filter(|fault| fault.kinds.contains(&kind))?;
+        if fault.after > 0 {
+            fault.after -= 1;
+            return None;
+        }
+        if !fault.sticky && self.tripped > 0 {
+            return None;
+        }
+        self.tripped += 1;
+        Some(fault.failure)
+    }
+
+    pub(super) fn room_for(&self, inode: Inode, end: usize) -> io::Result<()> {
+        let more = end.saturating_sub(self.live.content(inode).len()) as u64;
+        match self.bytes_max {
+            Some(most) if more > 0 && self.bytes() + more > most => Err(Failure::ENOSPC.error()),
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn change(&mut self, operation: Operation) {
+        self.live.apply(&operation, Fill::Zeros);
+        self.medium.note(&operation);
+        if self.recording {
+            self.trace.push(operation);
+        }
+    }
+
+    pub(super) fn named(&self, name: &str) -> io::Result<Inode> {
+        self.live.names.get(name).copied().ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
+    /// Which of the changes arrive whose sync fails.
+    pub(super) fn luck(&self) -> u64 {
+        self.changes.wrapping_mul(0x9e37_79b9_7f4a_7c15)
+    }
+}
