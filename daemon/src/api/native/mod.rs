@@ -14,5 +14,6 @@ mod search;
 mod segments;
 mod tail;
 
+pub use ingest::store;
 pub use opening::while_opening;
 pub use routes::routes;
