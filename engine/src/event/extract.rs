@@ -81,11 +81,12 @@ const LEAVES_KEPT_MAX: usize = 1 << 16;
 const SHAPE_KEPT_BYTES_MAX: usize = 1 << 20;
 
 impl Scratch {
-    fn begin(&mut self) {
+    /// Lets the memory go when a batch needed much.
+    fn trim(&mut self) {
         if self.leaves.capacity() > LEAVES_KEPT_MAX || self.shape.capacity() > SHAPE_KEPT_BYTES_MAX {
             *self = Scratch::default();
         }
-        self.numbering.begin();
+        self.numbering.trim();
     }
 }
 
@@ -103,12 +104,16 @@ impl Extractor {
     /// # Errors
     /// [`crate::ErrorKind::Invalid`] when there are more events or bytes than a batch may have.
     pub(crate) fn prepare(&self, events: &mut dyn Iterator<Item = &[u8]>) -> Result<(Batch, Vec<Rejection>)> {
-        SCRATCH.with_borrow_mut(|scratch| self.prepare_with(events, scratch))
+        SCRATCH.with_borrow_mut(|scratch| {
+            scratch.numbering.begin();
+            let prepared = self.prepare_with(events, scratch);
+            scratch.trim();
+            prepared
+        })
     }
 
     fn prepare_with(&self, events: &mut dyn Iterator<Item = &[u8]>, scratch: &mut Scratch) -> Result<(Batch, Vec<Rejection>)> {
         let (mut batch, mut rejections) = (self.used_batch(), Vec::new());
-        scratch.begin();
         for (index, text) in events.enumerate() {
             let text = trim(text);
             if index >= BATCH_EVENTS_MAX || batch.text.len() + text.len().min(EVENT_BYTES_MAX) > BATCH_BYTES_MAX {

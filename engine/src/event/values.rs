@@ -92,15 +92,21 @@ struct Met {
 /// How many columns are kept at hand: 16 bytes each.
 const MET: usize = 512;
 
-/// How many values or terms a table may have room for, 5 bytes each, to be kept for the next batch.
-const TABLE_KEPT_MAX: usize = 1 << 17;
+/// How many entries, of at most 17 bytes, each table may have room for to be kept for the next batch.
+const TABLE_KEPT_MAX: usize = 1 << 16;
 
 impl Numbering {
-    /// Begins with a batch; keeps the memory.
-    pub(super) fn begin(&mut self) {
-        if self.values.capacity().max(self.terms.capacity()) > TABLE_KEPT_MAX {
+    /// Lets the memory go when a batch needed much.
+    pub(super) fn trim(&mut self) {
+        let tables = self.values.capacity().max(self.terms.capacity());
+        let maps = self.shape_of.capacity().max(self.column_of.capacity()).max(self.columns.capacity());
+        if tables.max(maps) > TABLE_KEPT_MAX {
             *self = Numbering::default();
         }
+    }
+
+    /// Begins with a batch; keeps the memory.
+    pub(super) fn begin(&mut self) {
         self.columns.clear();
         self.values.clear();
         self.terms.clear();
