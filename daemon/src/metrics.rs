@@ -3,10 +3,10 @@
 //! What the engine and the system count is read when somebody asks; what the server counts is counted as it happens. The text is
 //! OpenMetrics 1.0. Names follow its rules: units end the name, the encoder adds `_total` to counters.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
+use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::{encode_eof, encode_registry};
 use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::family::Family;
@@ -128,14 +128,26 @@ pub const METRICS: &[Row] = &[
     counter("process_cpu_seconds", "processor time", |s| s.process.cpu_seconds),
 ];
 
-type Labels<const N: usize> = [(&'static str, Cow<'static, str>); N];
+/// What requests are counted by.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ByStatus {
+    route: &'static str,
+    method: &'static str,
+    status: u16,
+}
+
+/// What their times are kept by.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ByRoute {
+    route: &'static str,
+}
 
 /// The counters of the server. Clones count together.
 #[derive(Debug, Clone)]
 pub struct Metrics {
     registry: Arc<Registry>,
-    requests: Family<Labels<3>, Counter>,
-    seconds: Family<Labels<1>, Histogram, fn() -> Histogram>,
+    requests: Family<ByStatus, Counter>,
+    seconds: Family<ByRoute, Histogram, fn() -> Histogram>,
     inflight: Gauge,
     connections: Gauge,
     auth_failures: Counter,
@@ -233,9 +245,8 @@ impl Metrics {
 
     /// A request was answered. `route` is a path of the route table, so that the number of series is bounded.
     pub fn request(&self, route: &'static str, method: &'static str, status: u16, elapsed: Duration) {
-        let labels = [("route", route.into()), ("method", method.into()), ("status", status.to_string().into())];
-        self.requests.get_or_create(&labels).inc();
-        self.seconds.get_or_create(&[("route", route.into())]).observe(elapsed.as_secs_f64());
+        self.requests.get_or_create(&ByStatus { route, method, status }).inc();
+        self.seconds.get_or_create(&ByRoute { route }).observe(elapsed.as_secs_f64());
     }
 
     /// A request is on its way.

@@ -152,7 +152,7 @@ impl AuditLog {
     ///
     /// # Errors
     /// [`ErrorKind::Busy`] (wait and try again), [`ErrorKind::Poisoned`], [`ErrorKind::Closed`]; then `done` is not called.
-    pub fn submit(&self, batch: Batch, done: OnDone) -> Result<()> {
+    pub fn submit(&self, mut batch: Batch, done: OnDone) -> Result<()> {
         if self.shared.options.read_only {
             return Err(Error::new(ErrorKind::Closed, "the log is open for reading only"));
         }
@@ -161,7 +161,8 @@ impl AuditLog {
         let budget = Budget::unlimited(self.shared.clock.clone());
         let keep = mark(&batch, &parts, &budget)?;
         self.shared.note_gaps(&budget.gaps());
-        let payload = encode_kept(&batch, &keep)?;
+        let room = std::mem::take(&mut batch.room);
+        let payload = encode_kept(&batch, &keep, room)?;
         self.shared.queue.submit(Submission { batch, payload, keep, checked: parts.change, done })
     }
 

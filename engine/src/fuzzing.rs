@@ -317,7 +317,7 @@ impl Intake {
         if batch.is_empty() {
             return Ok(taken);
         }
-        let stored = Payload::of_batch(&batch)?;
+        let stored = Payload::of_batch(&batch, Vec::new())?;
         let mut text = Vec::new();
         let ranges = Payload::decode(stored.stored(), stored.codec(), stored.raw_bytes() as usize, stored.events() as usize, &mut text)?;
         taken.events = ranges.into_iter().map(|range| text.get(range).unwrap_or_default().to_vec()).collect();

@@ -144,7 +144,7 @@ impl Backend {
         let mut first_index = 0;
         for part in batches(spans) {
             let events = part.len();
-            let part: Arc<[Range<usize>]> = part.into();
+            let part = Arc::new(part);
             let (answer, rejections) = self.append_part(&body, &part, first_index > 0).await?;
             whole.rejections.extend(rejections.into_iter().map(|rejection| Rejected {
                 start: part.get(rejection.index).map_or(0, |span| span.start),
@@ -160,13 +160,16 @@ impl Backend {
         Ok(whole)
     }
 
-    async fn append_part(&self, body: &Bytes, part: &Arc<[Range<usize>]>, patient: bool) -> Result<(Option<Answer>, Vec<Rejection>)> {
+    async fn append_part(&self, body: &Bytes, part: &Arc<Vec<Range<usize>>>, patient: bool) -> Result<(Option<Answer>, Vec<Rejection>)> {
         let mut retries = if patient { BUSY_RETRIES } else { 0 };
         let is_small = part.iter().map(Range::len).sum::<usize>() < INLINE_BYTES_MAX;
         loop {
-            let (log, body, part) = (self.log.clone(), body.clone(), part.clone());
-            let work = move || hand_over(&log, &body, &part);
-            let handed = if is_small { work() } else { self.ingest.run(work).await };
+            let handed = if is_small {
+                hand_over(&self.log, body, part)
+            } else {
+                let (log, body, part) = (self.log.clone(), body.clone(), part.clone());
+                self.ingest.run(move || hand_over(&log, &body, &part)).await
+            };
             match handed {
                 Err(e) if e.kind() == ErrorKind::Busy && retries > 0 => {
                     retries -= 1;
@@ -338,6 +341,9 @@ fn hand_over(log: &AuditLog, body: &[u8], part: &[Range<usize>]) -> Result<(Opti
 
 /// Cuts the events into batches that the engine takes. An event that alone is larger than a batch may be gets one of its own.
 fn batches(spans: Vec<Range<usize>>) -> Vec<Vec<Range<usize>>> {
+    if (1..=BATCH_EVENTS_MAX).contains(&spans.len()) && spans.iter().map(Range::len).sum::<usize>() <= BATCH_BYTES_MAX {
+        return vec![spans];
+    }
     let mut batches: Vec<Vec<Range<usize>>> = Vec::new();
     let mut bytes = 0_usize;
     for span in spans {

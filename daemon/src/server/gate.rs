@@ -1,6 +1,6 @@
 //! The layer around each route: its name for the metrics, the scope it needs, and that nothing is asked that it does not know.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
@@ -13,9 +13,9 @@ use crate::api::route::Access;
 use crate::metrics::Metrics;
 use crate::server::auth::Auth;
 
-/// Where a request came from; put there by the connection.
+/// Where a request came from; an extension of the request.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Peer(pub(super) SocketAddr);
+pub(super) struct Peer(pub(super) IpAddr);
 
 /// The path of the route that answered; an extension of the response.
 #[derive(Debug, Clone, Copy)]
@@ -33,6 +33,12 @@ pub(super) struct Gate {
 }
 
 impl Gate {
+    /// Whether a request may come to the route.
+    pub(super) fn admit(&self, request: &Request, peer: IpAddr) -> Result<(), Refusal> {
+        self.auth.check(self.access, request.headers(), peer).inspect_err(|_| self.metrics.auth_failure())?;
+        self.check_query(request)
+    }
+
     /// Routes with parameters check them by themselves.
     fn check_query(&self, request: &Request) -> Result<(), Refusal> {
         if self.no_query { Params::of_query(request.uri().query(), &[]).map(drop) } else { Ok(()) }
@@ -41,16 +47,10 @@ impl Gate {
 
 pub(super) async fn check(State(gate): State<Arc<Gate>>, request: Request, next: Next) -> Response {
     // A request without a peer can come from a test only; it shares one bucket of failures.
-    let peer = request.extensions().get::<Peer>().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0.ip());
-    let mut response = match gate.auth.check(gate.access, request.headers(), peer) {
-        Ok(()) => match gate.check_query(&request) {
-            Ok(()) => next.run(request).await,
-            Err(refusal) => refusal.into_response(),
-        },
-        Err(refusal) => {
-            gate.metrics.auth_failure();
-            refusal.into_response()
-        }
+    let peer = request.extensions().get::<Peer>().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0);
+    let mut response = match gate.admit(&request, peer) {
+        Ok(()) => next.run(request).await,
+        Err(refusal) => refusal.into_response(),
     };
     response.extensions_mut().insert(Answered(gate.path));
     response

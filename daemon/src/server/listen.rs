@@ -5,6 +5,7 @@
 //! is closed, endless answers end, open requests get `drain_timeout`, then the log is closed: what was acknowledged is durable anyway,
 //! closing makes the next start fast.
 
+use std::convert::Infallible;
 use std::fmt;
 use std::future::Future;
 use std::io::{self, Write as _};
@@ -12,7 +13,6 @@ use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use axum::Router;
 use axum::body::Body;
 use bytes::Bytes;
 use hyper::body::Incoming;
@@ -24,18 +24,18 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
-use tower::ServiceExt;
 use trail_engine::error::{Error, ErrorKind};
 use trail_engine::event::DimensionSchema;
 
 use crate::api::context::Context;
+use crate::api::route::RequestBody;
 use crate::api::{native, openapi};
 use crate::backend::Backend;
 use crate::config::Config;
 use crate::metrics::Metrics;
 use crate::server::auth::Auth;
 use crate::server::connection::{Farewell, Patience, Timed, Working, WorkingBody};
-use crate::server::gate::Peer;
+use crate::server::front::{Front, Store};
 use crate::server::heads::Heads;
 use crate::server::observe::{Observer, RequestIds, unread};
 use crate::server::router::{RouteHead, router};
@@ -123,13 +123,13 @@ struct Hall {
     ids: Arc<RequestIds>,
     places: Arc<Semaphore>,
     /// Answers until the log is open.
-    opening: Router,
+    opening: Front,
     /// Answers from then on, on every connection.
-    open: OnceLock<Router>,
+    open: OnceLock<Front>,
 }
 
 impl Hall {
-    fn router(&self) -> &Router {
+    fn front(&self) -> &Front {
         self.open.get().unwrap_or(&self.opening)
     }
 }
@@ -161,7 +161,7 @@ impl Server {
             metrics: metrics.clone(),
             ids: ids.clone(),
             places: Arc::new(Semaphore::new(config.connections_max)),
-            opening: router(opening, (), &auth, &metrics, observer()),
+            opening: Front::new(observer(), router(opening, (), &auth, &metrics), None),
             open: OnceLock::new(),
         });
         let mut door = Door { listener, hall, graceful: GracefulShutdown::new(), connections: JoinSet::new() };
@@ -176,9 +176,13 @@ impl Server {
         let (stop, stopping) = watch::channel(false);
         let openapi = Bytes::from(openapi::document(&routes).to_string());
         let context = Arc::new(Context { backend, trails, config: config.clone(), metrics: metrics.clone(), openapi, stopping });
+        let store = routes
+            .iter()
+            .find(|route| route.body == RequestBody::Events)
+            .map(|route| Store { gate: Arc::new(RouteHead::of(route).gate(&auth, &metrics)), context: context.clone() });
         let rows = routes.into_iter().map(|route| (RouteHead::of(&route), route.handler)).collect();
         // Nobody else sets it.
-        let _ = door.hall.open.set(router(rows, context.clone(), &auth, &metrics, observer()));
+        let _ = door.hall.open.set(Front::new(observer(), router(rows, context.clone(), &auth, &metrics), store));
         Ok(Server { door, address, context, stop })
     }
 
@@ -274,11 +278,11 @@ async fn connection(stream: TcpStream, peer: SocketAddr, hall: Arc<Hall>, watche
     let working = Working::default();
     let stream = Timed::new(stream, patience, working.clone(), Heads::new(config.header_bytes_max), farewell(&hall));
     let service = service_fn(move |request: hyper::Request<Incoming>| {
-        let mut request = request.map(Body::new);
-        request.extensions_mut().insert(Peer(peer));
-        let guard = working.begin();
-        let answer = hall.router().clone().oneshot(request);
-        async move { answer.await.map(|response| response.map(|body| WorkingBody { body, _guard: guard })) }
+        let (hall, guard) = (hall.clone(), working.begin());
+        async move {
+            let response = hall.front().answer(request.map(Body::new), peer.ip()).await;
+            Ok::<_, Infallible>(response.map(|body| WorkingBody { body, _guard: guard }))
+        }
     });
     let buffer = usize::try_from(config.header_bytes_max).unwrap_or(BUFFER_BYTES_MIN).saturating_mul(2).max(BUFFER_BYTES_MIN);
     let mut builder = http1::Builder::new();
@@ -292,6 +296,7 @@ async fn connection(stream: TcpStream, peer: SocketAddr, hall: Arc<Hall>, watche
 
 #[cfg(test)]
 mod tests {
+    use axum::Router;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     use super::*;
@@ -309,7 +314,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_connection_from_the_time_of_recovery_serves_the_open_log() {
-        let says = |text: &'static str| Router::new().fallback(async move || text);
+        let says = |text: &'static str| {
+            let observer = Observer::new(Metrics::new(), 16 << 10, true, Arc::new(RequestIds::new()));
+            Front::new(observer, Router::new().fallback(async move || text), None)
+        };
         let hall = Arc::new(Hall {
             config: Arc::new(Config::default()),
             metrics: Metrics::new(),

@@ -33,8 +33,8 @@ fn is_local(host: &str) -> bool {
         Some((v6, rest)) if v6.parse::<Ipv6Addr>().is_ok() => ("localhost", rest.strip_prefix(':').unwrap_or(rest)),
         _ => host.rsplit_once(':').unwrap_or((host, "")),
     };
-    let name = name.to_ascii_lowercase();
-    port.bytes().all(|b| b.is_ascii_digit()) && (name == "localhost" || name.ends_with(".localhost") || name.parse::<Ipv4Addr>().is_ok())
+    let is_localhost = || name.rsplit('.').next().is_some_and(|last| last.eq_ignore_ascii_case("localhost"));
+    port.bytes().all(|b| b.is_ascii_digit()) && (is_localhost() || name.parse::<Ipv4Addr>().is_ok())
 }
 
 #[cfg(test)]

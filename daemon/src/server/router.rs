@@ -12,23 +12,20 @@ use crate::api::route::{Access, Place, RequestBody, Route};
 use crate::metrics::Metrics;
 use crate::server::auth::Auth;
 use crate::server::gate::{self, Gate};
-use crate::server::observe::{self, Observer};
 
-/// Every route behind its gate, everything behind the observer.
+/// Every route behind its gate.
 pub(super) fn router<S: Clone + Send + Sync + 'static>(
     routes: Vec<(RouteHead, axum::routing::MethodRouter<S>)>,
     state: S,
     auth: &Arc<Auth>,
     metrics: &Metrics,
-    observer: Observer,
 ) -> Router {
     let mut router = Router::new();
     for (head, handler) in routes {
-        let gate = Gate { path: head.path, access: head.access, no_query: head.no_query, auth: auth.clone(), metrics: metrics.clone() };
-        router = router.route(head.path, handler.route_layer(from_fn_with_state(Arc::new(gate), gate::check)));
+        let gate = Arc::new(head.gate(auth, metrics));
+        router = router.route(head.path, handler.route_layer(from_fn_with_state(gate, gate::check)));
     }
-    let router = router.fallback(unknown).method_not_allowed_fallback(wrong_method).with_state(state);
-    router.layer(from_fn_with_state(Arc::new(observer), observe::observe))
+    router.fallback(unknown).method_not_allowed_fallback(wrong_method).with_state(state)
 }
 
 /// What the gate of a route must know.
@@ -45,6 +42,11 @@ impl RouteHead {
         // Probes and pages for people may carry anything, as those do that keep caches away.
         RouteHead { path: route.path, access: route.access, no_query: !in_query && route.path.starts_with("/v1/") }
     }
+
+    /// The gate before the route.
+    pub(super) fn gate(self, auth: &Arc<Auth>, metrics: &Metrics) -> Gate {
+        Gate { path: self.path, access: self.access, no_query: self.no_query, auth: auth.clone(), metrics: metrics.clone() }
+    }
 }
 
 async fn unknown(request: Request) -> Refusal {
@@ -58,19 +60,20 @@ async fn wrong_method(method: Method) -> Refusal {
 
 #[cfg(test)]
 mod tests {
-    use crate::server::observe::RequestIds;
+    use crate::server::front::Front;
+    use crate::server::observe::{Observer, RequestIds};
     use axum::body::Body;
     use axum::response::Response;
     use axum::routing::{get, post};
     use http_body_util::BodyExt;
     use serde_json::Value;
-    use tower::ServiceExt;
+    use std::net::{IpAddr, Ipv4Addr};
 
     use super::*;
     use crate::config::{KeyEntry, Scope};
     use crate::keys;
 
-    fn with_keys(keys: &[KeyEntry]) -> Router {
+    fn with_keys(keys: &[KeyEntry]) -> Front {
         let head = |path, access| RouteHead { path, access, no_query: false };
         let read = get(|| async { "read" });
         let write = post(|| async { Err::<(), _>(Refusal::bad_request("empty_body", "there is no event in the body").at(3)) });
@@ -81,15 +84,15 @@ mod tests {
         ];
         let auth = Arc::new(Auth::new(keys, 30));
         let observer = Observer::new(Metrics::new(), 16 << 10, !auth.has_keys(), Arc::new(RequestIds::new()));
-        router(routes, (), &auth, &Metrics::new(), observer)
+        Front::new(observer, router(routes, (), &auth, &Metrics::new()), None)
     }
 
-    async fn send(router: &Router, method: &str, path: &str, token: Option<&str>) -> (u16, Value, Response<()>) {
+    async fn send(router: &Front, method: &str, path: &str, token: Option<&str>) -> (u16, Value, Response<()>) {
         let mut request = Request::builder().method(method).uri(path).header("host", "localhost:1").header("x-request-id", "r-9");
         if let Some(token) = token {
             request = request.header("authorization", format!("Bearer {token}"));
         }
-        let response = router.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+        let response = router.answer(request.body(Body::empty()).unwrap(), IpAddr::V4(Ipv4Addr::LOCALHOST)).await;
         let (parts, body) = response.into_parts();
         let bytes = body.collect().await.unwrap().to_bytes();
         let value = serde_json::from_slice(&bytes).unwrap_or(Value::Null);

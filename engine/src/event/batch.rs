@@ -20,6 +20,8 @@ pub struct Batch {
     pub(crate) terms: Terms,
     /// For each term of each event its number.
     pub(crate) term_numbers: Vec<u32>,
+    /// Room for the batch in the journal's form: from use to use, as the other buffers.
+    pub(crate) room: Vec<u8>,
 }
 
 /// One event of a batch.
@@ -66,13 +68,14 @@ impl Batch {
         self.numbers.clear();
         self.terms.clear();
         self.term_numbers.clear();
+        self.room.clear();
     }
 
     /// The memory of the buffers, in bytes.
     pub(crate) fn capacity_bytes(&self) -> usize {
         let numbers = (self.numbers.capacity() + self.term_numbers.capacity()) * size_of::<u32>();
         let events = self.events.capacity() * size_of::<Prepared>();
-        self.text.capacity() + events + numbers + self.values.capacity_bytes() + self.terms.capacity_bytes()
+        self.text.capacity() + self.room.capacity() + events + numbers + self.values.capacity_bytes() + self.terms.capacity_bytes()
     }
 
     pub(crate) fn text_of(&self, event: &Prepared) -> &[u8] {

@@ -3,6 +3,7 @@
 //! The text is read once, along the shapes seen before ([`ShapeTree`]); only an event of a new shape is scanned, and its keys parsed.
 //! The plan kept with the shape names the leaves that say something to a dimension.
 
+use std::cell::RefCell;
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
@@ -15,7 +16,7 @@ use super::schema::DimensionSchema;
 use super::shape::Shape;
 use super::shape_tree::ShapeTree;
 use super::tokens::Fault;
-use super::values::Values;
+use super::values::{Numbering, Values};
 use crate::codec::checksum::hash64;
 use crate::error::{Error, Result};
 use crate::id::Timestamp;
@@ -62,11 +63,31 @@ impl Known {
     }
 }
 
-/// What the reading of an event needs for a moment.
+/// What the reading of a batch needs for a moment.
 #[derive(Debug, Default)]
 struct Scratch {
     shape: Vec<u8>,
     leaves: Vec<Leaf>,
+    numbering: Numbering,
+}
+
+thread_local! {
+    /// Kept between batches: a small batch costs no more than what is done in warm memory.
+    static SCRATCH: RefCell<Scratch> = RefCell::default();
+}
+
+/// A thread keeps no more leaves, and no longer shapes, than these.
+const LEAVES_KEPT_MAX: usize = 1 << 16;
+const SHAPE_KEPT_BYTES_MAX: usize = 1 << 20;
+
+impl Scratch {
+    /// Lets the memory go when a batch needed much.
+    fn trim(&mut self) {
+        if self.leaves.capacity() > LEAVES_KEPT_MAX || self.shape.capacity() > SHAPE_KEPT_BYTES_MAX {
+            *self = Scratch::default();
+        }
+        self.numbering.trim();
+    }
 }
 
 impl Extractor {
@@ -83,14 +104,23 @@ impl Extractor {
     /// # Errors
     /// [`crate::ErrorKind::Invalid`] when there are more events or bytes than a batch may have.
     pub(crate) fn prepare(&self, events: &mut dyn Iterator<Item = &[u8]>) -> Result<(Batch, Vec<Rejection>)> {
-        let (mut batch, mut rejections, mut scratch) = (self.used_batch(), Vec::new(), Scratch::default());
+        SCRATCH.with_borrow_mut(|scratch| {
+            scratch.numbering.begin();
+            let prepared = self.prepare_with(events, scratch);
+            scratch.trim();
+            prepared
+        })
+    }
+
+    fn prepare_with(&self, events: &mut dyn Iterator<Item = &[u8]>, scratch: &mut Scratch) -> Result<(Batch, Vec<Rejection>)> {
+        let (mut batch, mut rejections) = (self.used_batch(), Vec::new());
         for (index, text) in events.enumerate() {
             let text = trim(text);
             if index >= BATCH_EVENTS_MAX || batch.text.len() + text.len().min(EVENT_BYTES_MAX) > BATCH_BYTES_MAX {
                 return Err(Error::invalid("the batch is too large")
                     .expected(format_args!("at most {BATCH_EVENTS_MAX} events and {BATCH_BYTES_MAX} bytes"), "more"));
             }
-            if let Err((code, message)) = self.push(text, &mut scratch, &mut batch) {
+            if let Err((code, message)) = self.push(text, scratch, &mut batch) {
                 rejections.push(Rejection { index, code, message });
             }
         }
@@ -126,7 +156,7 @@ impl Extractor {
         let start = batch.text.len() as u32;
         batch.text.extend_from_slice(text);
         let (shape, time, id_hash) = match shape {
-            Some(shape) => shredded(utf8, shape, &scratch.leaves, batch),
+            Some(shape) => shredded(utf8, shape, scratch, batch),
             None => self.whole(utf8, scratch, batch),
         };
         batch.events.push(Prepared {
@@ -142,32 +172,34 @@ impl Extractor {
 
     /// Reads an event: its shape's number in the batch, or `None` if it is odd and must be kept whole; its leaves are in `scratch`.
     fn shape_of(&self, text: &[u8], scratch: &mut Scratch, batch: &mut Batch) -> std::result::Result<Option<u32>, (&'static str, String)> {
-        let Scratch { shape, leaves } = scratch;
+        let Scratch { shape, leaves, numbering } = scratch;
         leaves.clear();
         let known = self.shapes.read().unwrap_or_else(PoisonError::into_inner);
         if let Some(shape) = known.tree.read(text, leaves)
             && !is_odd(leaves)
         {
-            return Ok(Some(batch.values.shape(shape)));
+            return Ok(Some(batch.values.shape(shape, numbering)));
         }
         drop(known);
         shape.clear();
         leaves.clear();
         scan(text, shape, leaves).map_err(|(at, fault)| explain(at, fault))?;
-        Ok((!is_odd(leaves)).then(|| batch.values.shape(&self.new_shape(shape))))
+        Ok((!is_odd(leaves)).then(|| batch.values.shape(&self.new_shape(shape), numbering)))
     }
 
     /// Keeps an event whole: it is one value. Its shape is worked out for its terms, and forgotten.
-    fn whole(&self, text: &str, scratch: &Scratch, batch: &mut Batch) -> Read {
+    fn whole(&self, text: &str, scratch: &mut Scratch, batch: &mut Batch) -> Read {
         let plan = TermPlan::new(&self.schema, &outline(&scratch.shape));
-        let (event, first) = (Event { text, leaves: &scratch.leaves }, batch.term_numbers.len());
+        let Scratch { leaves, numbering, .. } = scratch;
+        let (event, first) = (Event { text, leaves }, batch.term_numbers.len());
         let Batch { terms, term_numbers, .. } = batch;
-        let mut gathering = Gathering { event, numbers: &[], values: &mut [], terms, found: term_numbers, first };
+        let table = &mut numbering.terms;
+        let mut gathering = Gathering { event, numbers: &[], values: &mut [], terms, table, found: term_numbers, first };
         let (time, id_hash) = (event_time(&plan, event), gathering.run(&plan));
-        let number = batch.values.shape(&self.whole);
+        let number = batch.values.shape(&self.whole, numbering);
         let leaf = Leaf { start: 0, end: text.len() as u32 };
         let start = (batch.text.len() - text.len()) as u32;
-        batch.values.number(number, &batch.text, start, &[leaf], &mut batch.numbers);
+        batch.values.number(number, (&batch.text, start), &[leaf], numbering, &mut batch.numbers);
         (number, time, id_hash)
     }
 
@@ -198,14 +230,16 @@ impl Extractor {
 type Read = (u32, Option<Timestamp>, Option<u64>);
 
 /// Numbers the values of an event, whose text is the last of the batch's, and gathers its terms.
-fn shredded(text: &str, shape: u32, leaves: &[Leaf], batch: &mut Batch) -> Read {
+fn shredded(text: &str, shape: u32, scratch: &mut Scratch, batch: &mut Batch) -> Read {
+    let Scratch { leaves, numbering, .. } = scratch;
     let (first, first_term) = (batch.numbers.len(), batch.term_numbers.len());
     let start = (batch.text.len() - text.len()) as u32;
-    batch.values.number(shape, &batch.text, start, leaves, &mut batch.numbers);
+    batch.values.number(shape, (&batch.text, start), leaves, numbering, &mut batch.numbers);
     let Batch { values: Values { values, shapes, .. }, numbers, terms, term_numbers, .. } = batch;
     let Some(plan) = shapes.get(shape as usize).map(|numbered| &numbered.shape.plan) else { return (shape, None, None) };
     let (event, numbers) = (Event { text, leaves }, numbers.get(first..).unwrap_or_default());
-    let mut gathering = Gathering { event, numbers, values, terms, found: term_numbers, first: first_term };
+    let table = &mut numbering.terms;
+    let mut gathering = Gathering { event, numbers, values, terms, table, found: term_numbers, first: first_term };
     (shape, event_time(plan, event), gathering.run(plan))
 }
 

@@ -4,6 +4,8 @@
 
 use std::borrow::Cow;
 
+use hashbrown::HashTable;
+
 use super::plan::{DimensionPlan, SourcePlan, TermPlan};
 use super::scan::Leaf;
 use super::schema::{Pick, Take};
@@ -37,6 +39,8 @@ pub(super) struct Gathering<'a> {
     pub(super) numbers: &'a [u32],
     pub(super) values: &'a mut [Numbered],
     pub(super) terms: &'a mut Terms,
+    /// The numbers of the terms that may recur.
+    pub(super) table: &'a mut HashTable<u32>,
     /// The terms of all events; those of this one begin at `first`.
     pub(super) found: &'a mut Vec<u32>,
     pub(super) first: usize,
@@ -112,7 +116,7 @@ impl Gathering<'_> {
             () if term.is_empty() || term.len() > TERM_BYTES_MAX => return NONE,
             () if plan.unique => self.push_unique(plan.dimension, term),
             () => {
-                let number = self.terms.number(plan.dimension, term);
+                let number = self.terms.number(plan.dimension, term, self.table);
                 self.add(plan.dimension, number);
                 return number;
             }

@@ -24,7 +24,6 @@ pub(crate) struct Term {
 pub(crate) struct Terms {
     terms: Vec<Term>,
     text: Vec<u8>,
-    table: HashTable<u32>,
 }
 
 impl Terms {
@@ -32,12 +31,11 @@ impl Terms {
     pub(crate) fn clear(&mut self) {
         self.terms.clear();
         self.text.clear();
-        self.table.clear();
     }
 
     /// The memory that is held, in bytes.
     pub(crate) fn capacity_bytes(&self) -> usize {
-        self.terms.capacity() * size_of::<Term>() + self.text.capacity() + self.table.capacity() * 5
+        self.terms.capacity() * size_of::<Term>() + self.text.capacity()
     }
 
     /// How many distinct terms there are.
@@ -56,19 +54,19 @@ impl Terms {
         self.terms.get(number as usize).map(|term| term.dimension)
     }
 
-    /// The number of a term that may recur.
-    pub(crate) fn number(&mut self, dimension: u16, text: &str) -> u32 {
+    /// The number of a term that may recur; `table` has those of this batch.
+    pub(crate) fn number(&mut self, dimension: u16, text: &str, table: &mut HashTable<u32>) -> u32 {
         let hash = value_hash(text.as_bytes());
         let same =
             |at: &u32| self.get(*at).is_some_and(|(term, of)| term.hash == hash && term.dimension == dimension && of == text.as_bytes());
         let key = column_hash(hash, u32::from(dimension));
-        if let Some(number) = self.table.find(key, same) {
+        if let Some(number) = table.find(key, same) {
             return *number;
         }
         let number = self.push(dimension, text, hash);
         let terms = &self.terms;
         let hash_of = |at: &u32| terms.get(*at as usize).map_or(0, |t| column_hash(t.hash, u32::from(t.dimension)));
-        self.table.insert_unique(key, number, hash_of);
+        table.insert_unique(key, number, hash_of);
         number
     }
 
@@ -91,8 +89,8 @@ mod tests {
 
     #[test]
     fn equal_terms_share_a_number_within_a_dimension_unless_it_is_unique() {
-        let mut terms = Terms::default();
-        let numbers = [terms.number(0, "a"), terms.number(1, "a"), terms.number(0, "b"), terms.number(0, "a"), terms.number(1, "a")];
+        let (mut terms, mut table) = (Terms::default(), HashTable::new());
+        let numbers = [(0, "a"), (1, "a"), (0, "b"), (0, "a"), (1, "a")].map(|(dimension, text)| terms.number(dimension, text, &mut table));
         assert_eq!(numbers, [0, 1, 2, 0, 1]);
         assert_eq!((terms.unique(2, "a"), terms.unique(2, "a"), terms.len()), (3, 4, 5));
         let (term, text) = terms.get(4).unwrap();

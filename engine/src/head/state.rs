@@ -181,6 +181,8 @@ impl State {
     fn push(&mut self, batch: &Batch, event: &Prepared, received_at: Timestamp, known: &mut Known) -> Result<()> {
         let document = self.shreds.len();
         self.shreds.push(batch, event, &mut known.here)?;
+        let unknown = batch.terms_of(event).iter().filter(|number| known.terms.get(**number as usize) == Some(&NONE));
+        self.terms.touch(unknown.filter_map(|number| batch.term(*number).map(|(term, _)| (u32::from(term.dimension), term.hash))));
         for number in batch.terms_of(event) {
             self.push_term(batch, *number, document, known);
         }

@@ -39,7 +39,7 @@ pub(super) fn encode(batch: &Batch, out: &mut Vec<u8>) {
     for numbered in &values.shapes {
         out.put_varint(numbered.shape.text.len() as u64);
         out.put_bytes(&numbered.shape.text);
-        numbered.columns.iter().for_each(|column| out.put_varint(u64::from(*column)));
+        values.columns_of(numbered).iter().for_each(|column| out.put_varint(u64::from(*column)));
     }
     out.put_varint(values.values.len() as u64);
     values.values.iter().for_each(|value| out.put_varint(u64::from(value.end - value.start)));

@@ -27,6 +27,9 @@ const COMPRESS_BYTES_MIN: usize = 16 << 10;
 const TEXT_LEVEL: i32 = 1;
 const NUMBERED_LEVEL: i32 = -5;
 
+/// A buffer of so many bytes is used again for a payload of any length.
+const ROOM_KEPT_BYTES: usize = 16 << 10;
+
 /// What a thread keeps of each of its two buffers at most.
 const SCRATCH_BYTES_MAX: usize = 4 << 20;
 
@@ -101,15 +104,15 @@ impl Payload {
         let measured = measure(events.clone())?;
         SCRATCH.with_borrow_mut(|scratch| {
             scratch.write(measured, events);
-            scratch.finish(measured, false)
+            scratch.finish(measured, false, Vec::new())
         })
     }
 
-    /// Makes the payload of a whole batch.
+    /// Makes the payload of a whole batch, in a buffer that is done with.
     ///
     /// # Errors
     /// As [`Payload::encode`].
-    pub(crate) fn of_batch(batch: &Batch) -> Result<Payload> {
+    pub(crate) fn of_batch(batch: &Batch, room: Vec<u8>) -> Result<Payload> {
         let events = batch.events.iter().map(|event| batch.text_of(event));
         let measured = measure(events.clone())?;
         SCRATCH.with_borrow_mut(|scratch| {
@@ -122,8 +125,13 @@ impl Payload {
             if !is_numbered {
                 scratch.write(measured, events);
             }
-            scratch.finish(measured, is_numbered)
+            scratch.finish(measured, is_numbered, room)
         })
+    }
+
+    /// The buffer, for another payload.
+    pub(crate) fn into_room(self) -> Vec<u8> {
+        self.stored
     }
 
     /// Unfolds a payload into `out`, which is emptied first; the ranges are those of the events in it.
@@ -251,10 +259,10 @@ impl Scratch {
     }
 
     /// The payload of what was written.
-    fn finish(&mut self, measured: Measured, is_numbered: bool) -> Result<Payload> {
+    fn finish(&mut self, measured: Measured, is_numbered: bool, room: Vec<u8>) -> Result<Payload> {
         let raw_bytes = self.raw.len() as u32;
         let level = if is_numbered { NUMBERED_LEVEL } else { TEXT_LEVEL };
-        let (stored, is_compressed) = self.pack(measured.bytes, level)?;
+        let (stored, is_compressed) = self.pack(measured.bytes, level, room)?;
         self.shrink();
         Ok(Payload {
             crc: crc32(&stored),
@@ -266,16 +274,17 @@ impl Scratch {
         })
     }
 
-    /// Compresses what is long enough and gets shorter by it; the result has no spare capacity, since batches wait in a queue.
-    fn pack(&mut self, text_bytes: usize, level: i32) -> Result<(Vec<u8>, bool)> {
+    /// Compresses what is long enough and gets shorter by it; the result has hardly more capacity than it needs, since batches wait in a
+    /// queue.
+    fn pack(&mut self, text_bytes: usize, level: i32, room: Vec<u8>) -> Result<(Vec<u8>, bool)> {
         if text_bytes >= COMPRESS_BYTES_MIN {
             self.packed.clear();
             compress(&self.raw, level, &mut self.packed)?;
             if self.packed.len() < self.raw.len() {
-                return Ok((self.packed.as_slice().to_vec(), true));
+                return Ok((put(&self.packed, room), true));
             }
         }
-        Ok((self.raw.as_slice().to_vec(), false))
+        Ok((put(&self.raw, room), false))
     }
 
     fn shrink(&mut self) {
@@ -285,6 +294,17 @@ impl Scratch {
             }
         }
     }
+}
+
+/// Bytes in a buffer: the one that is given, if they fill half of it.
+fn put(bytes: &[u8], mut room: Vec<u8>) -> Vec<u8> {
+    if room.capacity() / 2 > bytes.len().max(ROOM_KEPT_BYTES) {
+        return bytes.to_vec();
+    }
+    room.clear();
+    room.reserve_exact(bytes.len());
+    room.extend_from_slice(bytes);
+    room
 }
 
 fn unfolds_to_at_most(stored: usize, codec: Codec) -> usize {
@@ -363,7 +383,7 @@ mod tests {
         #[test]
         fn a_batch_comes_back_from_its_numbers(events in proptest::collection::vec(event(), 1..60), repeat in 1usize..6) {
             let events = vec![events; repeat].concat();
-            let payload = Payload::of_batch(&batch(&events)).unwrap();
+            let payload = Payload::of_batch(&batch(&events), Vec::new()).unwrap();
             prop_assert_eq!(unfold(&payload), events.iter().map(|e| e.as_bytes().to_vec()).collect::<Vec<_>>());
             let mut raw = Vec::new();
             numbered::encode(&batch(&events), &mut raw);
@@ -406,12 +426,12 @@ mod tests {
     #[test]
     fn batches_worth_it_are_numbered() {
         let events: Vec<String> = (0..1_000).map(|i| format!("{{\"eventName\":\"GetObject\",\"n\":{}}}", i % 7)).collect();
-        let payload = Payload::of_batch(&batch(&events)).unwrap();
+        let payload = Payload::of_batch(&batch(&events), Vec::new()).unwrap();
         assert_eq!((payload.codec(), payload.events()), (Codec::NumberedZstd, 1_000));
-        assert_eq!(Payload::of_batch(&batch(&events[..10])).unwrap().codec(), Codec::Plain);
+        assert_eq!(Payload::of_batch(&batch(&events[..10]), Vec::new()).unwrap().codec(), Codec::Plain);
         // Nothing recurs: as text it is shorter.
         let events: Vec<String> = (0..2_000).map(|i| format!("{{\"k{i}\":{i}}}")).collect();
-        assert_eq!(Payload::of_batch(&batch(&events)).unwrap().codec(), Codec::Zstd);
+        assert_eq!(Payload::of_batch(&batch(&events), Vec::new()).unwrap().codec(), Codec::Zstd);
     }
 
     #[test]

@@ -159,6 +159,20 @@ impl Columns {
         Some(entry)
     }
 
+    /// Touches what looking up these values will need: columns and [`value_hash`]es.
+    ///
+    /// A look-up waits for the entry at hand, and then for the value's bytes, before it can tell what to do next. Here nothing depends on
+    /// what is read, so that a processor waits for those of many values at once.
+    #[inline]
+    pub(crate) fn touch(&self, values: impl Iterator<Item = (u32, u64)>) {
+        let mut read = 0;
+        for (column, hash) in values {
+            let entry = self.recent.get(column_hash(hash, column) as usize % RECENT).copied().unwrap_or_default();
+            read ^= self.arena.get(entry.start as usize).copied().unwrap_or_default();
+        }
+        std::hint::black_box(read);
+    }
+
     /// The code of a value that comes `uses` times, which is added if it is new; `hash` is its [`value_hash`]. `None` when the
     /// arena is full (4 GiB).
     pub(crate) fn intern(&mut self, column: u32, value: &[u8], hash: u64, uses: u32) -> Option<Code> {

@@ -109,6 +109,8 @@ impl Shreds {
     fn push_numbers(&mut self, shape: u32, batch: &Batch, numbers: &[u32], text: &[u8], known: &mut KnownHere) -> Option<()> {
         let start = self.codes.len();
         let row = self.shapes.get(shape as usize)?;
+        let unknown = numbers.iter().zip(&row.columns).filter(|(number, _)| known.values.get(**number as usize) == Some(&UNKNOWN));
+        self.columns.touch(unknown.filter_map(|(number, column)| Some((*column, batch.values.values.get(*number as usize)?.hash))));
         for (number, column) in numbers.iter().zip(row.columns.iter()) {
             let code = match known.values.get(*number as usize) {
                 Some(code) if *code != UNKNOWN => *code,

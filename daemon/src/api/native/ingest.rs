@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::State;
+use axum::extract::{Request, State};
 use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
@@ -31,15 +31,28 @@ enum Frame {
     Json,
 }
 
+/// Stores the events of a request: the route's handler, for callers that know the route.
+///
+/// # Errors
+/// What the client is to be told.
+pub async fn store(context: &Context, request: Request) -> Result<Response, Refusal> {
+    let (parts, body) = request.into_parts();
+    append_body(context, &parts.headers, body).await
+}
+
 pub(super) async fn append(State(context): State<Arc<Context>>, headers: HeaderMap, body: Body) -> Result<Response, Refusal> {
-    let frame = frame_of(&headers)?;
-    let encoding = encoding_of(&headers)?;
+    append_body(&context, &headers, body).await
+}
+
+async fn append_body(context: &Context, headers: &HeaderMap, body: Body) -> Result<Response, Refusal> {
+    let frame = frame_of(headers)?;
+    let encoding = encoding_of(headers)?;
     let config = &context.config;
     let mut reservation = context.backend.bodies().reservation();
     let limits = Limits { bytes_max: config.body_bytes_max, time_max: config.body_timeout, rate_min: config.body_rate_min };
     let packed = read(body, limits, &mut reservation).await?;
     context.metrics.body_bytes(packed.len() as u64);
-    let (body, spans) = events(&context, frame, encoding, packed, reservation).await?;
+    let (body, spans) = events(context, frame, encoding, packed, reservation).await?;
     if spans.is_empty() {
         return Err(Refusal::bad_request("empty_body", "there is no event in the body"));
     }
@@ -81,10 +94,11 @@ fn frame_of(headers: &HeaderMap) -> Result<Frame, Refusal> {
     let mut values = headers.get_all(CONTENT_TYPE).iter();
     let Some(value) = values.next() else { return Ok(Frame::Lines) };
     let text = value.to_str().unwrap_or_default();
-    let essence = text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    match (essence.as_str(), values.next()) {
-        ("application/x-ndjson" | "application/ndjson" | "application/jsonl", None) => Ok(Frame::Lines),
-        ("application/json", None) => Ok(Frame::Json),
+    let essence = text.split(';').next().unwrap_or_default().trim();
+    let is_one_of = |types: &[&str]| types.iter().any(|of| essence.eq_ignore_ascii_case(of));
+    match values.next() {
+        None if is_one_of(&["application/x-ndjson", "application/ndjson", "application/jsonl"]) => Ok(Frame::Lines),
+        None if is_one_of(&["application/json"]) => Ok(Frame::Json),
         _ => Err(unsupported("unsupported_media_type", "the body must be application/x-ndjson or application/json")),
     }
 }

@@ -15,5 +15,6 @@ mod segments;
 mod tail;
 mod trails;
 
+pub use ingest::store;
 pub use opening::while_opening;
 pub use routes::routes;

@@ -69,7 +69,7 @@ fn numbered() -> Vec<u8> {
     let extractor = Extractor::new(DimensionSchema::default());
     let (batch, rejected) = extractor.prepare(&mut texts.iter().map(Vec::as_slice)).unwrap();
     assert_eq!(rejected, []);
-    let payload = Payload::of_batch(&batch).unwrap();
+    let payload = Payload::of_batch(&batch, Vec::new()).unwrap();
     writer.append_group(&[GroupEntry { payload: &payload, received_at: Timestamp(1) }]).unwrap();
     writer.close_clean(Timestamp(1_700_000_000_000_000_000)).unwrap();
     disk.content(FILE)

@@ -179,7 +179,9 @@ impl Committer {
             let receipt =
                 Receipt { accepted: kept, duplicates, first_sequence: range.map(|(f, _)| f), last_sequence: range.map(|(_, l)| l) };
             receipts.push((submission.done, Ok(receipt)));
-            self.shared.extractor.recycle(submission.batch);
+            let mut batch = submission.batch;
+            batch.room = submission.payload.map(Payload::into_room).unwrap_or_default();
+            self.shared.extractor.recycle(batch);
         }
         receipts.into_iter().for_each(|(done, receipt)| done(receipt));
         if let Some(notify) = &*self.shared.notify.read().unwrap_or_else(PoisonError::into_inner) {
@@ -310,16 +312,16 @@ fn newer_segments(parts: &Parts, checked: u64) -> &[crate::lifecycle::live::part
 
 /// The events of a submission that are to be stored, in the journal's form.
 fn encode(submission: &Submission) -> Result<Option<Payload>> {
-    encode_kept(&submission.batch, &submission.keep)
+    encode_kept(&submission.batch, &submission.keep, Vec::new())
 }
 
-/// The events of a batch that are to be stored, in the journal's form.
-pub(crate) fn encode_kept(batch: &crate::event::Batch, keep: &[bool]) -> Result<Option<Payload>> {
+/// The events of a batch that are to be stored, in the journal's form, in a buffer that is done with.
+pub(crate) fn encode_kept(batch: &crate::event::Batch, keep: &[bool], room: Vec<u8>) -> Result<Option<Payload>> {
     if !keep.contains(&true) {
         return Ok(None);
     }
     if !keep.contains(&false) {
-        return Payload::of_batch(batch).map(Some);
+        return Payload::of_batch(batch, room).map(Some);
     }
     let kept = batch.events.iter().zip(keep).filter(|(_, keep)| **keep).map(|(event, _)| batch.text_of(event));
     Payload::encode(kept).map(Some)

@@ -17,8 +17,17 @@ use crate::segment::read::gaps::pass_over_all;
 /// For every event of a batch whether it is to be stored: not if the same stands earlier in the batch, or in one of the segments.
 pub(crate) fn mark(batch: &Batch, parts: &Parts, budget: &Budget) -> Result<Vec<bool>> {
     let mut keep = vec![true; batch.len()];
+    if batch.len() > 1 {
+        mark_within(batch, &mut keep);
+    }
+    mark_in_segments(&parts.segments, batch, &mut keep, budget)?;
+    Ok(keep)
+}
+
+/// Takes out the events that stand earlier in the batch.
+fn mark_within(batch: &Batch, keep: &mut [bool]) {
     let mut seen: HashTable<(u64, &Prepared)> = HashTable::with_capacity(batch.len());
-    for (event, keep) in batch.events.iter().zip(&mut keep) {
+    for (event, keep) in batch.events.iter().zip(keep) {
         let Some(hash) = event.id_hash else { continue };
         let same = |(h, e): &(u64, &Prepared)| *h == hash && batch.text_of(e) == batch.text_of(event);
         *keep = seen.find(hash, same).is_none();
@@ -26,8 +35,6 @@ pub(crate) fn mark(batch: &Batch, parts: &Parts, budget: &Budget) -> Result<Vec<
             seen.insert_unique(hash, (hash, event), |(hash, _)| *hash);
         }
     }
-    mark_in_segments(&parts.segments, batch, &mut keep, budget)?;
-    Ok(keep)
 }
 
 /// Takes out the events that one of the segments has; returns whether there were any. Damage is noted in the budget.
