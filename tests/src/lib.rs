@@ -8,6 +8,7 @@ pub mod house;
 pub mod ledger;
 pub mod load;
 pub mod mounts;
+pub mod old_day;
 pub mod readme;
 pub mod scene;
 pub mod seed;
