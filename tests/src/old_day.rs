@@ -61,6 +61,18 @@ impl OldDay {
         OldDay { batches, files }
     }
 
+    /// One that was made elsewhere.
+    #[must_use]
+    pub fn of(batches: Vec<Batch>, files: Vec<PathBuf>) -> OldDay {
+        OldDay { batches, files }
+    }
+
+    /// Its batches.
+    #[must_use]
+    pub fn batches(&self) -> &[Batch] {
+        &self.batches
+    }
+
     /// The names of its files.
     #[must_use]
     pub fn files(&self) -> &[PathBuf] {
@@ -80,9 +92,10 @@ impl OldDay {
     /// When a part of a segment is there.
     pub fn taken_out(&self, mut stored: Vec<(u64, Vec<u8>)>) -> Result<Vec<(u64, Vec<u8>)>, String> {
         for batch in &self.batches {
-            let (old, rest): (Vec<_>, Vec<_>) = stored.into_iter().partition(|(_, event)| batch.events.contains(event));
+            let (mut old, rest): (Vec<_>, Vec<_>) = stored.into_iter().partition(|(_, event)| batch.events.contains(event));
+            old.sort_unstable();
             if !old.is_empty() && !old.iter().map(|(_, event)| event).eq(&batch.events) {
-                return Err(format!("{} of {} old events are left, the others lost", old.len(), batch.events.len()));
+                return Err(format!("{} of {} old events are left, in order or not; the others are lost", old.len(), batch.events.len()));
             }
             stored = rest;
         }

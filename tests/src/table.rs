@@ -124,7 +124,11 @@ fn say(class: u32, name: &str, line: &str) {
 }
 
 /// `fault-table` in the target directory, in which the running test stands at `debug/deps/name`.
-fn folder() -> PathBuf {
+///
+/// # Panics
+/// When the test stands elsewhere.
+#[must_use]
+pub fn folder() -> PathBuf {
     let test = std::env::current_exe().unwrap();
     test.ancestors().nth(3).unwrap().join("fault-table")
 }
@@ -140,7 +144,7 @@ pub fn skip(class: u32, name: &'static str, why: &str) {
 
 /// A count: the one of every change, or that of a release when `TRAILD_FAULTS=long`.
 #[must_use]
-pub fn scale(change: u64, release: u64) -> u64 {
+pub fn scale<T>(change: T, release: T) -> T {
     if std::env::var("TRAILD_FAULTS").as_deref() == Ok("long") { release } else { change }
 }
 
