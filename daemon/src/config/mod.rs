@@ -5,11 +5,13 @@
 
 mod file;
 mod load;
+mod memory;
 mod settings;
 mod tables;
 mod units;
 
 pub use load::{ConfigError, Overrides};
+pub use memory::memory_of_system;
 pub use settings::{Config, LogFormat, SETTINGS, Setting};
 pub(crate) use tables::is_key_id;
 pub use tables::{KeyEntry, Scope};
