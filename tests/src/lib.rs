@@ -2,6 +2,7 @@
 //! reader of `use` lines.
 
 pub mod binary;
+pub mod cage;
 pub mod client;
 pub mod fixtures;
 pub mod house;
