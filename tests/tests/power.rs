@@ -22,6 +22,8 @@ const CLASS: u32 = 2;
 const NAME: &str = "power cuts of a real ext4";
 /// How many lives are lived side by side: half of one is waiting for the disk.
 const HANDS: usize = 3;
+/// How often each is cut.
+const CUTS: u64 = 50;
 /// One of so many cuts is followed by a second life, which is cut so often.
 const AGAIN: u64 = 12;
 const CUTS_AGAIN: u64 = 4;
@@ -104,8 +106,8 @@ fn power_cuts() {
         return skip(CLASS, NAME, &why);
     }
     let mut random = Random::of_test("power", "power_cuts");
-    let (lives, cuts) = scale((6, 50), (200, 100));
-    let row = Row::begin(CLASS, NAME, lives * cuts);
+    let lives = scale(6, 400);
+    let row = Row::begin(CLASS, NAME, lives * CUTS);
     let seeds: Vec<Random> = (0..lives).map(|_| random.fork()).collect();
     let next = AtomicUsize::new(0);
     thread::scope(|scope| {
@@ -120,7 +122,7 @@ fn power_cuts() {
                     let events: usize = life.promised.iter().map(|(_, batch)| batch.events.len()).sum();
                     println!("life {number}: {requests} requests, {flushes} flushes, {events} events promised, {:?}", life.settings);
                     assert!(events > 500 && flushes > 100, "a life without a load");
-                    cut(&life, &life.cuts(cuts, &mut random), true, &row);
+                    cut(&life, &life.cuts(CUTS, &mut random), true, &row);
                     drop(life);
                     fs::remove_dir_all(&folder).unwrap();
                 }
