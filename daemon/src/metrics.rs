@@ -158,7 +158,14 @@ pub struct Metrics {
     trails: TrailFamilies,
 }
 
-type ByTrail = Family<Labels<2>, Counter>;
+/// What deliveries are counted by.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Delivery {
+    trail: String,
+    sink: String,
+}
+
+type ByTrail = Family<Delivery, Counter>;
 
 /// What is counted of every sink of every trail.
 #[derive(Debug, Clone)]
@@ -283,7 +290,7 @@ impl Metrics {
     /// The counters of one sink of a trail.
     #[must_use]
     pub fn trail(&self, trail: &str, sink: &str) -> TrailCounters {
-        let labels = [("trail", trail.to_owned().into()), ("sink", sink.to_owned().into())];
+        let labels = Delivery { trail: trail.to_owned(), sink: sink.to_owned() };
         let of = |family: &ByTrail| family.get_or_create(&labels).clone();
         let all = &self.trails;
         TrailCounters {

@@ -35,6 +35,9 @@ pub struct Options {
     pub clock_jump_max: Duration,
     /// How long one query may run.
     pub query_time_max: Duration,
+    /// How much memory may be kept to be quick, beside heads, queues and answers, in bytes: half of it for what was unfolded of segments,
+    /// a quarter each for the buffers of batches and for what one merge looks up. Little of it costs time, nothing else.
+    pub work_bytes_max: u64,
     /// How much memory the answer of one query may take, in bytes.
     pub query_memory_bytes_max: u64,
     /// No appends, no maintenance: for looking at a copy of a log.
@@ -56,6 +59,7 @@ impl Default for Options {
             seal_grace: Duration::from_secs(15 * 60),
             merge_cpu_percent: 50,
             clock_jump_max: Duration::from_secs(26 * 3_600),
+            work_bytes_max: 256 << 20,
             query_time_max: Duration::from_secs(30),
             query_memory_bytes_max: 256 << 20,
             read_only: false,
@@ -64,6 +68,11 @@ impl Default for Options {
 }
 
 impl Options {
+    /// A part of `work_bytes_max`, as a size of this machine.
+    pub(crate) fn work_share(&self, divisor: u64) -> usize {
+        usize::try_from(self.work_bytes_max / divisor).unwrap_or(usize::MAX)
+    }
+
     /// Checks that the settings make sense together.
     ///
     /// # Errors

@@ -82,3 +82,13 @@ pub fn ext4(image: &Path, bytes: u64) -> Result<(), String> {
 pub fn text(path: &Path) -> &str {
     path.to_str().unwrap()
 }
+
+/// A folder for disks that are made and thrown away: in memory where there is such a place, because what is tested is what a disk
+/// *may* keep, not how quick one is.
+///
+/// # Panics
+/// When there is none.
+#[must_use]
+pub fn folder_in_memory() -> tempfile::TempDir {
+    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
+}

@@ -7,25 +7,17 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
-
-use trail_engine::AuditLog;
-use trail_engine::clock::Clock;
-use trail_engine::id::Timestamp;
-use trail_engine::options::Options;
+use std::time::Duration;
 
 use crate::binary::{binary, clean, run, traild};
 use crate::client::Answer;
-use crate::ledger::Batch;
 use crate::load::{Book, Sent, Source, everything};
+use crate::old_day::{OldDay, retention_that_ends_after, segments};
 use crate::seed::Random;
 use crate::server::Server;
 use crate::strace::{Strace, thread_named, wrapper};
 use crate::table::wait_for;
 
-const DAY: Duration = Duration::from_secs(86_400);
 /// How long after a template was made the old day is over. A server goes on from the time that the log trusted when it was closed, at
 /// twice the speed of the clock: so it drops the day half of this after any later start.
 const EXPIRES_AFTER: Duration = Duration::from_secs(3);
@@ -98,15 +90,8 @@ pub struct Template {
     data: PathBuf,
     book: Book,
     retention: String,
-    /// Events of three days ago, which expire, and the files that they are in.
-    old: Vec<Batch>,
-    old_files: Vec<PathBuf>,
-}
-
-/// The files of the segments of a directory.
-fn segments(data: &Path) -> Vec<PathBuf> {
-    let names = fs::read_dir(data).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    names.filter(|name| name.starts_with("segment-") && !name.contains('.')).map(PathBuf::from).collect()
+    /// What expires.
+    old: OldDay,
 }
 
 impl Template {
@@ -118,11 +103,11 @@ impl Template {
     pub fn make(folder: &Path, scene: Scene, seed: u64, random: &mut Random) -> Template {
         let data = folder.join(format!("{scene:?}-{seed}"));
         let mut book = Book::new(Source::new(format!("{seed}"), random.fork()));
-        let (mut old, mut old_files) = (Vec::new(), Vec::new());
+        let mut old = OldDay::default();
         if scene == Scene::Expire {
-            old = (0..2).map(|_| book.source.batch()).collect();
+            let batches = (0..2).map(|_| book.source.batch()).collect();
             let fresh = book.source.batch();
-            old_files = three_days_ago(&data, &old, &fresh);
+            old = OldDay::make(&data, batches, &fresh);
             book.ledger.promised(fresh);
         }
         let server = Server::start(&data, &[&SMALL[..], &[UNMERGED]].concat());
@@ -137,7 +122,7 @@ impl Template {
             server.stop()
         }
         let retention = if scene == Scene::Expire { retention_that_ends_after(EXPIRES_AFTER) } else { "30d".to_owned() };
-        Template { scene, data, book, retention, old, old_files }
+        Template { scene, data, book, retention, old }
     }
 
     /// A round in a folder of its own.
@@ -195,11 +180,9 @@ impl Round<'_> {
     /// # Panics
     /// When it finds anything.
     pub fn verify(&self, place: &str) {
-        let (_, out, errors) = run(traild().arg("verify").arg("--data-dir").arg(&self.data));
-        // It does not know the retention of the server, so that it takes a segment whose file is still there for one let go too early.
-        let mut found = out.lines().filter(|line| !(self.template.scene == Scene::Expire && line.contains("has let go of it before")));
-        assert_eq!(found.next(), None, "{place}: {out}{errors}");
-        assert!(errors.contains("segments and the journal read"), "{place}: {errors}");
+        let retention = ("TRAILD_RETENTION", &self.template.retention);
+        let (code, out, errors) = run(traild().arg("verify").arg("--data-dir").arg(&self.data).envs([retention]));
+        assert_eq!(code, 0, "{place}: {out}{errors}");
     }
 
     /// Starts a server whose thread of the scene runs under a fault: see [`Strace::attach`]. For [`Scene::Stop`] the work is done before.
@@ -233,14 +216,13 @@ impl Round<'_> {
             return;
         }
         let before = scene.segments_before();
-        let old_is_there = || self.template.old_files.iter().any(|file| self.data.join(file).exists());
         match scene {
             // How much makes a segment is not known to the byte: more is sent until there is something to merge.
             Scene::Merge => wait_for("a merge", || {
                 let count = segments(&self.data).len();
                 count < before || enough() || !server.is_alive() || (count < before + 4 && !self.send(server, refused))
             }),
-            Scene::Expire => wait_for("an expiry", || !old_is_there() || enough() || !server.is_alive()),
+            Scene::Expire => wait_for("an expiry", || !self.template.old.is_in(&self.data) || enough() || !server.is_alive()),
             _ => {}
         }
     }
@@ -263,16 +245,7 @@ impl Round<'_> {
     /// # Errors
     /// What is wrong.
     pub fn check(&self, server: &Server) -> Result<(), String> {
-        let mut stored = everything(server);
-        for batch in &self.template.old {
-            let (old, rest): (Vec<_>, Vec<_>) = stored.into_iter().partition(|(_, event)| batch.events.contains(event));
-            if !old.is_empty() && !old.iter().map(|(_, event)| event).eq(&batch.events) {
-                return Err(format!("{} of {} old events are left, the others lost", old.len(), batch.events.len()));
-            }
-            stored = rest;
-        }
-        let before: u64 = self.template.old.iter().map(|batch| batch.events.len() as u64).sum();
-        stored.iter_mut().for_each(|(sequence, _)| *sequence -= before.min(*sequence));
+        let stored = self.template.old.taken_out(everything(server))?;
         self.book.ledger.check(&stored)
     }
 }
@@ -286,57 +259,4 @@ impl Drop for Round<'_> {
             let _ = fs::remove_file(self.calls());
         }
     }
-}
-
-#[derive(Debug)]
-struct Hands {
-    wall: AtomicI64,
-    elapsed: AtomicU64,
-}
-
-impl Clock for Hands {
-    fn now(&self) -> Timestamp {
-        Timestamp(self.wall.load(Ordering::SeqCst))
-    }
-
-    fn elapsed(&self) -> Duration {
-        Duration::from_secs(self.elapsed.load(Ordering::SeqCst))
-    }
-}
-
-fn since_1970() -> Duration {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap()
-}
-
-fn nanos(time: Duration) -> i64 {
-    i64::try_from(time.as_nanos()).unwrap()
-}
-
-/// Makes a log whose first segments were received three days ago, and which has lived since: a batch of today, because a log keeps the
-/// time that it trusts with a change of its segments. The files of the first ones.
-fn three_days_ago(data: &Path, old: &[Batch], fresh: &Batch) -> Vec<PathBuf> {
-    let hands = Arc::new(Hands { wall: AtomicI64::new(nanos(since_1970() - 3 * DAY)), elapsed: AtomicU64::new(0) });
-    let options = Options { merge_cpu_percent: 0, ..Options::default() };
-    let log = AuditLog::open_with_clock(data, options, hands.clone()).unwrap();
-    let append = |batch: &Batch| {
-        let (events, rejected) = log.prepare(&mut batch.events.iter().map(Vec::as_slice)).unwrap();
-        assert!(rejected.is_empty());
-        assert_eq!(log.append(events).unwrap().accepted, batch.events.len() as u64);
-        log.flush().unwrap();
-    };
-    old.iter().for_each(append);
-    let files = segments(data);
-    hands.elapsed.fetch_add(3 * DAY.as_secs(), Ordering::SeqCst);
-    hands.wall.fetch_add(nanos(3 * DAY), Ordering::SeqCst);
-    append(fresh);
-    log.close().unwrap();
-    files
-}
-
-/// A retention that ends so much later for what was received three days ago.
-fn retention_that_ends_after(time: Duration) -> String {
-    let now = since_1970().as_millis();
-    let day = DAY.as_millis();
-    let end = (now / day - 3 + 1) * day;
-    format!("{}ms", now + time.as_millis() - end)
 }

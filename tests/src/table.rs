@@ -11,6 +11,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+/// How often a row says how far it is.
+const STEPS: u64 = 20;
+
 /// The row of a class, or of a part of one.
 #[derive(Debug)]
 pub struct Row {
@@ -41,8 +44,13 @@ impl Row {
     pub fn hits(&self, faults: u64) {
         let before = self.count.fetch_add(faults, Ordering::SeqCst);
         let count = before + faults;
-        if before / 100 != count / 100 {
-            println!("class {}: {count} of {} after {:.0} s", self.class, self.target, self.start.elapsed().as_secs_f64());
+        let step = self.target.div_ceil(STEPS).max(1);
+        // Of few there is nothing to say but the row at the end, unless they take long.
+        if before / step != count / step && (self.target >= 100 || std::env::var_os("TRAILD_FAULTS").is_some()) {
+            let time = self.start.elapsed().as_secs_f64();
+            let left = time / count as f64 * self.target.saturating_sub(count) as f64;
+            let Row { class, name, target, .. } = self;
+            println!("class {class}, {name}: {count} of {target} after {time:.0} s, about {left:.0} s left");
         }
     }
 
@@ -124,7 +132,11 @@ fn say(class: u32, name: &str, line: &str) {
 }
 
 /// `fault-table` in the target directory, in which the running test stands at `debug/deps/name`.
-fn folder() -> PathBuf {
+///
+/// # Panics
+/// When the test stands elsewhere.
+#[must_use]
+pub fn folder() -> PathBuf {
     let test = std::env::current_exe().unwrap();
     test.ancestors().nth(3).unwrap().join("fault-table")
 }
@@ -138,10 +150,18 @@ pub fn skip(class: u32, name: &'static str, why: &str) {
     assert!(std::env::var("CI").as_deref() != Ok("true"), "class {class} was skipped: {why}");
 }
 
-/// A count: the one of every change, or that of a release when `TRAILD_FAULTS=long`.
+/// A count: the one of every change; that of a release when `TRAILD_FAULTS=long`; so many times the first one, up to that of a release, when it
+/// is a number.
+///
+/// # Panics
+/// When it is neither.
 #[must_use]
 pub fn scale(change: u64, release: u64) -> u64 {
-    if std::env::var("TRAILD_FAULTS").as_deref() == Ok("long") { release } else { change }
+    match std::env::var("TRAILD_FAULTS").as_deref() {
+        Err(_) | Ok("") => change,
+        Ok("long") => release,
+        Ok(times) => (change * times.parse::<u64>().expect("TRAILD_FAULTS: long, or a number")).min(release),
+    }
 }
 
 /// How long a part of a test may take before it is given up.

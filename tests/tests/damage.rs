@@ -3,11 +3,16 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use tempfile::tempdir;
 use trail_tests::binary::{run, traild};
 use trail_tests::fixtures::{lines, path};
+use trail_tests::load::Source;
+use trail_tests::old_day::{OldDay, retention_that_ends_after};
+use trail_tests::seed::Random;
 use trail_tests::server::Server;
+use trail_tests::table::wait_for;
 
 const EVER: [&str; 4] = ["--from", "1700-01-01T00:00:00Z", "--to", "2200-01-01T00:00:00Z"];
 
@@ -73,6 +78,40 @@ fn what_is_gone_at_the_start_is_said_at_the_start() {
     fs::write(data.join("catalog"), b"no catalog").unwrap();
     let (code, out, _) = verify(&data);
     assert!(code == 1 && out.starts_with("catalog"), "{code} {out}");
+}
+
+/// A crash between the catalog that drops a day and the removal of its files leaves files that the next start removes. Only who knows
+/// the server's retention can know that.
+#[test]
+fn verify_knows_the_retention_of_the_server() {
+    let folder = tempdir().unwrap();
+    let (data, aside) = (folder.path().join("data"), folder.path().join("aside"));
+    let mut source = Source::new("old", Random::of_test("damage", "verify_knows_the_retention"));
+    let old = OldDay::make(&data, vec![source.batch()], &source.batch());
+    let file = data.join(&old.files()[0]);
+    fs::copy(&file, &aside).unwrap();
+    let retention = retention_that_ends_after(Duration::from_secs(1));
+    let server = Server::start(&data, &[("TRAILD_RETENTION", &retention)]);
+    wait_for("an expiry", || !old.is_in(&data));
+    server.stop();
+    fs::copy(&aside, &file).unwrap();
+    let (code, out, errors) = verify(&data);
+    assert!(code == 1 && out.contains("has let go of it before its day was over"), "{code}: {out}{errors}");
+    let config = folder.path().join("traild.toml");
+    fs::write(&config, format!("retention = \"{retention}\"\n")).unwrap();
+    let verify = || {
+        let mut command = traild();
+        command.arg("verify").arg("--data-dir").arg(&data);
+        command
+    };
+    for (source, command) in [
+        ("flag", verify().args(["--retention", &retention])),
+        ("environment", verify().env("TRAILD_RETENTION", &retention)),
+        ("file", verify().arg("--config").arg(&config)),
+    ] {
+        assert_eq!(run(command).0, 0, "{source}");
+    }
+    assert!(file.exists(), "a look at the log changed it");
 }
 
 #[test]

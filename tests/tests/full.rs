@@ -1,7 +1,7 @@
 //! File systems that are really full (class 8 of the fault matrix), and one that is shut down under load (class 3).
 //!
 //! A full disk is said with 507 and a time to come back; questions are answered meanwhile; events are taken again by themselves when
-//! there is room. Limits need root; a limit on the length of a file does not.
+//! there is room, also when a day of the log that ends makes it. Limits need root; a limit on the length of a file does not.
 
 use std::fs;
 use std::path::Path;
@@ -11,8 +11,9 @@ use std::time::{Duration, Instant};
 use tempfile::tempdir;
 use trail_tests::binary::{binary, clean, run, traild};
 use trail_tests::fixtures::ALWAYS;
-use trail_tests::load::{Book, Sent, Source};
+use trail_tests::load::{Book, Sent, Source, everything};
 use trail_tests::mounts::{Mount, ext4, system, text};
+use trail_tests::old_day::{OldDay, retention_that_ends_after};
 use trail_tests::seed::Random;
 use trail_tests::server::Server;
 use trail_tests::table::{PATIENCE, Row, scale, skip};
@@ -154,6 +155,60 @@ fn full_disks() {
         }
     }
     row.end();
+}
+
+/// A full disk that gets room from its own log: a day is over its retention, its files go although there is no byte for a catalog without
+/// them, and events are taken again by themselves.
+#[test]
+fn a_day_ends_on_a_full_disk() {
+    const NAME: &str = "a day ends on a full disk";
+    let mut random = Random::of_test("full", "a_day_ends_on_a_full_disk");
+    let folder = tempdir().unwrap();
+    if let Err(why) = Mount::tmpfs(&folder.path().join("try"), "size=1m") {
+        return skip(8, NAME, &why);
+    }
+    let row = Row::begin(8, NAME, scale(2, 20));
+    for seed in 0..row.target() {
+        let place = folder.path().join(format!("day-{seed}"));
+        let mount = if seed % 2 == 0 {
+            let image = folder.path().join("day.img");
+            ext4(&image, 16 << 20).and_then(|()| Mount::image(&image, &place))
+        } else {
+            Mount::tmpfs(&place, "size=8m")
+        };
+        ended_on_a_full_disk(mount.unwrap(), seed, &mut random, &row);
+    }
+    row.end();
+}
+
+fn ended_on_a_full_disk(mount: Mount, seed: u64, random: &mut Random, row: &Row) {
+    let (data, filler) = (mount.place().join("log"), mount.place().join("filler"));
+    let mut book = Book::new(Source::new(seed, random.fork()));
+    (book.source.events_max, book.source.filler_max) = (300, 200);
+    // Text without an order, a megabyte or more of it: what the day gives back is enough to go on with.
+    let batches: Vec<_> = (0..6).map(|_| book.source.batch()).collect();
+    let fresh = book.source.batch();
+    let old = OldDay::make(&data, batches, &fresh);
+    book.ledger.promised(fresh);
+    let retention = retention_that_ends_after(Duration::from_secs(4));
+    let settings = [SMALL, &[("TRAILD_RETENTION", retention.as_str()), ("TRAILD_MERGE_CPU_PERCENT", "0")]].concat();
+    let server = Server::start(&data, &settings);
+    // What is not the log's takes the rest.
+    let mut rest = fs::File::create(&filler).unwrap();
+    while std::io::Write::write_all(&mut rest, &[7; 65_536]).is_ok() {}
+    fill(&mut book, &server, "before the day ends");
+    assert!(old.is_in(&data), "the day was over before the disk was full");
+    row.hit();
+    resumes(&mut book, &server, "the day ends");
+    assert!(!old.is_in(&data), "something else made room");
+    row.judge(old.taken_out(everything(&server)).and_then(|stored| book.ledger.check(&stored)), "after the day");
+    server.kill();
+    let server = Server::start(&data, &settings);
+    row.judge(old.taken_out(everything(&server)).and_then(|stored| book.ledger.check(&stored)), "started again");
+    row.no_panic(server.log());
+    server.stop();
+    let (code, out, errors) = run(traild().arg("verify").arg("--data-dir").arg(&data).env("TRAILD_RETENTION", &retention));
+    assert_eq!(code, 0, "{out}{errors}");
 }
 
 /// Longer than a journal file may be: the system refuses the write with EFBIG, when its signal is ignored.

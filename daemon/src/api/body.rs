@@ -17,6 +17,10 @@ use crate::backend::Reservation;
 /// How long any body may take, whatever its rate.
 const GRACE: Duration = Duration::from_secs(10);
 
+/// How long a body waits for its turn before a byte of it is read. Under load that is longer than a turn takes; in overload it bounds how often
+/// a connection is refused: refusals cost too, and at ten times the load they left a tenth of the throughput when they came at once.
+const TURN: Duration = Duration::from_secs(1);
+
 /// The bounds of a body.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
@@ -38,7 +42,7 @@ pub async fn read(body: Body, limits: Limits, reservation: &mut Reservation) -> 
     if announced > limits.bytes_max {
         return Err(too_large(limits.bytes_max));
     }
-    reservation.grow(announced)?;
+    reservation.begin(announced, TURN).await?;
     let start = Instant::now();
     let mut body = body;
     let mut pieces = Pieces { announced: usize::try_from(announced).unwrap_or(0), ..Pieces::default() };
@@ -134,7 +138,7 @@ mod tests {
         assert_eq!(budget.reserved_bytes(), 1 << 10);
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn refuses_what_is_too_long_or_too_much() {
         let budget = ByteBudget::new("bodies", 1 << 10);
         assert_eq!(status(read(Body::from("x".repeat(101)), LIMITS, &mut budget.reservation()).await), 413);

@@ -1,9 +1,10 @@
 //! [`ByteBudget`]: how many bytes of one kind, request bodies or answers, may be in memory at any time.
 //!
-//! Counted in KiB, rounded up, since a semaphore's permits are counted in 32 bits. Nobody waits for the budget: waiting bodies
-//! would hold connections and what they already have, and could wait for each other.
+//! Counted in KiB, rounded up, since a semaphore's permits are counted in 32 bits. Who has something of the budget does not wait for
+//! more of it: two such could wait for each other. Who has nothing yet may wait, for a while and in turn.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use trail_engine::error::{Error, ErrorKind, Result};
@@ -70,6 +71,22 @@ impl Reservation {
         Ok(())
     }
 
+    /// The first reservation, waited for as long as this, behind who waits already.
+    ///
+    /// # Errors
+    /// See [`Reservation::grow`].
+    pub async fn begin(&mut self, bytes: u64, patience: Duration) -> Result<()> {
+        let refused = match self.grow(bytes) {
+            Err(e) if e.kind() == ErrorKind::Busy && self.held.is_none() => e,
+            grown => return grown,
+        };
+        let Ok(kib) = u32::try_from(bytes.div_ceil(1 << 10)) else { return Err(refused) };
+        let turn = tokio::time::timeout(patience, self.budget.kib.clone().acquire_many_owned(kib)).await;
+        let Ok(Ok(held)) = turn else { return Err(refused) };
+        (self.held, self.bytes) = (Some(held), bytes);
+        Ok(())
+    }
+
     fn too_much(&self, wanted: u64) -> Error {
         let all = (self.budget.kib_max as u64) << 10;
         Error::new(ErrorKind::Limit, format!("this needs {wanted} bytes, and the server may hold {all} of all {}", self.budget.name))
@@ -104,6 +121,27 @@ mod tests {
         assert_eq!(second.grow(1).unwrap_err().kind(), ErrorKind::Busy);
         drop(first);
         second.grow(1).unwrap();
+        drop(second);
+        assert_eq!(budget.reserved_bytes(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_first_is_waited_for() {
+        let budget = ByteBudget::new("bodies", 10 << 10);
+        let mut first = budget.reservation();
+        first.begin(8 << 10, Duration::ZERO).await.unwrap();
+        let mut second = budget.reservation();
+        assert_eq!(second.begin(3 << 10, Duration::from_secs(1)).await.unwrap_err().kind(), ErrorKind::Busy);
+        assert_eq!(budget.reserved_bytes(), 8 << 10);
+        assert_eq!(second.begin(11 << 10, Duration::MAX).await.unwrap_err().kind(), ErrorKind::Limit);
+        let waits = tokio::spawn(async move {
+            second.begin(3 << 10, Duration::from_secs(1)).await.unwrap();
+            second
+        });
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        drop(first);
+        let second = waits.await.unwrap();
+        assert_eq!(budget.reserved_bytes(), 3 << 10);
         drop(second);
         assert_eq!(budget.reserved_bytes(), 0);
     }

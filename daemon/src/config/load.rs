@@ -52,6 +52,19 @@ impl Config {
         environment: impl IntoIterator<Item = (String, String)>,
         overrides: &Overrides,
     ) -> Result<Config, ConfigError> {
+        Config::default().load_onto(file, environment, overrides)
+    }
+
+    /// The same over other defaults than the written ones.
+    ///
+    /// # Errors
+    /// See [`Config::load`].
+    pub fn load_onto(
+        self,
+        file: Option<&Path>,
+        environment: impl IntoIterator<Item = (String, String)>,
+        overrides: &Overrides,
+    ) -> Result<Config, ConfigError> {
         let mut text = String::new();
         let mut problems = Vec::new();
         if let Some(path) = file {
@@ -61,10 +74,11 @@ impl Config {
             }
         }
         let name = file.map(|path| path.display().to_string()).unwrap_or_default();
-        let mut config = Config::default();
+        let mut config = self.clone();
         problems.extend(read_file(&mut config, &name, &text));
         read_environment(&mut config, environment, &mut problems);
         read_overrides(&mut config, overrides, &mut problems);
+        config.reconcile(&self);
         // Who wrote keys that cannot be read is told so, and need not be told to make one.
         let told = !problems.is_empty() && text.contains("[[keys]]");
         problems.extend(config.problems().into_iter().filter(|problem| !(told && problem == NO_KEYS)));

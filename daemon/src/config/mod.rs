@@ -6,11 +6,13 @@
 mod file;
 mod json;
 mod load;
+mod memory;
 mod settings;
 mod tables;
 mod units;
 
 pub use load::{ConfigError, Overrides};
+pub use memory::memory_of_system;
 pub use settings::{Config, LogFormat, SETTINGS, Setting};
 pub(crate) use tables::is_key_id;
 pub use tables::{KeyEntry, Scope, TrailEntry};

@@ -26,6 +26,8 @@ pub enum LogFormat {
 /// The values of all settings. `bytes` are bytes; durations are whole milliseconds.
 #[derive(Debug, Clone)]
 pub struct Config {
+    /// The memory that the defaults were made smaller for, in bytes; `None` when there is enough.
+    pub memory: Option<u64>,
     /// Where to listen.
     pub listen: SocketAddr,
     /// The directory of the log.
@@ -88,6 +90,7 @@ impl Default for Config {
     fn default() -> Config {
         let cores = std::thread::available_parallelism().map_or(2, |n| n.get());
         Config {
+            memory: None,
             listen: SocketAddr::from(([127, 0, 0, 1], 8700)),
             data_dir: PathBuf::from("./traild-data"),
             engine: Options::default(),

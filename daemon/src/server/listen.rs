@@ -198,6 +198,9 @@ impl Server {
     /// [`ServeError::Close`].
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), ServeError> {
         let Server { mut door, address, context, stop } = self;
+        if let Some(line) = context.config.about_memory() {
+            tracing::warn!("{line}");
+        }
         tracing::info!(%address, data_dir = %context.config.data_dir.display(), "listening");
         tokio::select! {
             () = door.accept_all() => {}

@@ -30,6 +30,7 @@ pub(crate) struct Extractor {
     whole: Arc<Shape>,
     /// Batches whose buffers can be used again: memory that is touched for the first time costs more than the work done in it.
     used: Mutex<Used>,
+    used_bytes_max: usize,
 }
 
 /// Batches that can be used again, and the memory that they hold.
@@ -39,9 +40,10 @@ struct Used {
     bytes: usize,
 }
 
-/// How many used batches are kept, how large each may be, and all together.
+/// How many used batches are kept, and how large each may be.
 const USED_BATCHES_MAX: usize = 256;
 const USED_BATCH_BYTES_MAX: usize = 8 << 20;
+/// How large all of them may be together, where nothing else is said.
 const USED_BYTES_MAX: usize = 64 << 20;
 
 #[derive(Debug, Default)]
@@ -92,7 +94,19 @@ impl Scratch {
 
 impl Extractor {
     pub(crate) fn new(schema: DimensionSchema) -> Extractor {
-        Extractor { schema, shapes: RwLock::default(), whole: Arc::new(Shape::whole()), used: Mutex::default() }
+        Extractor {
+            schema,
+            shapes: RwLock::default(),
+            whole: Arc::new(Shape::whole()),
+            used: Mutex::default(),
+            used_bytes_max: USED_BYTES_MAX,
+        }
+    }
+
+    /// Keeps so many bytes of used batches.
+    #[must_use]
+    pub(crate) fn keeping(self, used_bytes_max: usize) -> Extractor {
+        Extractor { used_bytes_max, ..self }
     }
 
     pub(crate) fn schema(&self) -> &DimensionSchema {
@@ -131,7 +145,7 @@ impl Extractor {
     pub(crate) fn recycle(&self, mut batch: Batch) {
         let bytes = batch.capacity_bytes();
         let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
-        if used.batches.len() < USED_BATCHES_MAX && bytes <= USED_BATCH_BYTES_MAX && used.bytes + bytes <= USED_BYTES_MAX {
+        if used.batches.len() < USED_BATCHES_MAX && bytes <= USED_BATCH_BYTES_MAX && used.bytes + bytes <= self.used_bytes_max {
             batch.clear();
             used.bytes += bytes;
             used.batches.push(batch);

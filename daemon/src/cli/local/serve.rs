@@ -6,7 +6,7 @@ use clap::{Args, ValueHint};
 
 use crate::backend::Schedule;
 use crate::cli::exit::{Exit, Failure, Outcome};
-use crate::config::{Config, Overrides};
+use crate::config::{Config, Overrides, memory_of_system};
 use crate::server;
 
 /// Examples for the help text.
@@ -79,7 +79,8 @@ pub fn serve(args: &ServeArgs) -> Outcome {
 pub fn load_config(file: Option<&Path>, overrides: &Overrides) -> Result<Config, Failure> {
     // A variable that is not UTF-8 cannot be one of ours, and must not end the process.
     let environment = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-    Config::load(file, environment, overrides).map_err(|e| Failure::usage(e.to_string()))
+    let defaults = memory_of_system().map_or_else(Config::default, Config::within);
+    defaults.load_onto(file, environment, overrides).map_err(|e| Failure::usage(e.to_string()))
 }
 
 fn overrides(args: &ServeArgs) -> Overrides {

@@ -1,7 +1,8 @@
 //! `traild verify`: reads a data directory from end to end, and says what is wrong with it.
 //!
 //! Nothing is written. The server must not run on the directory meanwhile: it would change under the reader, which then finds damage
-//! that is none.
+//! that is none. The settings of the server count as they do for the server: a segment that its retention has let go of, and whose file
+//! is still there after a crash, is one that the next start removes; under a longer retention it would be one that is lost.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,18 +10,20 @@ use std::sync::{Arc, Mutex, PoisonError};
 use clap::{Args, ValueHint};
 use trail_engine::budget::Cancel;
 use trail_engine::error::ErrorKind;
-use trail_engine::options::Options;
 use trail_engine::{AuditLog, DamagedSegment, Notice};
 
 use crate::cli::exit::{Exit, Failure, Outcome};
+use crate::cli::local::serve::load_config;
 use crate::cli::terminal::output::{Output, tell};
 use crate::cli::terminal::progress::Progress;
 use crate::cli::terminal::text::{printable, thousands};
+use crate::config::Overrides;
 
 /// Examples for the help text.
 pub const EXAMPLES: &str = "Examples:
   traild verify --data-dir /var/lib/traild                  with the server stopped
   traild verify --data-dir /mnt/copy > damage.txt           a copy, at any time
+  traild verify --data-dir /var/lib/traild --retention 90d  when the server was started so
 
 One line on standard output for everything that is wrong, the file first, and for each damaged segment how many of its events can still be
 read. Exit code 0: nothing is wrong; 1: something is; 2: it could not be looked at. `traild repair` is what to do then.";
@@ -31,6 +34,14 @@ pub struct VerifyArgs {
     /// The data directory.
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     data_dir: PathBuf,
+
+    /// The server's configuration file (TOML), if it has one: its retention says which segments should be gone.
+    #[arg(long, env = "TRAILD_CONFIG", value_name = "FILE", value_hint = ValueHint::FilePath)]
+    config: Option<PathBuf>,
+
+    /// How long the server keeps events, if that is said to it by a flag.
+    #[arg(long, value_name = "TIME")]
+    retention: Option<String>,
 }
 
 /// Runs the command.
@@ -39,7 +50,10 @@ pub struct VerifyArgs {
 /// When the directory cannot be looked at.
 pub fn verify(args: &VerifyArgs) -> Outcome {
     let mut output = Output::new();
-    let options = Options { read_only: true, ..Options::default() };
+    let settings = args.retention.iter().map(|text| ("retention", text.clone())).collect();
+    let config = load_config(args.config.as_deref(), &Overrides { settings, data_dir: Some(args.data_dir.clone()) })?;
+    let mut options = config.engine_options().map_err(Failure::from)?;
+    options.read_only = true;
     let log = match AuditLog::open(&args.data_dir, options) {
         Ok(log) => log,
         Err(error) if error.kind() == ErrorKind::Corrupt => {

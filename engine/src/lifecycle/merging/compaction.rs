@@ -148,8 +148,9 @@ fn compact(shared: &Shared, inputs: &[LiveSegment], pace: &mut Pace<'_>) -> Resu
 /// Writes the merged segment, durably, and opens it.
 fn make(shared: &Shared, inputs: &[LiveSegment], id: SegmentId, pace: &mut Pace<'_>) -> Result<(CatalogEntry, Arc<Segment>)> {
     let segments: Vec<Arc<Segment>> = inputs.iter().filter_map(|live| live.segment.clone()).collect();
+    let room = shared.options.work_share(4);
     let (summary, meta) = write_durably(&*shared.storage, id, |file, name| {
-        merge(&segments, id, Arc::new(SteadyFile::new(file)), name, &mut || pace.breathe())
+        merge(&segments, (id, room), Arc::new(SteadyFile::new(file)), name, &mut || pace.breathe())
     })?;
     let entry = CatalogEntry::of(id, &meta, summary.length, summary.crc32);
     let segment = open_segment(&*shared.storage, &entry, &shared.caches)?;

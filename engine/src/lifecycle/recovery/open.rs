@@ -25,8 +25,6 @@ use crate::segment::cache::Caches;
 use crate::status::Gap;
 use crate::storage::Storage;
 
-/// How much decoded dictionary is kept in memory, for all segments together.
-const CACHE_BYTES: usize = 32 << 20;
 /// How many journal files wait to be written again: see `journal`.
 const SPARE_JOURNALS: usize = 1;
 
@@ -35,7 +33,7 @@ const SPARE_JOURNALS: usize = 1;
 /// # Errors
 /// [`ErrorKind::Corrupt`] or [`ErrorKind::Unsupported`] for the catalog, what the operating system says.
 pub(crate) fn recover(storage: Arc<dyn Storage>, options: Options, clock: Arc<dyn Clock>) -> Result<(Shared, Option<JournalWriter>)> {
-    let extractor = Extractor::new(options.schema.clone());
+    let extractor = Extractor::new(options.schema.clone()).keeping(options.work_share(4));
     let read_only = options.read_only;
     let catalog = load_catalog(&*storage, read_only, clock.now())?;
     let mut recovery = Recovery {
@@ -45,7 +43,7 @@ pub(crate) fn recover(storage: Arc<dyn Storage>, options: Options, clock: Arc<dy
         problems: Vec::new(),
         notes: Vec::new(),
         lost: Vec::new(),
-        caches: Arc::new(Caches::new(CACHE_BYTES)),
+        caches: Arc::new(Caches::new(options.work_share(8))),
         storage: storage.clone(),
         extractor: &extractor,
         options: &options,

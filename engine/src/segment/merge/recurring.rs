@@ -18,9 +18,6 @@ use crate::segment::merge::front::start_of;
 use crate::segment::merge::united::{United, UnitedColumn};
 use crate::segment::read::opened::Segment;
 
-/// The most room of gathered values, in bytes.
-const ROOM_BYTES: usize = 64 << 20;
-
 /// What a value takes beside its text: its place, its entry in a table that is half empty, its rank.
 const VALUE_BYTES: usize = 48;
 
@@ -123,14 +120,19 @@ impl Recurring {
     }
 }
 
-/// Gathers the values of the columns that may become codes; for each column `Some` if it will.
+/// Gathers the values of the columns that may become codes, in at most `room` bytes; for each column `Some` if it will.
 ///
 /// # Errors
 /// [`crate::ErrorKind::Corrupt`] naming the input; what `breathe` gives.
-pub(super) fn gather(inputs: &[Arc<Segment>], united: &United<'_>, breathe: &mut Breath<'_>) -> Result<Vec<Option<Recurring>>> {
+pub(super) fn gather(
+    inputs: &[Arc<Segment>],
+    united: &United<'_>,
+    room: usize,
+    breathe: &mut Breath<'_>,
+) -> Result<Vec<Option<Recurring>>> {
     let mut gathered: Vec<Option<Recurring>> = united.columns.iter().map(|column| may_recur(column).then(Recurring::default)).collect();
     for (number, input) in inputs.iter().enumerate() {
-        gather_input(input, (number, united), &mut gathered, breathe).map_err(|e| input.locate(e))?;
+        gather_input(input, (number, united), (&mut gathered, room), breathe).map_err(|e| input.locate(e))?;
         input.view().release();
     }
     for (column, slot) in united.columns.iter().zip(&mut gathered) {
@@ -152,7 +154,7 @@ fn may_recur(column: &UnitedColumn<'_>) -> bool {
 fn gather_input(
     input: &Segment,
     (number, united): (usize, &United<'_>),
-    gathered: &mut [Option<Recurring>],
+    (gathered, room): (&mut [Option<Recurring>], usize),
     breathe: &mut Breath<'_>,
 ) -> Result<()> {
     let (layout, directory) = (input.layout()?, input.block_directory()?);
@@ -189,17 +191,17 @@ fn gather_input(
                 })?,
             }
         }
-        give_up(gathered);
+        give_up(gathered, room);
     }
     Ok(())
 }
 
 /// Gives up columns whose values hardly recur; and, while there is too little room, the largest.
-fn give_up(gathered: &mut [Option<Recurring>]) {
+fn give_up(gathered: &mut [Option<Recurring>], room: usize) {
     for slot in gathered.iter_mut() {
         *slot = slot.take().filter(|found| !found.is_hopeless());
     }
-    while gathered.iter().flatten().map(Recurring::bytes).sum::<usize>() > ROOM_BYTES {
+    while gathered.iter().flatten().map(Recurring::bytes).sum::<usize>() > room {
         let largest = gathered.iter_mut().max_by_key(|slot| slot.as_ref().map_or(0, Recurring::bytes));
         largest.into_iter().for_each(|slot| *slot = None);
     }

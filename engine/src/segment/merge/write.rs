@@ -47,14 +47,14 @@ pub(crate) fn may_join(first: &Segment, second: &Segment) -> bool {
 }
 
 /// Writes a segment file with the events of several segments, which come in the order of their sequences. The caller syncs it and gives
-/// it its name.
+/// it its name. Strings that recur are looked for in at most `room` bytes.
 ///
 /// # Errors
 /// [`ErrorKind::Invalid`] for segments that may not join, [`ErrorKind::Limit`] when one segment cannot hold them,
 /// [`ErrorKind::Corrupt`] naming the input that is damaged; what the file and `breathe` give.
 pub(crate) fn merge(
     inputs: &[Arc<Segment>],
-    id: SegmentId,
+    (id, room): (SegmentId, usize),
     file: Arc<dyn File>,
     name: &str,
     breathe: &mut Breath<'_>,
@@ -65,7 +65,7 @@ pub(crate) fn merge(
     let order = Order::new(inputs, &mut times)?;
     let mut file = SegmentFileWriter::new(file, name, id)?;
     let mut terms = Terms::new(inputs, &mut file)?;
-    let recurring = gather(inputs, &united, breathe)?;
+    let recurring = gather(inputs, &united, room, breathe)?;
     let (dimensions, places) = merge_dimension_terms(inputs, &mut terms, &mut file, breathe)?;
     let held = Held { inputs, dimensions: &dimensions, places: &places };
     let plan = Plan::new(inputs, (&united, recurring), &held, &mut terms, &mut file, breathe)?;
