@@ -19,7 +19,7 @@ use crate::trails::sink::seam::{Mark, Work};
 use crate::trails::source::Source;
 use crate::trails::store::Store;
 
-const EVENTS: u64 = 900;
+const EVENTS: u64 = 600;
 /// Every third event matches.
 const FILTER: &str = "kind:wanted";
 
@@ -28,6 +28,13 @@ const FILTER: &str = "kind:wanted";
 struct Random(u64);
 
 impl Random {
+    /// Seeds that are near each other give numbers that are not (the finisher of splitmix64).
+    fn of(seed: u64) -> Random {
+        let mixed = (seed ^ seed >> 30).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94D0_49BB_1331_11EB);
+        Random((mixed ^ mixed >> 31) | 1)
+    }
+
     fn below(&mut self, bound: u64) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
@@ -134,7 +141,7 @@ async fn log(directory: &std::path::Path) -> Backend {
 
 /// Runs a worker again and again, each time for a moment only, until it has everything; loses the trail's file now and then.
 async fn live(backend: &Backend, directory: &std::path::Path, seed: u64, named: bool) -> (Place, Progress, usize) {
-    let mut random = Random(seed);
+    let mut random = Random::of(seed);
     let place = Arc::new(Mutex::new(Place::default()));
     let storage = Arc::new(FileStorage::open(&directory.join(format!("trails-{named}-{seed}"))).unwrap());
     let store = Store::new(storage);
@@ -148,12 +155,14 @@ async fn live(backend: &Backend, directory: &std::path::Path, seed: u64, named: 
     for lives in 1.. {
         let kept = store.load().unwrap().trails.remove(0).1;
         let ledger = Arc::new(Ledger::new("t".into(), store.clone(), backend.hands().clone(), kept));
-        let sink = Box::new(Moody { place: place.clone(), random: Mutex::new(Random(seed ^ (lives as u64) << 20 | 1)), named });
+        let moods = Mutex::new(Random::of(seed.wrapping_add(lives as u64)));
+        let sink = Box::new(Moody { place: place.clone(), random: moods, named });
         let (_stop, stopping) = watch::channel(false);
         let (live, tally) = (Arc::new(Live::default()), Arc::new(Uncounted));
         let worker = Worker { ledger: ledger.clone(), slot, label: "t".into(), kind: "moody", sink, limits, live, tally, stop: stopping };
         let reader = || source.reader(workers.fetch_add(1, Ordering::Relaxed), FILTER.into());
-        let moment = Duration::from_micros(random.below(60_000));
+        // Longer with each life, so that a slow machine gets there too.
+        let moment = Duration::from_micros(random.below(20_000 + lives as u64 * 1_000));
         // Dropped wherever it is.
         drop(timeout(moment, worker.run(reader, backend.published(), Some(Sequence(EVENTS)))).await);
         let progress = ledger.progress(slot).await.unwrap();
@@ -175,7 +184,7 @@ async fn whatever_happens_all_that_matches_arrives_in_order() {
     let wanted: Vec<u64> = (1..=EVENTS).filter(|i| i % 3 == 0 && i % 97 != 0).collect();
     let bad: Vec<u64> = (1..=EVENTS).filter(|i| i % 3 == 0 && i % 97 == 0).collect();
     let (mut lives, mut repeats) = (0, 0);
-    for seed in 1..=40_u64 {
+    for seed in 1..=24_u64 {
         let named = seed % 2 == 0;
         let (place, progress, lived) = live(&backend, directory.path(), seed.wrapping_mul(0x9E37_79B9_7F4A_7C15), named).await;
         lives += lived;
@@ -197,6 +206,6 @@ async fn whatever_happens_all_that_matches_arrives_in_order() {
         assert_eq!(refused, bad, "seed {seed}");
         assert!(progress.dead_letters >= 1 || named, "seed {seed}");
     }
-    println!("40 trails, {lives} lives, {repeats} events twice in sinks without names");
-    assert!(lives > 60, "{lives} lives: nothing was interrupted");
+    println!("24 trails, {lives} lives, {repeats} events twice in sinks without names");
+    assert!(lives > 40, "{lives} lives: nothing was interrupted");
 }
