@@ -3,12 +3,14 @@
 
 pub mod binary;
 pub mod client;
+pub mod delivery;
 pub mod fixtures;
 pub mod house;
 pub mod ledger;
 pub mod load;
 pub mod mounts;
 pub mod readme;
+pub mod receiver;
 pub mod scene;
 pub mod seed;
 pub mod server;

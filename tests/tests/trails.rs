@@ -1,0 +1,458 @@
+//! Deliveries of the real binary to sinks that behave badly (class 14 of the fault matrix): slow, refusing, hanging, gone, with answers that are lost or
+//! cut, and `kill -9` at random moments. What a trail owes is what the server itself answers to the trail's filter; each event must be
+//! in the sink once, in order, or in the dead letters with the reason. Every kind of fault prints what it injected and what came of it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use tempfile::tempdir;
+use trail_tests::client::Client;
+use trail_tests::delivery::{Held, create, dead, in_folder, owed, send, status, wait_until_done};
+use trail_tests::load::{Book, Sent, Source};
+use trail_tests::receiver::{Receiver, Speech, Turn};
+use trail_tests::scene::{Scene, Template};
+use trail_tests::seed::Random;
+use trail_tests::server::Server;
+use trail_tests::table::{Row, scale, wait_for};
+
+const HANDS: usize = 3;
+const BOTH: [Speech; 2] = [Speech::Webhook, Speech::Elasticsearch];
+const SETTINGS: [(&str, &str); 2] = [("TRAILD_HEAD_BYTES_MAX", "64KiB"), ("TRAILD_LOG_LEVEL", "error")];
+
+/// A kind of fault: what it is called, and the turns of the receiver.
+type Case = (&'static str, Speech, Vec<Turn>);
+
+fn millis(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+/// What is done to both kinds of sinks, and what to one of them.
+fn cases() -> Vec<Case> {
+    let good = Turn::Good;
+    let status = |status| vec![Turn::Status(status, None), good, Turn::Status(status, None), Turn::Status(status, None)];
+    let each = |turn| vec![turn, good, turn, turn];
+    let mut cases = Vec::new();
+    for speech in BOTH {
+        let both: [(&'static str, Vec<Turn>); 14] = [
+            ("slow", each(Turn::Slow(millis(300)))),
+            ("302", status(302)),
+            ("401", status(401)),
+            ("403", status(403)),
+            ("404", status(404)),
+            ("408", status(408)),
+            ("413", vec![Turn::Status(413, None), Turn::Status(413, None), good, good, Turn::Status(413, None)]),
+            ("429 with Retry-After", each(Turn::Status(429, Some("1")))),
+            ("500", status(500)),
+            ("503 with a date", each(Turn::Status(503, Some("Thu, 01 Jan 1970 00:00:01 GMT")))),
+            ("hang", vec![good, Turn::Hang(millis(1_500)), good, Turn::Hang(millis(1_500))]),
+            ("end after the whole body", each(Turn::Cut)),
+            ("answer lost", each(Turn::Lost)),
+            ("short answer", each(Turn::Short)),
+        ];
+        cases.extend(both.map(|(name, turns)| (name, speech, turns)));
+        cases.push(("400", speech, vec![good, Turn::Status(400, None), good, Turn::Status(400, None)]));
+    }
+    cases.push(("422", Speech::Webhook, vec![Turn::Status(422, None), good, Turn::Status(422, None)]));
+    let es = |name, turn| (name, Speech::Elasticsearch, each(turn));
+    cases.extend([
+        es("no answer of _bulk", Turn::Garbage),
+        es("items with 429", Turn::Items(429)),
+        es("items with 503", Turn::Items(503)),
+        es("items with 403", Turn::Items(403)),
+        es("items with 400", Turn::Items(400)),
+    ]);
+    cases
+}
+
+/// A server with events, of which a hand plays case after case.
+struct Bench {
+    server: Option<Server>,
+    data: PathBuf,
+    book: Book,
+    _folder: tempfile::TempDir,
+}
+
+impl Bench {
+    fn start(name: impl ToString, random: &mut Random) -> Bench {
+        let folder = tempdir().unwrap();
+        let data = folder.path().join("log");
+        let server = Some(Server::start(&data, &SETTINGS));
+        Bench { server, data, book: Book::new(Source::new(name, random.fork())), _folder: folder }
+    }
+
+    fn client(&self) -> Client {
+        self.server.as_ref().unwrap().client()
+    }
+
+    fn stop(&mut self) {
+        self.server.take().unwrap().stop();
+    }
+
+    /// Stops, lets something be done to the directory, and starts again.
+    fn restart(&mut self, between: impl FnOnce()) {
+        self.stop();
+        between();
+        self.server = Some(Server::start(&self.data, &SETTINGS));
+    }
+
+    fn send(&mut self, batches: usize) {
+        let mut client = self.client();
+        (0..batches).for_each(|_| assert!(matches!(self.book.send(&mut client), Sent::Kept)));
+    }
+
+    /// Waits for a trail, and holds what its receiver took against what it owed.
+    fn judge(&self, trail: &str, receiver: &Receiver, is_ordered: bool) -> (Held, Result<(), String>) {
+        let mut client = self.client();
+        wait_until_done(&mut client, trail);
+        let owed = owed(&mut client);
+        assert!(!owed.is_empty(), "nothing was owed");
+        let dead = dead(&self.data, trail);
+        assert_eq!(status(&mut client, trail)[0]["dead_letters"], dead.len(), "{trail}");
+        receiver.look(|taken| {
+            assert_eq!(taken.problems, Vec::<String>::new(), "{trail}");
+            let mut held = Held::of(&owed, &[&taken.events[..], &dead[..]].concat());
+            held.ordered |= !dead.is_empty() || !is_ordered;
+            (held, held.exactly_once())
+        })
+    }
+}
+
+fn tell(row: &Row, class: &str, injected: u64, held: (Held, Result<(), String>)) {
+    println!("14 | {class} | {injected} injected | {} events | {} lost | {} duplicated", held.0.owed, held.0.lost, held.0.duplicated);
+    assert!(injected > 0, "{class}: nothing was injected");
+    row.hit();
+    row.judge(held.1, class);
+}
+
+fn play(bench: &mut Bench, number: usize, (name, speech, turns): &Case, row: &Row) {
+    let class = format!("{speech:?}: {name}");
+    let trail = format!("case-{number}");
+    let receiver = Receiver::start(*speech, turns);
+    let mut client = bench.client();
+    create(&mut client, &trail, &[receiver.sink()]);
+    bench.send(4);
+    wait_for(&class, || receiver.injected() >= turns.iter().filter(|turn| **turn != Turn::Good).count() as u64);
+    bench.send(1);
+    let is_ordered = !turns.iter().any(|turn| matches!(turn, Turn::Items(_)));
+    let held = bench.judge(&trail, &receiver, is_ordered);
+    tell(row, &class, receiver.injected(), held);
+    says_what_to_mend(&mut client, &trail, name);
+    send(&mut client, "DELETE", &format!("/v1/trails/{trail}"), &json!({}));
+}
+
+/// The last error stays on the status page, with what a person can do about it.
+fn says_what_to_mend(client: &mut Client, trail: &str, name: &str) {
+    let sink = &status(client, trail)[0];
+    let told = sink["last_error"].as_str().unwrap_or_default();
+    for (of, word, operator) in [
+        ("302", "redirects are not followed", true),
+        ("401", "the credentials of the sink", true),
+        ("403", "may not write there", true),
+        ("404", "no such place", true),
+        ("500", "answered 500", false),
+        ("400", "refused and are in the dead letters", true),
+        ("hang", "no whole answer within 1 s", false),
+        ("no answer of _bulk", "does not answer as Elasticsearch does", true),
+        ("items with 429", "429: stub: as told", false),
+        ("items with 400", "answered 400: stub: as told", true),
+    ] {
+        if name == of {
+            assert!(told.contains(word) && sink["needs_operator"] == operator, "{name}: {sink}");
+        }
+    }
+}
+
+#[test]
+fn every_event_arrives_once_whatever_the_sink_does() {
+    let mut random = Random::of_test("trails", "every_event_arrives_once");
+    let row = Row::begin(14, "sinks that behave badly", 35);
+    let (cases, next) = (cases(), AtomicUsize::new(0));
+    thread::scope(|scope| {
+        for hand in 0..HANDS {
+            let (cases, next, row, mut random) = (&cases, &next, &row, random.fork());
+            scope.spawn(move || {
+                let mut bench = Bench::start(hand, &mut random);
+                bench.send(3);
+                loop {
+                    let number = next.fetch_add(1, Ordering::SeqCst);
+                    let Some(case) = cases.get(number) else { break };
+                    play(&mut bench, number, case, row);
+                }
+                row.no_panic(&bench.data.with_extension("log"));
+                bench.stop();
+            });
+        }
+    });
+    row.end();
+}
+
+#[test]
+fn sinks_that_are_gone_or_cannot_be_found_get_everything_later() {
+    let mut random = Random::of_test("trails", "sinks_that_are_gone");
+    let row = Row::begin(14, "sinks that are gone", 6);
+    let mut bench = Bench::start("gone", &mut random);
+    bench.send(3);
+    let mut client = bench.client();
+    for speech in BOTH {
+        let mut receiver = Receiver::start(speech, &[]);
+        let trail = format!("gone-{speech:?}").to_lowercase();
+        create(&mut client, &trail, &[receiver.sink()]);
+        bench.send(2);
+        receiver.go();
+        bench.send(3);
+        wait_for("a failed attempt", || status(&mut client, &trail)[0]["failed_attempts"].as_u64() >= Some(2));
+        let told = status(&mut client, &trail)[0].clone();
+        assert!(told["last_error"].as_str().unwrap().contains("cannot connect") && told["lag_events"].as_u64() > Some(0), "{told}");
+        receiver.come_back();
+        let held = bench.judge(&trail, &receiver, true);
+        tell(&row, &format!("{speech:?}: away for a while"), receiver.injected(), held);
+
+        let receiver = Receiver::start(speech, &[]);
+        let (trail, mut sink) = (format!("lost-{speech:?}").to_lowercase(), receiver.sink());
+        sink["url"] = "http://no-such-host.invalid:9/".into();
+        create(&mut client, &trail, &[sink]);
+        wait_for("an error", || {
+            status(&mut client, &trail)[0]["last_error"].as_str().is_some_and(|e| e.contains("no-such-host.invalid cannot be resolved"))
+        });
+        let path = format!("/v1/trails/{trail}");
+        send(&mut client, "PUT", &path, &json!({"filter": trail_tests::delivery::FILTER, "start": "oldest", "sinks": [receiver.sink()]}));
+        let held = bench.judge(&trail, &receiver, true);
+        tell(&row, &format!("{speech:?}: a name that is not known"), 1, held);
+    }
+    folders(&mut bench, &row);
+    bench.stop();
+    row.end();
+}
+
+/// A folder that is none, and one whose trail has lost its position.
+fn folders(bench: &mut Bench, row: &Row) {
+    let place = tempdir().unwrap();
+    let path = place.path().join("archive");
+    fs::write(&path, b"a file").unwrap();
+    let sink = json!({"type": "file", "path": path, "batch": {"events": 10, "seconds": 0.05}});
+    let mut client = bench.client();
+    create(&mut client, "folder", &[sink.clone()]);
+    wait_for("an error", || status(&mut client, "folder")[0]["last_error"].as_str().is_some_and(|e| e.contains("Not a directory")));
+    fs::remove_file(&path).unwrap();
+    wait_until_done(&mut client, "folder");
+    let held = Held::of(&owed(&mut client), &in_folder(&path));
+    tell(row, "folder: not a directory", 1, (held, held.exactly_once()));
+
+    let position = bench.data.join("trails/folder.trail");
+    bench.restart(|| fs::remove_file(position).unwrap());
+    let mut client = bench.client();
+    bench.send(3);
+    create(&mut client, "folder", &[sink]);
+    wait_until_done(&mut client, "folder");
+    let held = Held::of(&owed(&mut client), &in_folder(&path));
+    tell(row, "folder: position lost", 1, (held, held.exactly_once()));
+}
+
+#[test]
+fn a_kill_at_any_moment_loses_nothing_and_doubles_nothing() {
+    let mut random = Random::of_test("trails", "a_kill_at_any_moment");
+    let row = Row::begin(14, "kill -9 while delivering", scale(10, 400));
+    let folder = tempdir().unwrap();
+    let (data, archive) = (folder.path().join("log"), folder.path().join("archive"));
+    let receivers = BOTH.map(|speech| Receiver::start(speech, &[]));
+    let mut book = Book::new(Source::new("kill", random.fork()));
+    for round in 0..row.target() {
+        let server = Server::start(&data, &SETTINGS);
+        if round == 0 {
+            let file = json!({"type": "file", "path": archive, "batch": {"events": 10, "seconds": 0.05}});
+            create(&mut server.client(), "all", &[file, receivers[0].sink(), receivers[1].sink()]);
+        }
+        for receiver in &receivers {
+            let turns = [Turn::Good, Turn::Lost, Turn::Slow(millis(40)), Turn::Short, Turn::Status(503, None)];
+            receiver.play(&[*random.pick(&turns), *random.pick(&turns)]);
+        }
+        let (gone, moment) = (AtomicBool::new(false), millis(20 + random.below(400)));
+        thread::scope(|scope| {
+            let client = server.client();
+            let (book, gone) = (&mut book, &gone);
+            scope.spawn(move || load(book, client, gone));
+            thread::sleep(moment);
+            gone.store(true, Ordering::SeqCst);
+            server.kill();
+        });
+        row.hit();
+    }
+    let server = Server::start(&data, &SETTINGS);
+    let mut client = server.client();
+    wait_until_done(&mut client, "all");
+    row.judge(book.check(&server), "the log");
+    let owed = owed(&mut client);
+    let mut sinks = vec![("folder", in_folder(&archive), 0)];
+    for (name, receiver) in ["Webhook", "Elasticsearch"].into_iter().zip(&receivers) {
+        receiver.look(|taken| {
+            assert_eq!(taken.problems, Vec::<String>::new(), "{name}");
+            sinks.push((name, taken.events.clone(), taken.repeats));
+        });
+    }
+    for (name, held, repeats) in sinks {
+        let held = Held::of(&owed, &held);
+        let (kills, Held { owed, lost, duplicated, .. }) = (row.count(), held);
+        println!(
+            "14 | {name}: kill -9 | {kills} injected | {owed} events | {lost} lost | {duplicated} duplicated | {repeats} repeats recognised"
+        );
+        row.judge(held.exactly_once(), name);
+    }
+    row.no_panic(&data.with_extension("log"));
+    server.stop();
+    row.end();
+}
+
+fn load(book: &mut Book, mut client: Client, gone: &AtomicBool) {
+    loop {
+        match book.send(&mut client) {
+            Sent::Kept => {}
+            Sent::Refused(answer) => assert_eq!(answer.status, 429, "{}", answer.text()),
+            Sent::Gone(error) => {
+                assert!(gone.load(Ordering::SeqCst), "the connection broke before the kill: {error}");
+                return;
+            }
+        }
+    }
+}
+
+#[test]
+fn a_failing_sink_holds_up_no_other_trail() {
+    let mut random = Random::of_test("trails", "a_failing_sink");
+    let mut bench = Bench::start("beside", &mut random);
+    let hang = Receiver::start(Speech::Webhook, &[Turn::Hang(Duration::from_secs(30)); 50]);
+    let broken = Receiver::start(Speech::Elasticsearch, &[Turn::Status(500, None); 500]);
+    let good = Receiver::start(Speech::Webhook, &[]);
+    let mut client = bench.client();
+    create(&mut client, "hang", &[hang.sink()]);
+    create(&mut client, "broken", &[broken.sink()]);
+    create(&mut client, "good", &[good.sink()]);
+    bench.send(3);
+    wait_for("failures", || hang.injected() > 0 && broken.injected() > 0);
+    let mut slowest = Duration::ZERO;
+    for _ in 0..20 {
+        let start = Instant::now();
+        bench.send(1);
+        wait_until_done(&mut client, "good");
+        slowest = slowest.max(start.elapsed());
+    }
+    println!("the good trail had everything within {slowest:?}; {} and {} attempts failed beside it", hang.injected(), broken.injected());
+    assert!(slowest < Duration::from_secs(10), "{slowest:?}");
+    let (_, whole) = bench.judge("good", &good, true);
+    assert_eq!(whole, Ok(()));
+    assert!(hang.look(|taken| taken.events.is_empty()) && broken.look(|taken| taken.events.is_empty()));
+    bench.stop();
+}
+
+#[test]
+fn what_is_dropped_before_it_was_delivered_is_said() {
+    let mut random = Random::of_test("trails", "what_is_dropped");
+    let row = Row::begin(13, "dropped before delivered", 1);
+    let folder = tempdir().unwrap();
+    let template = Template::make(folder.path(), Scene::Expire, 0, &mut random);
+    let mut round = template.round(&folder.path().join("round"));
+    let receiver = Receiver::start(Speech::Webhook, &[]);
+    // Before anything expires: a trail that is stopped before it delivered anything.
+    let server =
+        Server::start(&round.data, &[("TRAILD_RETENTION", "30d"), ("TRAILD_MERGE_CPU_PERCENT", "0"), ("TRAILD_LOG_LEVEL", "error")]);
+    let mut client = server.client();
+    let mut sink = receiver.sink();
+    sink["url"] = "http://127.0.0.1:9/in?x=1".into();
+    create(&mut client, "late", &[sink]);
+    send(&mut client, "POST", "/v1/trails/late/stop", &json!({}));
+    let before = owed(&mut client);
+    server.stop();
+
+    let mut server = round.start_again();
+    round.work(&mut server, &mut |_| {}, &|| false);
+    let mut client = server.client();
+    let after = owed(&mut client);
+    let gone = before.iter().filter(|event| !after.contains(event)).count();
+    assert!(gone > 0, "nothing that was owed has expired");
+    let sink = json!({"filter": trail_tests::delivery::FILTER, "start": "oldest", "sinks": [receiver.sink()]});
+    send(&mut client, "PUT", "/v1/trails/late", &sink);
+    send(&mut client, "POST", "/v1/trails/late/start", &json!({}));
+    wait_until_done(&mut client, "late");
+    row.hit();
+    let held = receiver.look(|taken| Held::of(&after, &taken.events));
+    row.judge(held.exactly_once(), "what is left");
+    let told = &status(&mut client, "late")[0];
+    let lost = told["lost_events"].as_u64().unwrap();
+    println!("13 | dropped before delivered | {gone} of those owed | {lost} sequences said to be lost");
+    assert!(lost >= gone as u64 && told["needs_operator"] == true, "{told}");
+    assert!(told["last_error"].as_str().unwrap().contains("were dropped or damaged before they could be delivered"), "{told}");
+    let metrics = client.get("/metrics").text_whole();
+    assert!(metrics.contains(&format!("traild_trail_lost_events_total{{trail=\"late\",sink=\"webhook-0\"}} {lost}")), "{metrics}");
+    assert!(server.said().contains("events were dropped or damaged before they were delivered"), "{}", server.said());
+    server.stop();
+    row.end();
+}
+
+/// All files under a directory.
+fn files(directory: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap());
+    entries.flat_map(|entry| if entry.path().is_dir() { files(&entry.path()) } else { vec![entry.path()] }).collect()
+}
+
+#[test]
+fn secrets_stand_in_the_trails_own_file_and_nowhere_else() {
+    use std::os::unix::fs::PermissionsExt as _;
+    const PLANTED: &str = "pL4nted-s3cret";
+    let random = Random::of_test("trails", "secrets_stand");
+    let folder = tempdir().unwrap();
+    let data = folder.path().join("log");
+    let server = Server::start(&data, &[("TRAILD_LOG_LEVEL", "trace")]);
+    let mut client = server.client();
+    let receivers = BOTH.map(|speech| Receiver::start(speech, &[Turn::Status(401, None), Turn::Status(400, None), Turn::Hang(millis(50))]));
+    let mut webhook = receivers[0].sink();
+    webhook["secret"] = format!("{PLANTED}-1").into();
+    webhook["headers"] = json!({"X-Token": format!("{PLANTED}-2")});
+    let mut elasticsearch = receivers[1].sink();
+    elasticsearch["api_key"] = format!("{PLANTED}-3").into();
+    let mut basic = receivers[1].sink();
+    basic.as_object_mut().unwrap().remove("api_key");
+    basic["user"] = "audit".into();
+    basic["password"] = format!("{PLANTED}-4").into();
+    let sinks = [webhook, elasticsearch, basic];
+    let trail = json!({"name": "secret", "start": "oldest", "sinks": sinks, "start_now": true});
+    let mut said = vec![send(&mut client, "POST", "/v1/trails", &trail)];
+    let mut book = Book::new(Source::new("secret", random));
+    (0..3).for_each(|_| assert!(matches!(book.send(&mut client), Sent::Kept)));
+    wait_for("an error", || receivers.iter().all(|receiver| receiver.injected() >= 3));
+    said.push(send(&mut client, "POST", "/v1/trails/secret/test", &json!({})));
+    said.push(send(&mut client, "PUT", "/v1/trails/secret", &json!({"start": "oldest", "sinks": sinks})));
+    for path in ["/v1/trails", "/v1/trails/secret", "/v1/trails/secret/status"] {
+        said.push(client.json(path));
+    }
+    let mut wrong = json!({"name": "wrong", "sinks": [sinks[0]]});
+    wrong["sinks"][0]["headers"] = json!({"X-Token": format!("{PLANTED}\n-5")});
+    let refused = client.send("POST", "/v1/trails", &[], wrong.to_string().as_bytes()).unwrap();
+    assert_eq!(refused.status, 400, "{}", refused.text());
+    said.push(refused.json());
+    wrong["sinks"][0]["url"] = format!("http://audit:{PLANTED}@127.0.0.1/").into();
+    let refused = client.send("POST", "/v1/trails", &[], wrong.to_string().as_bytes()).unwrap();
+    assert!(refused.status == 400 && refused.text().contains("must not have credentials in it"), "{}", refused.text());
+    said.push(refused.json());
+    said.push(client.get("/metrics").text_whole().into());
+    assert!(said[0].to_string().contains("(hidden)"), "{}", said[0]);
+    for answer in &said {
+        assert!(!answer.to_string().contains(PLANTED), "{answer}");
+    }
+    let log = server.log().to_owned();
+    server.stop();
+    // In base64 as well, as a user and password are sent.
+    let needles = [PLANTED.as_bytes(), b"YXVkaXQ6cEw0bnRlZC1z"];
+    let mut with = Vec::new();
+    for file in files(folder.path()) {
+        let bytes = fs::read(&file).unwrap();
+        if needles.iter().any(|needle| bytes.windows(needle.len()).any(|window| window == *needle)) {
+            with.push(file.clone());
+        }
+    }
+    assert!(fs::metadata(&log).unwrap().len() > 1_000, "the log is empty");
+    assert_eq!(with, [data.join("trails/secret.trail")]);
+    assert_eq!(fs::metadata(&with[0]).unwrap().permissions().mode() & 0o777, 0o600);
+}
