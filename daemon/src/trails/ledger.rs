@@ -24,14 +24,14 @@ pub struct Ledger {
     name: Arc<str>,
     store: Store,
     hands: Hands,
-    kept: Mutex<Kept>,
+    kept: Arc<Mutex<Kept>>,
 }
 
 impl Ledger {
     /// The ledger of a trail that was loaded, or is to be kept for the first time by the first change.
     #[must_use]
     pub fn new(name: Arc<str>, store: Store, hands: Hands, kept: Kept) -> Ledger {
-        Ledger { name, store, hands, kept: Mutex::new(kept) }
+        Ledger { name, store, hands, kept: Arc::new(Mutex::new(kept)) }
     }
 
     /// The name of the trail.
@@ -45,18 +45,23 @@ impl Ledger {
         self.kept.lock().await.clone()
     }
 
-    /// Changes what is kept; when this returns it is durable. After an error nothing has changed.
+    /// Changes what is kept; when this returns it is durable. After an error nothing has changed. A caller that goes away in the middle, as a worker
+    /// that is stopped does, leaves the change done or not begun: the lock goes with the writing, so that nobody else writes at that time.
     ///
     /// # Errors
     /// When it could not be written.
     pub async fn change<T>(&self, change: impl FnOnce(&mut Kept) -> Result<T>) -> Result<T> {
-        let mut kept = self.kept.lock().await;
+        let mut kept = self.kept.clone().lock_owned().await;
         let mut next = kept.clone();
         let answer = change(&mut next)?;
         if next != *kept {
-            let (store, name, written) = (self.store.clone(), self.name.clone(), next.clone());
-            self.hands.compute.run(move || store.save(&name, &written)).await?;
-            *kept = next;
+            let (store, name) = (self.store.clone(), self.name.clone());
+            let save = move || {
+                store.save(&name, &next)?;
+                *kept = next;
+                Ok(())
+            };
+            self.hands.compute.run(save).await?;
         }
         Ok(answer)
     }
@@ -80,13 +85,15 @@ impl Ledger {
         .await
     }
 
-    /// Appends dead letters; when this returns they are durable.
+    /// Appends dead letters; when this returns they are durable. The sinks of a trail share one file: one appends at a time.
     ///
     /// # Errors
     /// When they could not be written.
     pub async fn bury(&self, letters: Vec<Letter>) -> Result<()> {
         let (store, name) = (self.store.clone(), self.name.clone());
+        let alone = self.kept.clone().lock_owned().await;
         let write = move || {
+            let _alone = alone;
             let letters: Vec<DeadLetter<'_>> = letters.iter().map(Letter::borrowed).collect();
             store.bury(&name, &letters)
         };
@@ -118,5 +125,73 @@ pub struct Letter {
 impl Letter {
     fn borrowed(&self) -> DeadLetter<'_> {
         DeadLetter { sequence: self.event.sequence.0, sink: self.sink, reason: &self.reason, at_ms: self.at_ms, text: &self.event.text }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use trail_engine::storage::FileStorage;
+
+    use super::*;
+    use crate::backend::Schedule;
+    use crate::config::Config;
+
+    fn ledger(directory: &std::path::Path) -> (Store, Arc<Ledger>) {
+        let store = Store::new(Arc::new(FileStorage::open(directory).unwrap()));
+        let hands = Hands::new(&Schedule::of(&Config::default()));
+        (store.clone(), Arc::new(Ledger::new("all".into(), store, hands, Kept::fresh(json!({}), 1, 0))))
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn who_goes_away_in_the_middle_leaves_no_second_writer() {
+        let directory = tempfile::tempdir().unwrap();
+        let (store, ledger) = ledger(directory.path());
+        for round in 1..100 {
+            let change = |at| {
+                let ledger = ledger.clone();
+                async move {
+                    ledger
+                        .change(|kept| {
+                            kept.changed_at_ms = at;
+                            Ok(())
+                        })
+                        .await
+                }
+            };
+            let stopped = tokio::spawn(change(round * 2));
+            while !stopped.is_finished() && ledger.kept.try_lock().is_ok() {
+                tokio::task::yield_now().await;
+            }
+            stopped.abort();
+            change(round * 2 + 1).await.unwrap();
+            let loaded = store.load().unwrap();
+            assert_eq!((loaded.trails[0].1.changed_at_ms, loaded.trails[0].1 == ledger.kept().await), (round * 2 + 1, true));
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn dead_letters_of_several_sinks_do_not_overwrite_each_other() {
+        let directory = tempfile::tempdir().unwrap();
+        let (_, ledger) = ledger(directory.path());
+        let letter = |sequence| {
+            let at = trail_engine::id::Timestamp(0);
+            let sequence = trail_engine::id::Sequence(sequence);
+            let text = b"{}".to_vec();
+            let event = trail_engine::index::StoredEvent { sequence, received_at: at, event_time: at, time_is_received: false, text };
+            Letter { event: Arc::new(event), sink: ("file", 0), reason: "x".into(), at_ms: 0 }
+        };
+        let buried = (1..=50).map(|sequence| {
+            let (ledger, letter) = (ledger.clone(), letter(sequence));
+            tokio::spawn(async move { ledger.bury(vec![letter]).await })
+        });
+        for one in buried.collect::<Vec<_>>() {
+            one.await.unwrap().unwrap();
+        }
+        let text = std::fs::read_to_string(directory.path().join("all.dead")).unwrap();
+        let mut sequences: Vec<u64> =
+            text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["sequence"].as_u64().unwrap()).collect();
+        sequences.sort_unstable();
+        assert_eq!(sequences, (1..=50).collect::<Vec<u64>>());
     }
 }

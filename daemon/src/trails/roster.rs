@@ -216,6 +216,8 @@ impl Trails {
         let mut trails = self.trails.lock().await;
         let trail = trails.get(name).cloned().ok_or_else(|| missing(name))?;
         trail.end().await;
+        // What a worker was writing when it was stopped is written to its end, and must not come after the removal.
+        drop(trail.ledger.kept().await);
         let (store, file) = (self.store.clone(), name.to_owned());
         self.around.backend.hands().compute.run(move || store.remove(&file)).await?;
         trails.remove(name);
