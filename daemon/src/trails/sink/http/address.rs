@@ -52,7 +52,8 @@ impl Address {
         }
         let port = match authority.port() {
             Some(port) => port.as_u16(),
-            None if authority.as_str().ends_with(':') => return Err(wrong()),
+            // A colon without a number that is a port.
+            None if authority.as_str() != authority.host() => return Err(wrong()),
             None => default_port(secure),
         };
         let address =

@@ -131,7 +131,7 @@ impl Caller {
         headers.extend(self.fixed.clone());
         headers.extend(call.headers.clone());
         headers.insert(USER_AGENT, HeaderValue::from_static(concat!("traild/", env!("CARGO_PKG_VERSION"))));
-        if let Ok(host) = HeaderValue::try_from(self.address.authority()) {
+        if let (false, Ok(host)) = (headers.contains_key(HOST), HeaderValue::try_from(self.address.authority())) {
             headers.insert(HOST, host);
         }
         kept.sender.send_request(request).await
