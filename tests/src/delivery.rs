@@ -142,6 +142,14 @@ impl Held {
         Held { owed: owed.len(), lost, duplicated: counts.iter().filter(|count| **count > 1).count(), strange, ordered }
     }
 
+    /// Whether each is there, perhaps more than once, and first in order: all that a service can have that knows no repeats.
+    ///
+    /// # Errors
+    /// What is wrong.
+    pub fn at_least_once(self) -> Result<(), String> {
+        Held { duplicated: 0, ..self }.exactly_once()
+    }
+
     /// Whether each is there once and in order.
     ///
     /// # Errors
@@ -164,6 +172,8 @@ mod tests {
         let events = |text: &str| text.bytes().map(|byte| vec![byte]).collect::<Vec<_>>();
         let held = |text: &str| Held::of(&events("abcd"), &events(text));
         assert_eq!(held("abcd").exactly_once(), Ok(()));
+        assert_eq!(held("ababcd").at_least_once(), Ok(()));
+        assert!(held("abdd").at_least_once().is_err());
         assert_eq!(held("abcbcd"), Held { owed: 4, lost: 0, duplicated: 2, strange: 0, ordered: true });
         assert_eq!(held("abd"), Held { owed: 4, lost: 1, duplicated: 0, strange: 0, ordered: true });
         for wrong in ["abd", "abcdx", "acbd", "abcdd", ""] {

@@ -1,6 +1,6 @@
 //! [`Receiver`]: a log service on loopback that behaves as badly as it is told to, and remembers what it took.
 //!
-//! It speaks HTTP/1.1, as a webhook or as Elasticsearch's `_bulk`. Every request takes the next entry of a script; when the script is over, all goes
+//! It speaks HTTP/1.1, as a webhook, as Elasticsearch's `_bulk`, as PutLogs of SLS or as an OTLP collector. Every request takes the next entry of a script; when the script is over, all goes
 //! well. It knows repeats as a real service would: by `Idempotency-Key`, by the id of a document. What must never be, such as a wrong signature
 //! or two bodies under one key, it notes as a problem.
 
@@ -18,6 +18,8 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use crate::client::{fields, line};
+use crate::otlp;
+use crate::putlogs::{self, LOGSTORE, PROJECT, REGION, Signature};
 use crate::table::wait_for;
 
 /// What webhooks are signed with.
@@ -30,6 +32,10 @@ pub enum Speech {
     Webhook,
     /// `_bulk`.
     Elasticsearch,
+    /// PutLogs, with the signature V1 and zstd, or V4 and lz4.
+    Sls(Signature),
+    /// Log records.
+    Otlp,
 }
 
 /// What is done to one request.
@@ -53,6 +59,10 @@ pub enum Turn {
     Garbage,
     /// Every third event is not taken, with this status of its own; the others are.
     Items(u16),
+    /// Nothing is taken; this status and this code of SLS.
+    Code(u16, &'static str),
+    /// OTLP: the first of the records is not taken, the others are, and the answer does not say which.
+    Partial,
 }
 
 /// What a receiver took.
@@ -113,16 +123,20 @@ impl Receiver {
     /// A sink of a trail that delivers here.
     #[must_use]
     pub fn sink(&self) -> Value {
-        let batch = json!({"events": 10, "seconds": 0.05});
-        match self.shared.speech {
-            Speech::Webhook => {
-                json!({"type": "webhook", "url": format!("http://{}/in?x=1", self.address), "secret": SECRET, "timeout_seconds": 1, "batch": batch})
+        let place = format!("http://{}", self.address);
+        let mut sink = match self.shared.speech {
+            Speech::Webhook => json!({"type": "webhook", "url": format!("{place}/in?x=1"), "secret": SECRET}),
+            Speech::Elasticsearch => json!({"type": "elasticsearch", "url": place, "index": "audit", "api_key": SECRET}),
+            Speech::Otlp => json!({"type": "otlp", "url": place}),
+            Speech::Sls(signature) => {
+                let (version, compression) = if signature == Signature::V1 { ("v1", "zstd") } else { ("v4", "lz4") };
+                json!({"type": "sls", "endpoint": place, "project": PROJECT, "logstore": LOGSTORE, "region": REGION, "access_key_id": "AKID",
+                    "access_key_secret": SECRET, "signature": version, "compression": compression, "tags": {"site": "b"}})
             }
-            Speech::Elasticsearch => {
-                json!({"type": "elasticsearch", "url": format!("http://{}", self.address), "index": "audit", "api_key": SECRET,
-                "timeout_seconds": 1, "batch": batch})
-            }
-        }
+        };
+        sink["timeout_seconds"] = 1.into();
+        sink["batch"] = json!({"events": 10, "seconds": 0.05});
+        sink
     }
 
     /// How many turns were not good.
@@ -230,9 +244,14 @@ fn serve(stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
                 return Ok(());
             }
             Turn::Short => {
-                let whole = answer(200, None, &take(shared, &asked, None));
+                let whole = answer(200, None, &[&take(shared, &asked, None)[..], b" "].concat());
                 input.get_mut().write_all(&whole[..whole.len() - 1])?;
                 return Ok(());
+            }
+            Turn::Code(status, code) => answer(status, None, json!({"errorCode": code, "errorMessage": "as told"}).to_string().as_bytes()),
+            Turn::Partial => {
+                take(shared, &asked, Some(0));
+                answer(200, None, b"\x0a\x0b\x08\x01\x12\x07as told")
             }
             Turn::Items(status) => answer(200, None, &take(shared, &asked, Some(status))),
             Turn::Slow(time) => {
@@ -258,6 +277,8 @@ fn take(shared: &Shared, asked: &Asked, items: Option<u16>) -> Vec<u8> {
     match shared.speech {
         Speech::Webhook => taken.webhook(asked),
         Speech::Elasticsearch => taken.bulk(asked, items),
+        Speech::Sls(signature) => taken.all(putlogs::read(signature, SECRET, &asked.path, &asked.headers, &asked.body), 0),
+        Speech::Otlp => taken.all(otlp::read(&asked.path, &asked.headers, &asked.body), usize::from(items.is_some())),
     }
 }
 
@@ -302,6 +323,15 @@ impl Taken {
             items.push(json!({"create": {"status": status, "error": error}}));
         }
         json!({"errors": refuse.is_some(), "items": items}).to_string().into_bytes()
+    }
+
+    /// Takes all but the first events of a request, whether they came before or not.
+    fn all(&mut self, events: Result<Vec<Vec<u8>>, String>, but: usize) -> Vec<u8> {
+        match events {
+            Ok(events) => self.events.extend(events.into_iter().skip(but)),
+            Err(problem) => self.problems.push(problem),
+        }
+        Vec::new()
     }
 
     fn create(&mut self, id: &str, document: &[u8]) -> u16 {
