@@ -18,5 +18,6 @@ pub mod scene;
 pub mod seed;
 pub mod server;
 pub mod strace;
+pub mod syslogd;
 pub mod table;
 pub mod victim;

@@ -18,6 +18,7 @@ use trail_tests::receiver::{Receiver, Speech, Turn};
 use trail_tests::scene::{Scene, Template};
 use trail_tests::seed::Random;
 use trail_tests::server::Server;
+use trail_tests::syslogd::Syslogd;
 use trail_tests::table::{Row, scale, wait_for};
 
 const HANDS: usize = 3;
@@ -226,7 +227,7 @@ fn every_event_arrives_once_whatever_the_sink_does() {
 #[test]
 fn sinks_that_are_gone_or_cannot_be_found_get_everything_later() {
     let mut random = Random::of_test("trails", "sinks_that_are_gone");
-    let row = Row::begin(14, "sinks that are gone", 6);
+    let row = Row::begin(14, "sinks that are gone", 7);
     let mut bench = Bench::start("gone", &mut random);
     bench.send(3);
     let mut client = bench.client();
@@ -256,9 +257,36 @@ fn sinks_that_are_gone_or_cannot_be_found_get_everything_later() {
         let held = bench.judge(&trail, &receiver, true);
         tell(&row, &format!("{speech:?}: a name that is not known"), 1, held);
     }
+    syslog(&mut bench, &row);
     folders(&mut bench, &row);
     bench.stop();
     row.end();
+}
+
+/// Syslog has no acknowledgement: what is promised is that a receiver that went away between batches gets all of them.
+fn syslog(bench: &mut Bench, row: &Row) {
+    let (mut client, mut receiver) = (bench.client(), Syslogd::start());
+    let sink =
+        json!({"type": "syslog", "address": receiver.address.to_string(), "hostname": "h1", "batch": {"events": 10, "seconds": 0.05}});
+    create(&mut client, "syslog", &[sink]);
+    wait_until_done(&mut client, "syslog");
+    receiver.go();
+    bench.send(2);
+    wait_for("a failed attempt", || status(&mut client, "syslog")[0]["last_error"].as_str().is_some_and(|e| e.contains("cannot connect")));
+    receiver.come_back();
+    wait_until_done(&mut client, "syslog");
+    let owed = owed(&mut client);
+    wait_for("the last message", || receiver.messages().len() >= owed.len());
+    let messages = receiver.messages();
+    let event = |message: &String| {
+        assert!(
+            message.starts_with("<110>1 20") && message.contains("Z h1 traild - event [traild@32473 trail=\"syslog\" sequence=\""),
+            "{message}"
+        );
+        message.split_once("\"] ").unwrap().1.as_bytes().to_vec()
+    };
+    let held = Held::of(&owed, &messages.iter().map(event).collect::<Vec<_>>());
+    tell(row, "syslog: away for a while", 1, (held, held.at_least_once()));
 }
 
 /// A folder that is none, and one whose trail has lost its position.

@@ -3,12 +3,14 @@
 use crate::trails::sink::elasticsearch;
 use crate::trails::sink::file;
 use crate::trails::sink::kind::SinkKind;
+use crate::trails::sink::nats;
 use crate::trails::sink::otlp;
 use crate::trails::sink::sls;
+use crate::trails::sink::syslog;
 use crate::trails::sink::webhook;
 
 /// Every kind, in the order of the documentation.
-pub const SINKS: &[&SinkKind] = &[&file::KIND, &webhook::KIND, &elasticsearch::KIND, &sls::KIND, &otlp::KIND];
+pub const SINKS: &[&SinkKind] = &[&file::KIND, &webhook::KIND, &elasticsearch::KIND, &sls::KIND, &otlp::KIND, &syslog::KIND, &nats::KIND];
 
 /// The kind of this name.
 #[must_use]

@@ -26,8 +26,6 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 pub async fn connect(host: &str, port: u16, trust: Option<&Trust>) -> Result<Box<dyn Stream>, Fault> {
     let connected = timeout(CONNECT_MAX, async {
         let stream = reach(host, port).await?;
-        // A request is written in one piece, and its answer is waited for.
-        drop(stream.set_nodelay(true));
         Ok(match trust {
             Some(trust) => Box::new(trust.wrap(host, stream).await?) as Box<dyn Stream>,
             None => Box::new(stream),
@@ -36,8 +34,11 @@ pub async fn connect(host: &str, port: u16, trust: Option<&Trust>) -> Result<Box
     connected.await.unwrap_or_else(|_| Err(Fault::later(format!("no connection with {host}:{port} within {} s", CONNECT_MAX.as_secs()))))
 }
 
-/// The first address of a host that answers.
-async fn reach(host: &str, port: u16) -> Result<TcpStream, Fault> {
+/// The first address of a host that answers. Takes as long as the system lets it: [`connect`] has a limit.
+///
+/// # Errors
+/// As [`connect`].
+pub async fn reach(host: &str, port: u16) -> Result<TcpStream, Fault> {
     let found = lookup_host((host, port)).await;
     let found = found.map_err(|e| Fault::later(format!("the name {host} cannot be resolved: {e}; is it right, and is DNS up")))?;
     let found: Vec<SocketAddr> = found.collect();
@@ -47,7 +48,11 @@ async fn reach(host: &str, port: u16) -> Result<TcpStream, Fault> {
     let mut last = format!("the name {host} has no address");
     for address in found.into_iter().filter(|address| may_be_called(address.ip())) {
         match TcpStream::connect(address).await {
-            Ok(stream) => return Ok(stream),
+            Ok(stream) => {
+                // What is sent is written in one piece, and its answer is waited for.
+                drop(stream.set_nodelay(true));
+                return Ok(stream);
+            }
             Err(error) => last = format!("cannot connect to {host}:{port}: {error}"),
         }
     }
