@@ -413,26 +413,32 @@ fn what_is_dropped_before_it_was_delivered_is_said() {
     let mut random = Random::of_test("trails", "what_is_dropped");
     let row = Row::begin(13, "dropped before delivered", 1);
     let folder = tempdir().unwrap();
-    let template = Template::make(folder.path(), Scene::Expire, 0, &mut random);
-    let mut round = template.round(&folder.path().join("round"));
+    let was_played = (0..10).any(|attempt| {
+        let template = Template::make(folder.path(), Scene::Expire, attempt, &mut random);
+        drop_undelivered(&template, &folder.path().join("round"), &row)
+    });
+    assert!(was_played, "everything that was old had expired before a trail could be made, ten times");
+    row.end();
+}
+
+/// A trail that is stopped before it delivers anything, and started when a part of what it owes has expired. False when it expired before the trail was
+/// made: that is a matter of a second.
+fn drop_undelivered(template: &Template, folder: &Path, row: &Row) -> bool {
     let receiver = Receiver::start(Speech::Webhook, &[]);
-    // Before anything expires: a trail that is stopped before it delivered anything.
-    let server =
-        Server::start(&round.data, &[("TRAILD_RETENTION", "30d"), ("TRAILD_MERGE_CPU_PERCENT", "0"), ("TRAILD_LOG_LEVEL", "error")]);
+    let mut away = receiver.sink();
+    away["url"] = "http://127.0.0.1:9/in?x=1".into();
+    let mut round = template.round(folder);
+    let mut server = round.start_again();
     let mut client = server.client();
-    let mut sink = receiver.sink();
-    sink["url"] = "http://127.0.0.1:9/in?x=1".into();
-    create(&mut client, "late", &[sink]);
+    create(&mut client, "late", &[away]);
     send(&mut client, "POST", "/v1/trails/late/stop", &json!({}));
     let before = owed(&mut client);
-    server.stop();
-
-    let mut server = round.start_again();
+    if client.get("/v1/sequences/1").status != 200 {
+        return false;
+    }
     round.work(&mut server, &mut |_| {}, &|| false);
-    let mut client = server.client();
     let after = owed(&mut client);
     let gone = before.iter().filter(|event| !after.contains(event)).count();
-    assert!(gone > 0, "nothing that was owed has expired");
     let sink = json!({"filter": trail_tests::delivery::FILTER, "start": "oldest", "sinks": [receiver.sink()]});
     send(&mut client, "PUT", "/v1/trails/late", &sink);
     send(&mut client, "POST", "/v1/trails/late/start", &json!({}));
@@ -443,13 +449,13 @@ fn what_is_dropped_before_it_was_delivered_is_said() {
     let told = &status(&mut client, "late")[0];
     let lost = told["lost_events"].as_u64().unwrap();
     println!("13 | dropped before delivered | {gone} of those owed | {lost} sequences said to be lost");
-    assert!(lost >= gone as u64 && told["needs_operator"] == true, "{told}");
+    assert!(lost > 0 && lost >= gone as u64 && told["needs_operator"] == true, "{told}");
     assert!(told["last_error"].as_str().unwrap().contains("were dropped or damaged before they could be delivered"), "{told}");
     let metrics = client.get("/metrics").text_whole();
     assert!(metrics.contains(&format!("traild_trail_lost_events_total{{trail=\"late\",sink=\"webhook-0\"}} {lost}")), "{metrics}");
     assert!(server.said().contains("events were dropped or damaged before they were delivered"), "{}", server.said());
     server.stop();
-    row.end();
+    true
 }
 
 /// All files under a directory.
