@@ -1,14 +1,22 @@
-//! [`Held`]: what a sink has against what a trail owed it; and the few requests by which a test has a trail.
+//! [`Held`]: what a sink has against what a trail owed it; [`Bench`]: a server whose trails are tried; and the few requests that it takes.
 
 use std::collections::HashMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
+use tempfile::{TempDir, tempdir};
 
 use crate::client::{Client, JSON};
 use crate::fixtures::ALWAYS;
-use crate::table::wait_for;
+use crate::load::{Book, Sent, Source};
+use crate::receiver::Receiver;
+use crate::seed::Random;
+use crate::server::Server;
+use crate::table::{Row, wait_for};
+
+/// Small heads.
+pub const SETTINGS: [(&str, &str); 2] = [("TRAILD_HEAD_BYTES_MAX", "64KiB"), ("TRAILD_LOG_LEVEL", "error")];
 
 /// A filter that a part of the made events passes: see [`crate::load::Source`].
 pub const FILTER: &str = "event_name:(Put1 OR Put3 OR Put5 OR Put7 OR Put9)";
@@ -161,6 +169,98 @@ impl Held {
             _ => Err(format!("events that are there twice, out of order or not owed: {self:?}")),
         }
     }
+}
+
+/// A server with events, of which a hand plays case after case.
+#[derive(Debug)]
+pub struct Bench {
+    server: Option<Server>,
+    /// The data directory.
+    pub data: PathBuf,
+    /// What was sent.
+    pub book: Book,
+    _folder: TempDir,
+}
+
+impl Bench {
+    /// A server on a new directory.
+    ///
+    /// # Panics
+    /// When it does not start.
+    #[must_use]
+    pub fn start(name: impl ToString, random: &mut Random) -> Bench {
+        let folder = tempdir().unwrap();
+        let data = folder.path().join("log");
+        let server = Some(Server::start(&data, &SETTINGS));
+        Bench { server, data, book: Book::new(Source::new(name, random.fork())), _folder: folder }
+    }
+
+    /// A connection to the server.
+    ///
+    /// # Panics
+    /// When it was stopped.
+    #[must_use]
+    pub fn client(&self) -> Client {
+        self.server.as_ref().unwrap().client()
+    }
+
+    /// Stops the server.
+    ///
+    /// # Panics
+    /// When it does not end well.
+    pub fn stop(&mut self) {
+        self.server.take().unwrap().stop();
+    }
+
+    /// Stops, lets something be done to the directory, and starts again.
+    ///
+    /// # Panics
+    /// When the server does not end or start well.
+    pub fn restart(&mut self, between: impl FnOnce()) {
+        self.stop();
+        between();
+        self.server = Some(Server::start(&self.data, &SETTINGS));
+    }
+
+    /// Sends so many batches.
+    ///
+    /// # Panics
+    /// When one is refused.
+    pub fn send(&mut self, batches: usize) {
+        let mut client = self.client();
+        (0..batches).for_each(|_| assert!(matches!(self.book.send(&mut client), Sent::Kept)));
+    }
+
+    /// Waits for a trail, and holds what its receiver took against what it owed.
+    ///
+    /// # Panics
+    /// When that takes too long, or something is there that must never be.
+    #[must_use]
+    pub fn judge(&self, trail: &str, receiver: &Receiver, is_ordered: bool) -> (Held, Result<(), String>) {
+        let mut client = self.client();
+        wait_until_done(&mut client, trail);
+        let owed = owed(&mut client);
+        assert!(!owed.is_empty(), "nothing was owed");
+        let dead = dead(&self.data, trail);
+        assert_eq!(status(&mut client, trail)[0]["dead_letters"], dead.len(), "{trail}");
+        receiver.look(|taken| {
+            assert_eq!(taken.problems, Vec::<String>::new(), "{trail}");
+            let mut held = Held::of(&owed, &[&taken.events[..], &dead[..]].concat());
+            held.ordered |= !dead.is_empty() || !is_ordered;
+            (held, held.exactly_once())
+        })
+    }
+}
+
+/// Prints what was injected and what came of it, and puts it into the row.
+///
+/// # Panics
+/// When something is wrong, or nothing was injected.
+pub fn tell(row: &Row, class: &str, injected: u64, held: (Held, Result<(), String>)) {
+    println!("14 | {class} | {injected} injected | {} events | {} lost | {} duplicated", held.0.owed, held.0.lost, held.0.duplicated);
+    assert!(injected > 0, "{class}: nothing was injected");
+    row.hit();
+    row.judge(held.1, class);
 }
 
 #[cfg(test)]

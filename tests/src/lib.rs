@@ -9,6 +9,7 @@ pub mod house;
 pub mod ledger;
 pub mod load;
 pub mod mounts;
+pub mod nats;
 pub mod otlp;
 pub mod protobuf;
 pub mod putlogs;

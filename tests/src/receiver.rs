@@ -236,7 +236,10 @@ fn serve(stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
         }
         let reply = match turn {
             Turn::Status(status, wait) => answer(status, wait, b"{\"error\":{\"type\":\"stub\",\"reason\":\"as told\"}}"),
-            Turn::Hang(time) => return Ok(thread::sleep(time)),
+            Turn::Hang(time) => {
+                thread::sleep(time);
+                return Ok(());
+            }
             Turn::Cut => return Ok(()),
             Turn::Garbage => answer(200, None, b"<html>welcome</html>"),
             Turn::Lost => {

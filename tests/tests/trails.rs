@@ -3,7 +3,6 @@
 //! in the sink once, in order, or in the dead letters with the reason. Every kind of fault prints what it injected and what came of it.
 
 use std::fs;
-use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -11,19 +10,18 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use tempfile::tempdir;
 use trail_tests::client::Client;
-use trail_tests::delivery::{Held, create, dead, in_folder, owed, send, status, wait_until_done};
+use trail_tests::delivery::{Bench, FILTER, Held, SETTINGS, create, in_folder, owed, send, status, tell, wait_until_done};
 use trail_tests::load::{Book, Sent, Source};
+use trail_tests::nats::{self, NatsServer};
 use trail_tests::putlogs::Signature;
 use trail_tests::receiver::{Receiver, Speech, Turn};
-use trail_tests::scene::{Scene, Template};
 use trail_tests::seed::Random;
 use trail_tests::server::Server;
 use trail_tests::syslogd::Syslogd;
-use trail_tests::table::{Row, scale, wait_for};
+use trail_tests::table::{Row, scale, skip, wait_for};
 
 const HANDS: usize = 3;
 const BOTH: [Speech; 2] = [Speech::Webhook, Speech::Elasticsearch];
-const SETTINGS: [(&str, &str); 2] = [("TRAILD_HEAD_BYTES_MAX", "64KiB"), ("TRAILD_LOG_LEVEL", "error")];
 
 /// A kind of fault: what it is called, and the turns of the receiver.
 type Case = (&'static str, Speech, Vec<Turn>);
@@ -92,66 +90,6 @@ fn cases() -> Vec<Case> {
 fn may_repeat(speech: Speech, turns: &[Turn]) -> bool {
     let lost = turns.iter().any(|turn| matches!(turn, Turn::Lost | Turn::Short | Turn::Partial));
     lost && matches!(speech, Speech::Sls(_) | Speech::Otlp)
-}
-
-/// A server with events, of which a hand plays case after case.
-struct Bench {
-    server: Option<Server>,
-    data: PathBuf,
-    book: Book,
-    _folder: tempfile::TempDir,
-}
-
-impl Bench {
-    fn start(name: impl ToString, random: &mut Random) -> Bench {
-        let folder = tempdir().unwrap();
-        let data = folder.path().join("log");
-        let server = Some(Server::start(&data, &SETTINGS));
-        Bench { server, data, book: Book::new(Source::new(name, random.fork())), _folder: folder }
-    }
-
-    fn client(&self) -> Client {
-        self.server.as_ref().unwrap().client()
-    }
-
-    fn stop(&mut self) {
-        self.server.take().unwrap().stop();
-    }
-
-    /// Stops, lets something be done to the directory, and starts again.
-    fn restart(&mut self, between: impl FnOnce()) {
-        self.stop();
-        between();
-        self.server = Some(Server::start(&self.data, &SETTINGS));
-    }
-
-    fn send(&mut self, batches: usize) {
-        let mut client = self.client();
-        (0..batches).for_each(|_| assert!(matches!(self.book.send(&mut client), Sent::Kept)));
-    }
-
-    /// Waits for a trail, and holds what its receiver took against what it owed.
-    fn judge(&self, trail: &str, receiver: &Receiver, is_ordered: bool) -> (Held, Result<(), String>) {
-        let mut client = self.client();
-        wait_until_done(&mut client, trail);
-        let owed = owed(&mut client);
-        assert!(!owed.is_empty(), "nothing was owed");
-        let dead = dead(&self.data, trail);
-        assert_eq!(status(&mut client, trail)[0]["dead_letters"], dead.len(), "{trail}");
-        receiver.look(|taken| {
-            assert_eq!(taken.problems, Vec::<String>::new(), "{trail}");
-            let mut held = Held::of(&owed, &[&taken.events[..], &dead[..]].concat());
-            held.ordered |= !dead.is_empty() || !is_ordered;
-            (held, held.exactly_once())
-        })
-    }
-}
-
-fn tell(row: &Row, class: &str, injected: u64, held: (Held, Result<(), String>)) {
-    println!("14 | {class} | {injected} injected | {} events | {} lost | {} duplicated", held.0.owed, held.0.lost, held.0.duplicated);
-    assert!(injected > 0, "{class}: nothing was injected");
-    row.hit();
-    row.judge(held.1, class);
 }
 
 fn play(bench: &mut Bench, number: usize, (name, speech, turns): &Case, row: &Row) {
@@ -227,7 +165,7 @@ fn every_event_arrives_once_whatever_the_sink_does() {
 #[test]
 fn sinks_that_are_gone_or_cannot_be_found_get_everything_later() {
     let mut random = Random::of_test("trails", "sinks_that_are_gone");
-    let row = Row::begin(14, "sinks that are gone", 7);
+    let row = Row::begin(14, "sinks that are gone", 8);
     let mut bench = Bench::start("gone", &mut random);
     bench.send(3);
     let mut client = bench.client();
@@ -253,14 +191,27 @@ fn sinks_that_are_gone_or_cannot_be_found_get_everything_later() {
             status(&mut client, &trail)[0]["last_error"].as_str().is_some_and(|e| e.contains("no-such-host.invalid cannot be resolved"))
         });
         let path = format!("/v1/trails/{trail}");
-        send(&mut client, "PUT", &path, &json!({"filter": trail_tests::delivery::FILTER, "start": "oldest", "sinks": [receiver.sink()]}));
+        send(&mut client, "PUT", &path, &json!({"filter": FILTER, "start": "oldest", "sinks": [receiver.sink()]}));
         let held = bench.judge(&trail, &receiver, true);
         tell(&row, &format!("{speech:?}: a name that is not known"), 1, held);
     }
+    without_tls(&bench, &row);
     syslog(&mut bench, &row);
     folders(&mut bench, &row);
     bench.stop();
     row.end();
+}
+
+/// A service that is to speak TLS and does not.
+fn without_tls(bench: &Bench, row: &Row) {
+    let (mut client, receiver) = (bench.client(), Receiver::start(Speech::Webhook, &[]));
+    let mut sink = receiver.sink();
+    sink["url"] = format!("https://{}/in?x=1", receiver.address).into();
+    create(&mut client, "tls", &[sink]);
+    wait_for("an error", || status(&mut client, "tls")[0]["last_error"].as_str().is_some_and(|e| e.contains("no TLS with 127.0.0.1")));
+    send(&mut client, "PUT", "/v1/trails/tls", &json!({"filter": FILTER, "start": "oldest", "sinks": [receiver.sink()]}));
+    let held = bench.judge("tls", &receiver, true);
+    tell(row, "Webhook: no TLS", 1, held);
 }
 
 /// Syslog has no acknowledgement: what is promised is that a receiver that went away between batches gets all of them.
@@ -381,6 +332,49 @@ fn load(book: &mut Book, mut client: Client, gone: &AtomicBool) {
 }
 
 #[test]
+fn a_real_nats_server_that_restarts_has_every_event_once() {
+    const NAME: &str = "NATS server restarted";
+    if let Some(why) = nats::obstacle() {
+        return skip(14, NAME, &why);
+    }
+    let mut random = Random::of_test("trails", "a_real_nats_server");
+    let row = Row::begin(14, NAME, 3);
+    let (mut bench, store) = (Bench::start("nats", &mut random), tempdir().unwrap());
+    let mut server = NatsServer::start(store.path());
+    bench.send(3);
+    let mut client = bench.client();
+    let url = format!("nats://{}", server.address);
+    let sink =
+        json!({"type": "nats", "url": url, "subject": nats::SUBJECT, "timeout_seconds": 2, "batch": {"events": 10, "seconds": 0.05}});
+    create(&mut client, "nats", &[sink]);
+    wait_for("an error", || {
+        status(&mut client, "nats")[0]["last_error"].as_str().is_some_and(|e| e.contains("takes the subject audit.all"))
+    });
+    server.make_stream();
+    for _ in 0..row.target() {
+        bench.send(4);
+        server.stop();
+        bench.send(2);
+        wait_for("an error", || status(&mut client, "nats")[0]["failed_attempts"].as_u64() > Some(0));
+        server.start_again();
+        row.hit();
+    }
+    wait_until_done(&mut client, "nats");
+    let owed = owed(&mut client);
+    let held = Held::of(&owed, &server.messages());
+    println!(
+        "14 | NATS: restarted | {} injected | {} events | {} lost | {} duplicated",
+        row.count(),
+        owed.len(),
+        held.lost,
+        held.duplicated
+    );
+    row.judge(held.exactly_once(), NAME);
+    bench.stop();
+    row.end();
+}
+
+#[test]
 fn a_failing_sink_holds_up_no_other_trail() {
     let mut random = Random::of_test("trails", "a_failing_sink");
     let mut bench = Bench::start("beside", &mut random);
@@ -406,120 +400,4 @@ fn a_failing_sink_holds_up_no_other_trail() {
     assert_eq!(whole, Ok(()));
     assert!(hang.look(|taken| taken.events.is_empty()) && broken.look(|taken| taken.events.is_empty()));
     bench.stop();
-}
-
-#[test]
-fn what_is_dropped_before_it_was_delivered_is_said() {
-    let mut random = Random::of_test("trails", "what_is_dropped");
-    let row = Row::begin(13, "dropped before delivered", 1);
-    let folder = tempdir().unwrap();
-    let was_played = (0..10).any(|attempt| {
-        let template = Template::make(folder.path(), Scene::Expire, attempt, &mut random);
-        drop_undelivered(&template, &folder.path().join("round"), &row)
-    });
-    assert!(was_played, "everything that was old had expired before a trail could be made, ten times");
-    row.end();
-}
-
-/// A trail that is stopped before it delivers anything, and started when a part of what it owes has expired. False when it expired before the trail was
-/// made: that is a matter of a second.
-fn drop_undelivered(template: &Template, folder: &Path, row: &Row) -> bool {
-    let receiver = Receiver::start(Speech::Webhook, &[]);
-    let mut away = receiver.sink();
-    away["url"] = "http://127.0.0.1:9/in?x=1".into();
-    let mut round = template.round(folder);
-    let mut server = round.start_again();
-    let mut client = server.client();
-    create(&mut client, "late", &[away]);
-    send(&mut client, "POST", "/v1/trails/late/stop", &json!({}));
-    let before = owed(&mut client);
-    if client.get("/v1/sequences/1").status != 200 {
-        return false;
-    }
-    round.work(&mut server, &mut |_| {}, &|| false);
-    let after = owed(&mut client);
-    let gone = before.iter().filter(|event| !after.contains(event)).count();
-    let sink = json!({"filter": trail_tests::delivery::FILTER, "start": "oldest", "sinks": [receiver.sink()]});
-    send(&mut client, "PUT", "/v1/trails/late", &sink);
-    send(&mut client, "POST", "/v1/trails/late/start", &json!({}));
-    wait_until_done(&mut client, "late");
-    row.hit();
-    let held = receiver.look(|taken| Held::of(&after, &taken.events));
-    row.judge(held.exactly_once(), "what is left");
-    let told = &status(&mut client, "late")[0];
-    let lost = told["lost_events"].as_u64().unwrap();
-    println!("13 | dropped before delivered | {gone} of those owed | {lost} sequences said to be lost");
-    assert!(lost > 0 && lost >= gone as u64 && told["needs_operator"] == true, "{told}");
-    assert!(told["last_error"].as_str().unwrap().contains("were dropped or damaged before they could be delivered"), "{told}");
-    let metrics = client.get("/metrics").text_whole();
-    assert!(metrics.contains(&format!("traild_trail_lost_events_total{{trail=\"late\",sink=\"webhook-0\"}} {lost}")), "{metrics}");
-    assert!(server.said().contains("events were dropped or damaged before they were delivered"), "{}", server.said());
-    server.stop();
-    true
-}
-
-/// All files under a directory.
-fn files(directory: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap());
-    entries.flat_map(|entry| if entry.path().is_dir() { files(&entry.path()) } else { vec![entry.path()] }).collect()
-}
-
-#[test]
-fn secrets_stand_in_the_trails_own_file_and_nowhere_else() {
-    use std::os::unix::fs::PermissionsExt as _;
-    const PLANTED: &str = "pL4nted-s3cret";
-    let random = Random::of_test("trails", "secrets_stand");
-    let folder = tempdir().unwrap();
-    let data = folder.path().join("log");
-    let server = Server::start(&data, &[("TRAILD_LOG_LEVEL", "trace")]);
-    let mut client = server.client();
-    let receivers = BOTH.map(|speech| Receiver::start(speech, &[Turn::Status(401, None), Turn::Status(400, None), Turn::Hang(millis(50))]));
-    let mut webhook = receivers[0].sink();
-    webhook["secret"] = format!("{PLANTED}-1").into();
-    webhook["headers"] = json!({"X-Token": format!("{PLANTED}-2")});
-    let mut elasticsearch = receivers[1].sink();
-    elasticsearch["api_key"] = format!("{PLANTED}-3").into();
-    let mut basic = receivers[1].sink();
-    basic.as_object_mut().unwrap().remove("api_key");
-    basic["user"] = "audit".into();
-    basic["password"] = format!("{PLANTED}-4").into();
-    let sinks = [webhook, elasticsearch, basic];
-    let trail = json!({"name": "secret", "start": "oldest", "sinks": sinks, "start_now": true});
-    let mut said = vec![send(&mut client, "POST", "/v1/trails", &trail)];
-    let mut book = Book::new(Source::new("secret", random));
-    (0..3).for_each(|_| assert!(matches!(book.send(&mut client), Sent::Kept)));
-    wait_for("an error", || receivers.iter().all(|receiver| receiver.injected() >= 3));
-    said.push(send(&mut client, "POST", "/v1/trails/secret/test", &json!({})));
-    said.push(send(&mut client, "PUT", "/v1/trails/secret", &json!({"start": "oldest", "sinks": sinks})));
-    for path in ["/v1/trails", "/v1/trails/secret", "/v1/trails/secret/status"] {
-        said.push(client.json(path));
-    }
-    let mut wrong = json!({"name": "wrong", "sinks": [sinks[0]]});
-    wrong["sinks"][0]["headers"] = json!({"X-Token": format!("{PLANTED}\n-5")});
-    let refused = client.send("POST", "/v1/trails", &[], wrong.to_string().as_bytes()).unwrap();
-    assert_eq!(refused.status, 400, "{}", refused.text());
-    said.push(refused.json());
-    wrong["sinks"][0]["url"] = format!("http://audit:{PLANTED}@127.0.0.1/").into();
-    let refused = client.send("POST", "/v1/trails", &[], wrong.to_string().as_bytes()).unwrap();
-    assert!(refused.status == 400 && refused.text().contains("must not have credentials in it"), "{}", refused.text());
-    said.push(refused.json());
-    said.push(client.get("/metrics").text_whole().into());
-    assert!(said[0].to_string().contains("(hidden)"), "{}", said[0]);
-    for answer in &said {
-        assert!(!answer.to_string().contains(PLANTED), "{answer}");
-    }
-    let log = server.log().to_owned();
-    server.stop();
-    // In base64 as well, as a user and password are sent.
-    let needles = [PLANTED.as_bytes(), b"YXVkaXQ6cEw0bnRlZC1z"];
-    let mut with = Vec::new();
-    for file in files(folder.path()) {
-        let bytes = fs::read(&file).unwrap();
-        if needles.iter().any(|needle| bytes.windows(needle.len()).any(|window| window == *needle)) {
-            with.push(file.clone());
-        }
-    }
-    assert!(fs::metadata(&log).unwrap().len() > 1_000, "the log is empty");
-    assert_eq!(with, [data.join("trails/secret.trail")]);
-    assert_eq!(fs::metadata(&with[0]).unwrap().permissions().mode() & 0o777, 0o600);
 }

@@ -10,7 +10,8 @@ use crate::trails::sink::syslog;
 use crate::trails::sink::webhook;
 
 /// Every kind, in the order of the documentation.
-pub const SINKS: &[&SinkKind] = &[&file::KIND, &webhook::KIND, &elasticsearch::KIND, &sls::KIND, &otlp::KIND, &syslog::KIND, &nats::KIND];
+pub const SINKS: &[&SinkKind] =
+    &[&file::KIND, &webhook::KIND, &elasticsearch::KIND, &sls::sink::KIND, &otlp::KIND, &syslog::KIND, &nats::sink::KIND];
 
 /// The kind of this name.
 #[must_use]

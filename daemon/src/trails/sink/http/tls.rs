@@ -68,7 +68,50 @@ impl std::fmt::Debug for Trust {
 mod tests {
     use std::io::Write as _;
 
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+    use tokio_rustls::TlsAcceptor;
+    use tokio_rustls::rustls::ServerConfig;
+    use tokio_rustls::rustls::pki_types::PrivateKeyDer;
+
     use super::*;
+    use crate::trails::sink::fault::FaultKind;
+
+    /// An authority and a certificate of it for `localhost`, which end in a hundred years.
+    const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/fixtures/tls");
+
+    fn acceptor() -> TlsAcceptor {
+        let certificates = CertificateDer::pem_file_iter(format!("{FIXTURES}/leaf.pem")).unwrap().map(Result::unwrap).collect();
+        let key = PrivateKeyDer::from_pem_file(format!("{FIXTURES}/leaf.key")).unwrap();
+        let versions = ServerConfig::builder_with_provider(Arc::new(ring::default_provider())).with_safe_default_protocol_versions();
+        TlsAcceptor::from(Arc::new(versions.unwrap().with_no_client_auth().with_single_cert(certificates, key).unwrap()))
+    }
+
+    #[tokio::test]
+    async fn only_a_certificate_for_the_name_by_a_trusted_authority_is_believed() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let accepted = acceptor().accept(stream).await;
+                if let Ok(mut stream) = accepted {
+                    stream.write_all(b"welcome").await.unwrap();
+                    stream.flush().await.unwrap();
+                }
+            }
+        });
+        let own = Trust::new(Some(&format!("{FIXTURES}/ca.pem"))).unwrap();
+        let public = Trust::new(None).unwrap();
+        let connect = || async { TcpStream::connect(address).await.unwrap() };
+        let mut stream = own.wrap("localhost", connect().await).await.unwrap();
+        let mut said = [0; 7];
+        stream.read_exact(&mut said).await.unwrap();
+        assert_eq!(&said, b"welcome");
+        for (trust, host) in [(&own, "example.com"), (&own, "127.0.0.1"), (&public, "localhost")] {
+            let fault = trust.wrap(host, connect().await).await.unwrap_err();
+            assert!(fault.kind == FaultKind::Setup && fault.message.contains("its certificate must name it"), "{host}: {fault}");
+        }
+    }
 
     #[test]
     fn a_file_of_roots_must_have_one() {

@@ -6,5 +6,3 @@
 pub mod protocol;
 pub mod session;
 pub mod sink;
-
-pub use sink::KIND;

@@ -5,5 +5,3 @@
 pub mod group;
 pub mod signature;
 pub mod sink;
-
-pub use sink::KIND;
