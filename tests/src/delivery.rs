@@ -235,7 +235,6 @@ impl Bench {
     ///
     /// # Panics
     /// When that takes too long, or something is there that must never be.
-    #[must_use]
     pub fn judge(&self, trail: &str, receiver: &Receiver, is_ordered: bool) -> (Held, Result<(), String>) {
         let mut client = self.client();
         wait_until_done(&mut client, trail);

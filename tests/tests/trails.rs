@@ -247,7 +247,7 @@ fn folders(bench: &mut Bench, row: &Row) {
     fs::write(&path, b"a file").unwrap();
     let sink = json!({"type": "file", "path": path, "batch": {"events": 10, "seconds": 0.05}});
     let mut client = bench.client();
-    create(&mut client, "folder", &[sink.clone()]);
+    create(&mut client, "folder", std::slice::from_ref(&sink));
     wait_for("an error", || status(&mut client, "folder")[0]["last_error"].as_str().is_some_and(|e| e.contains("Not a directory")));
     fs::remove_file(&path).unwrap();
     wait_until_done(&mut client, "folder");

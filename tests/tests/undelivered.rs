@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use serde_json::json;
 use tempfile::tempdir;
-use trail_tests::delivery::{FILTER, Held, create, owed, send, status, wait_until_done};
-use trail_tests::load::{Book, Sent, Source};
+use trail_tests::delivery::{Held, send, status, wait_until_done};
+use trail_tests::load::{Book, Sent, Source, everything};
 use trail_tests::receiver::{Receiver, Speech, Turn};
 use trail_tests::scene::{Scene, Template};
 use trail_tests::seed::Random;
@@ -35,8 +35,15 @@ fn what_is_dropped_before_it_was_delivered_is_said() {
     row.end();
 }
 
+/// All events, in the order of their sequences.
+fn all(server: &Server) -> Vec<Vec<u8>> {
+    let mut found = everything(server);
+    found.sort();
+    found.into_iter().map(|(_, event)| event).collect()
+}
+
 /// A trail that is stopped before it delivers anything, and started when a part of what it owes has expired. False when it expired before
-/// the trail was made, which is a matter of a second, or was nothing that it owed.
+/// the trail was made, which is a matter of a second.
 fn drop_undelivered(template: &Template, folder: &Path, row: &Row) -> bool {
     let receiver = Receiver::start(Speech::Webhook, &[]);
     let mut away = receiver.sink();
@@ -44,9 +51,12 @@ fn drop_undelivered(template: &Template, folder: &Path, row: &Row) -> bool {
     let mut round = template.round(folder);
     let server = round.start_again();
     let mut client = server.client();
-    create(&mut client, "late", &[away]);
+    // Without a filter: the old events were indexed without the vendors' dimensions.
+    let trail = |sink| json!({"name": "late", "start": "oldest", "sinks": [sink]});
+    send(&mut client, "POST", "/v1/trails", &trail(away));
+    send(&mut client, "POST", "/v1/trails/late/start", &json!({}));
     send(&mut client, "POST", "/v1/trails/late/stop", &json!({}));
-    let before = owed(&mut client);
+    let before = all(&server);
     if client.get("/v1/sequences/1").status != 200 {
         return false;
     }
@@ -57,13 +67,9 @@ fn drop_undelivered(template: &Template, folder: &Path, row: &Row) -> bool {
     });
     // The segments of a day go together, but not in one step.
     thread::sleep(millis(1_000));
-    let after = owed(&mut client);
+    let after = all(&server);
     let gone = before.iter().filter(|event| !after.contains(event)).count();
-    if gone == 0 {
-        return false;
-    }
-    let sink = json!({"filter": FILTER, "start": "oldest", "sinks": [receiver.sink()]});
-    send(&mut client, "PUT", "/v1/trails/late", &sink);
+    send(&mut client, "PUT", "/v1/trails/late", &trail(receiver.sink()));
     send(&mut client, "POST", "/v1/trails/late/start", &json!({}));
     wait_until_done(&mut client, "late");
     row.hit();
@@ -72,7 +78,7 @@ fn drop_undelivered(template: &Template, folder: &Path, row: &Row) -> bool {
     let told = &status(&mut client, "late")[0];
     let lost = told["lost_events"].as_u64().unwrap();
     println!("13 | dropped before delivered | {gone} of those owed | {lost} sequences said to be lost");
-    assert!(lost > 0 && lost >= gone as u64 && told["needs_operator"] == true, "{told}");
+    assert!(gone > 0 && lost == gone as u64 && told["needs_operator"] == true, "{told}");
     assert!(told["last_error"].as_str().unwrap().contains("were dropped or damaged before they could be delivered"), "{told}");
     let metrics = client.get("/metrics").text_whole();
     assert!(metrics.contains(&format!("traild_trail_lost_events_total{{trail=\"late\",sink=\"webhook-0\"}} {lost}")), "{metrics}");

@@ -1,4 +1,4 @@
-//! Connections: a name resolved, an address that may be called, TCP and perhaps TLS, all within [`CONNECT_MAX`].
+//! Connections: a name resolved, an address that may be called, TCP and perhaps TLS, each within [`CONNECT_MAX`].
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::trails::sink::fault::Fault;
 use crate::trails::sink::http::address::{forbidden, may_be_called};
 use crate::trails::sink::http::tls::Trust;
 
-/// The longest time that making a connection may take.
+/// The longest time that making a connection may take, and making it speak TLS.
 pub const CONNECT_MAX: Duration = Duration::from_secs(10);
 
 /// A connection, with TLS or without.
@@ -19,19 +19,17 @@ pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
-/// Connects to a host; with TLS when there is somebody to trust.
+/// Connects to a host; with TLS when there is somebody to trust, for which there is as much time again.
 ///
 /// # Errors
 /// Later, when it is not there now; setup, when it may not be called or cannot show who it is.
 pub async fn connect(host: &str, port: u16, trust: Option<&Trust>) -> Result<Box<dyn Stream>, Fault> {
-    let connected = timeout(CONNECT_MAX, async {
-        let stream = reach(host, port).await?;
-        Ok(match trust {
-            Some(trust) => Box::new(trust.wrap(host, stream).await?) as Box<dyn Stream>,
-            None => Box::new(stream),
-        })
-    });
-    connected.await.unwrap_or_else(|_| Err(Fault::later(format!("no connection with {host}:{port} within {} s", CONNECT_MAX.as_secs()))))
+    let late = |what: &str| Fault::later(format!("no {what} with {host}:{port} within {} s", CONNECT_MAX.as_secs()));
+    let stream = timeout(CONNECT_MAX, reach(host, port)).await.unwrap_or_else(|_| Err(late("connection")))?;
+    Ok(match trust {
+        Some(trust) => Box::new(timeout(CONNECT_MAX, trust.wrap(host, stream)).await.unwrap_or_else(|_| Err(late("TLS")))?),
+        None => Box::new(stream),
+    })
 }
 
 /// The first address of a host that answers. Takes as long as the system lets it: [`connect`] has a limit.

@@ -73,7 +73,7 @@ impl Signer {
     fn v1(&self, path: &str, headers: &Headers) -> String {
         let value = |name: &str| headers.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value);
         let mut text = format!("POST\n{}\n{}\n{}\n", value("content-md5"), value("content-type"), value("date"));
-        for (name, value) in sorted(headers, |name| is_extra(name)) {
+        for (name, value) in sorted(headers, is_extra) {
             text += &format!("{name}:{value}\n");
         }
         text += path;
