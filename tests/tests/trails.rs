@@ -148,7 +148,8 @@ fn every_event_arrives_once_whatever_the_sink_does() {
             let (cases, next, row, mut random) = (&cases, &next, &row, random.fork());
             scope.spawn(move || {
                 let mut bench = Bench::start(hand, &mut random);
-                bench.send(3);
+                // Enough for the requests of every script.
+                bench.send(20);
                 loop {
                     let number = next.fetch_add(1, Ordering::SeqCst);
                     let Some(case) = cases.get(number) else { break };

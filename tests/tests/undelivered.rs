@@ -69,6 +69,10 @@ fn drop_undelivered(template: &Template, folder: &Path, row: &Row) -> bool {
     thread::sleep(millis(1_000));
     let after = all(&server);
     let gone = before.iter().filter(|event| !after.contains(event)).count();
+    // What a trail had read before it was stopped may still be in memory, and is then delivered although it has expired.
+    server.stop();
+    let server = round.start_again();
+    let mut client = server.client();
     send(&mut client, "PUT", "/v1/trails/late", &trail(receiver.sink()));
     send(&mut client, "POST", "/v1/trails/late/start", &json!({}));
     wait_until_done(&mut client, "late");

@@ -88,37 +88,41 @@ impl Caller {
     /// # Errors
     /// When there is no whole answer.
     pub async fn call(&self, call: &Call) -> Result<Answer, Fault> {
-        let asked = timeout(self.patience, self.ask(call));
-        let late = || Fault::later(format!("{} gave no whole answer within {} s", self.address, self.patience.as_secs()));
-        asked.await.unwrap_or_else(|_| Err(late()))
-    }
-
-    async fn ask(&self, call: &Call) -> Result<Answer, Fault> {
         // Taken out: whoever drops this in the middle drops the connection with it.
-        let kept = self.kept.lock().await.take().filter(|kept| kept.used_at.elapsed() < IDLE_MAX && !kept.sender.is_closed());
-        let answered = match kept {
-            Some(mut kept) => match self.send(&mut kept, call).await {
-                Ok(response) => Ok((kept, response)),
-                Err(_) => self.send_fresh(call).await,
-            },
-            None => self.send_fresh(call).await,
-        };
-        let (mut kept, response) = answered?;
-        let answer = self.read(response).await?;
-        kept.used_at = Instant::now();
-        *self.kept.lock().await = Some(kept);
-        Ok(answer)
+        let kept = self.kept.lock().await.take();
+        if let Some(kept) = kept.filter(|kept| kept.used_at.elapsed() < IDLE_MAX && !kept.sender.is_closed())
+            && let Ok(answer) = self.ask(kept, call).await?
+        {
+            return Ok(answer);
+        }
+        let fresh = self.connect().await?;
+        self.ask(fresh, call).await?.map_err(|e| self.broken(&e))
     }
 
-    async fn send_fresh(&self, call: &Call) -> Result<(Kept, Response<hyper::body::Incoming>), Fault> {
+    /// One request over a connection; the inner error is one from before any answer began.
+    async fn ask(&self, mut kept: Kept, call: &Call) -> Result<hyper::Result<Answer>, Fault> {
+        let asked = timeout(self.patience, async {
+            match self.send(&mut kept, call).await {
+                Ok(response) => self.read(response).await.map(Ok),
+                Err(error) => Ok(Err(error)),
+            }
+        });
+        let late = |_| Fault::later(format!("{} gave no whole answer within {} s", self.address, self.patience.as_secs()));
+        let answered = asked.await.map_err(late)??;
+        if answered.is_ok() {
+            kept.used_at = Instant::now();
+            *self.kept.lock().await = Some(kept);
+        }
+        Ok(answered)
+    }
+
+    async fn connect(&self) -> Result<Kept, Fault> {
         let stream = connect(&self.address.host, self.address.port, self.trust.as_ref()).await?;
         let (sender, connection) = handshake(TokioIo::new(stream)).await.map_err(|e| self.broken(&e))?;
         let mut bytes = JoinSet::new();
         // What it ends with is told to who waits for the answer.
         bytes.spawn(async move { drop(connection.await) });
-        let mut kept = Kept { sender, _bytes: bytes, used_at: Instant::now() };
-        let response = self.send(&mut kept, call).await.map_err(|e| self.broken(&e))?;
-        Ok((kept, response))
+        Ok(Kept { sender, _bytes: bytes, used_at: Instant::now() })
     }
 
     async fn send(&self, kept: &mut Kept, call: &Call) -> hyper::Result<Response<hyper::body::Incoming>> {

@@ -72,6 +72,9 @@ fn strange(what: &str) -> io::Error {
 /// `SUBJECT SID [REPLY] [HEADER-BYTES] BYTES` and what comes behind it.
 async fn message(input: &mut (impl AsyncBufRead + Unpin), about: &str, has_headers: bool) -> io::Result<Said> {
     let words: Vec<&str> = about.split_ascii_whitespace().collect();
+    if words.len() < if has_headers { 4 } else { 3 } {
+        return Err(strange("a message"));
+    }
     let number = |word: Option<&&str>| word.and_then(|word| word.parse::<usize>().ok()).filter(|bytes| *bytes <= PAYLOAD_BYTES_MAX);
     let total = number(words.last()).ok_or_else(|| strange("the length of a message"))?;
     let head = if has_headers { number(words.iter().rev().nth(1)).ok_or_else(|| strange("the length of headers"))? } else { 0 };
