@@ -14,9 +14,9 @@ use serde_json::{Value, json};
 use crate::client::line;
 use crate::table::wait_for;
 
-/// The stream of the tests, and the subject that it takes.
+/// The stream of the tests.
 const STREAM: &str = "AUDIT";
-/// See [`STREAM`].
+/// A subject that it takes.
 pub const SUBJECT: &str = "audit.all";
 
 /// A NATS server; killed when dropped.

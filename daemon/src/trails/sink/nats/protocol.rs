@@ -1,6 +1,6 @@
 //! The part of NATS's protocol that publishing with acknowledgements needs: lines of text, some with a payload behind them.
 //!
-//! Limits: a line has at most [`LINE_BYTES_MAX`] bytes and a payload [`PAYLOAD_BYTES_MAX`]; what an acknowledgement says is far below both.
+//! Limits: a line has at most 64 KiB and a payload as much; what an acknowledgement says is far below both.
 
 use std::io;
 
