@@ -188,6 +188,12 @@ impl Answer {
         String::from_utf8_lossy(&self.body[..self.body.len().min(4_000)]).into_owned()
     }
 
+    /// The body as text, however long it is.
+    #[must_use]
+    pub fn text_whole(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
     /// The body as JSON.
     ///
     /// # Panics
@@ -244,7 +250,7 @@ fn members(json: &[u8]) -> Vec<(String, Box<RawValue>)> {
     map.into_iter().collect()
 }
 
-fn line(input: &mut impl BufRead) -> io::Result<String> {
+pub(crate) fn line(input: &mut impl BufRead) -> io::Result<String> {
     let mut line = String::new();
     if input.read_line(&mut line)? == 0 {
         return Err(io::ErrorKind::UnexpectedEof.into());
@@ -252,7 +258,7 @@ fn line(input: &mut impl BufRead) -> io::Result<String> {
     Ok(line.trim_end().to_owned())
 }
 
-fn fields(input: &mut impl BufRead) -> io::Result<Vec<(String, String)>> {
+pub(crate) fn fields(input: &mut impl BufRead) -> io::Result<Vec<(String, String)>> {
     let mut fields = Vec::new();
     loop {
         let line = line(input)?;

@@ -135,6 +135,10 @@ impl Template {
         fs::create_dir_all(&data).unwrap();
         for entry in fs::read_dir(&self.data).unwrap() {
             let entry = entry.unwrap();
+            if entry.file_type().unwrap().is_dir() {
+                // That of the trails, of which a template has none.
+                continue;
+            }
             fs::copy(entry.path(), data.join(entry.file_name())).unwrap();
         }
         Round { template: self, data, book: self.book.clone() }

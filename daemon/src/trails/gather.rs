@@ -14,7 +14,7 @@ use trail_engine::id::{Day, Sequence};
 use trail_engine::index::StoredEvent;
 
 use crate::trails::sink::batch::BatchLimits;
-use crate::trails::source::Reader;
+use crate::trails::source::{Reader, Window};
 
 /// How long to wait before the log is read again after an error.
 const ERROR_PAUSE: Duration = Duration::from_secs(1);
@@ -148,8 +148,7 @@ impl Gatherer {
         match self.reader.next(self.position).await {
             Ok(window) => {
                 self.is_slow = window.events.len() < FEW_EVENTS;
-                self.take(window.events, window.position);
-                self.lost += window.lost;
+                self.take(window);
                 true
             }
             Err(error) if error.kind() == ErrorKind::Closed => false,
@@ -161,9 +160,13 @@ impl Gatherer {
         }
     }
 
-    fn take(&mut self, events: Vec<Arc<StoredEvent>>, position: Sequence) {
+    fn take(&mut self, window: Window) {
         let until = self.until.unwrap_or(Sequence(u64::MAX));
-        self.left.extend(events.into_iter().filter(|event| event.sequence <= until));
-        self.position = position.min(until).max(self.position);
+        let reached = window.position.min(until).max(self.position);
+        // Of this range alone: the same window may serve who goes on behind it.
+        let dropped = window.oldest.0.min(reached.0.saturating_add(1)).saturating_sub(self.position.0.saturating_add(1));
+        self.lost += window.damaged + dropped;
+        self.left.extend(window.events.into_iter().filter(|event| event.sequence <= until));
+        self.position = reached;
     }
 }

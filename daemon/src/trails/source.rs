@@ -36,8 +36,10 @@ pub struct Window {
     pub events: Vec<Arc<StoredEvent>>,
     /// Every event up to this sequence was looked at.
     pub position: Sequence,
-    /// How many events were not there any more, or are damaged: of all, whether the filter selects them or not.
-    pub lost: u64,
+    /// The oldest event that was retained when this was read: what was before it is lost to who has not read it.
+    pub oldest: Sequence,
+    /// How many events are damaged, whether the filter selects them or not.
+    pub damaged: u64,
 }
 
 /// One event of a reading, with the filters that select it.
@@ -54,7 +56,8 @@ struct Reading {
     position: Sequence,
     filters: Vec<Arc<str>>,
     events: Vec<Marked>,
-    lost: u64,
+    oldest: Sequence,
+    damaged: u64,
 }
 
 impl Reading {
@@ -64,9 +67,10 @@ impl Reading {
         let bit = self.filters.iter().position(|known| &**known == filter).filter(|_| covers)?;
         let start = self.events.partition_point(|marked| marked.event.sequence <= after);
         let mine = self.events.iter().skip(start).filter(|marked| marked.filters >> bit & 1 == 1);
-        // Who comes later has passed what is lost already.
-        let lost = if self.after == after { self.lost } else { 0 };
-        Some(Window { events: mine.map(|marked| marked.event.clone()).collect(), position: self.position, lost })
+        // Who comes later was told what is damaged by the reading before.
+        let damaged = if self.after == after { self.damaged } else { 0 };
+        let events = mine.map(|marked| marked.event.clone()).collect();
+        Some(Window { events, position: self.position, oldest: self.oldest, damaged })
     }
 }
 
@@ -228,14 +232,15 @@ impl Shared {
 }
 
 impl Reading {
-    fn of(after: Sequence, filters: Vec<Arc<str>>, (page, lost): Page) -> Reading {
+    fn of(after: Sequence, filters: Vec<Arc<str>>, (page, oldest): Page) -> Reading {
+        let damaged = page.incomplete.iter().map(|gap| gap.events).sum();
         let marked = |followed: Followed| Marked { event: Arc::new(followed.event), filters: followed.filters };
-        Reading { after, position: page.position, filters, lost, events: page.events.into_iter().map(marked).collect() }
+        Reading { after, position: page.position, filters, oldest, damaged, events: page.events.into_iter().map(marked).collect() }
     }
 }
 
-/// What was read, and how many events were not there any more.
-type Page = (FollowPage, u64);
+/// What was read, and the oldest event that was retained then.
+type Page = (FollowPage, Sequence);
 
 /// Reads what is behind a sequence; fewer events at once when they are large.
 async fn read(backend: &Backend, after: Sequence, filters: &[Arc<str>]) -> Result<Page> {
@@ -245,11 +250,7 @@ async fn read(backend: &Backend, after: Sequence, filters: &[Arc<str>]) -> Resul
         match backend.follow(filters.to_vec(), after, events_max, BYTES_MAX).await {
             Err(error) if error.kind() == ErrorKind::Limit && events_max > 1 => events_max /= 16,
             Err(error) => return Err(error),
-            Ok(page) => {
-                let dropped = oldest.0.min(page.position.0.saturating_add(1)).saturating_sub(after.0.saturating_add(1));
-                let damaged: u64 = page.incomplete.iter().map(|gap| gap.events).sum();
-                return Ok((page, dropped + damaged));
-            }
+            Ok(page) => return Ok((page, oldest)),
         }
     }
 }

@@ -162,6 +162,9 @@ impl Worker {
             }
             whole.events.extend(draft.events);
         }
+        if whole.lost > 0 {
+            self.lose_range(pending.first, pending.last, whole.lost).await?;
+        }
         self.deliver(whole, pending.number).await
     }
 

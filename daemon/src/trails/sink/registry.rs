@@ -1,10 +1,17 @@
 //! [`SINKS`]: the kinds of sinks that there are. A new one is a file of its own and a row here.
 
+use crate::trails::sink::elasticsearch;
 use crate::trails::sink::file;
 use crate::trails::sink::kind::SinkKind;
+use crate::trails::sink::nats;
+use crate::trails::sink::otlp;
+use crate::trails::sink::sls;
+use crate::trails::sink::syslog;
+use crate::trails::sink::webhook;
 
 /// Every kind, in the order of the documentation.
-pub const SINKS: &[&SinkKind] = &[&file::KIND];
+pub const SINKS: &[&SinkKind] =
+    &[&file::KIND, &webhook::KIND, &elasticsearch::KIND, &sls::sink::KIND, &otlp::KIND, &syslog::KIND, &nats::sink::KIND];
 
 /// The kind of this name.
 #[must_use]

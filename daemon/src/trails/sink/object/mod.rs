@@ -1,7 +1,7 @@
 //! Sinks that keep objects under names: a folder, a bucket, a container.
 //!
 //! Problem: a reader of a bucket must see objects in their order and miss none, and a repeat after a crash must not leave two. Mechanism:
-//! [`format`] turns a batch into objects whose names and bytes follow from the batch alone, with dense numbers that sort; [`store`] puts
+//! [`mod@format`] turns a batch into objects whose names and bytes follow from the batch alone, with dense numbers that sort; [`store`] puts
 //! bytes under a name; [`sink`] joins the two. Limits: whoever else writes under the same prefix can confuse readers, not the trail.
 
 pub mod folder;

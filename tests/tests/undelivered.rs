@@ -1,0 +1,158 @@
+//! What a trail could not deliver, and what must not get out with it: events that retention dropped before they were delivered are said to be lost
+//! (class 13 of the fault matrix), and secrets stand in the trail's own file only.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
+
+use serde_json::json;
+use tempfile::tempdir;
+use trail_tests::delivery::{Held, send, status, wait_until_done};
+use trail_tests::load::{Book, Sent, Source, everything};
+use trail_tests::receiver::{Receiver, Speech, Turn};
+use trail_tests::scene::{Scene, Template};
+use trail_tests::seed::Random;
+use trail_tests::server::Server;
+use trail_tests::table::{Row, wait_for};
+
+const BOTH: [Speech; 2] = [Speech::Webhook, Speech::Elasticsearch];
+
+fn millis(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+#[test]
+fn what_is_dropped_before_it_was_delivered_is_said() {
+    let mut random = Random::of_test("undelivered", "what_is_dropped");
+    let row = Row::begin(13, "dropped before delivered", 1);
+    let folder = tempdir().unwrap();
+    let was_played = (0..10).any(|attempt| {
+        let template = Template::make(folder.path(), Scene::Expire, attempt, &mut random);
+        drop_undelivered(&template, &folder.path().join("round"), &row)
+    });
+    assert!(was_played, "everything that was old had expired before a trail could be made, ten times");
+    row.end();
+}
+
+/// All events, in the order of their sequences.
+fn all(server: &Server) -> Vec<Vec<u8>> {
+    let mut found = everything(server);
+    found.sort();
+    found.into_iter().map(|(_, event)| event).collect()
+}
+
+/// A trail that is stopped before it delivers anything, and started when a part of what it owes has expired. False when it expired before
+/// the trail was made, which is a matter of a second.
+fn drop_undelivered(template: &Template, folder: &Path, row: &Row) -> bool {
+    let receiver = Receiver::start(Speech::Webhook, &[]);
+    let mut away = receiver.sink();
+    away["url"] = "http://127.0.0.1:9/in?x=1".into();
+    let mut round = template.round(folder);
+    let server = round.start_again();
+    let mut client = server.client();
+    // Without a filter: the old events were indexed without the vendors' dimensions.
+    let trail = |sink| json!({"name": "late", "start": "oldest", "sinks": [sink]});
+    send(&mut client, "POST", "/v1/trails", &trail(away));
+    send(&mut client, "POST", "/v1/trails/late/start", &json!({}));
+    send(&mut client, "POST", "/v1/trails/late/stop", &json!({}));
+    let before = all(&server);
+    if client.get("/v1/sequences/1").status != 200 {
+        return false;
+    }
+    // Events are sent until then: a log drops nothing while nothing happens.
+    wait_for("an expiry", || {
+        assert!(!matches!(round.book.send(&mut client), Sent::Gone(_)));
+        client.get("/v1/sequences/1").status != 200
+    });
+    // The segments of a day go together, but not in one step.
+    thread::sleep(millis(1_000));
+    let after = all(&server);
+    let gone = before.iter().filter(|event| !after.contains(event)).count();
+    // What a trail had read before it was stopped may still be in memory, and is then delivered although it has expired.
+    server.stop();
+    let server = round.start_again();
+    let mut client = server.client();
+    send(&mut client, "PUT", "/v1/trails/late", &trail(receiver.sink()));
+    send(&mut client, "POST", "/v1/trails/late/start", &json!({}));
+    wait_until_done(&mut client, "late");
+    row.hit();
+    let held = receiver.look(|taken| Held::of(&after, &taken.events));
+    row.judge(held.exactly_once(), "what is left");
+    let told = &status(&mut client, "late")[0];
+    let lost = told["lost_events"].as_u64().unwrap();
+    println!("13 | dropped before delivered | {gone} of those owed | {lost} sequences said to be lost");
+    assert!(gone > 0 && lost == gone as u64 && told["needs_operator"] == true, "{told}");
+    assert!(told["last_error"].as_str().unwrap().contains("were dropped or damaged before they could be delivered"), "{told}");
+    let metrics = client.get("/metrics").text_whole();
+    assert!(metrics.contains(&format!("traild_trail_lost_events_total{{trail=\"late\",sink=\"webhook-0\"}} {lost}")), "{metrics}");
+    assert!(server.said().contains("events were dropped or damaged before they were delivered"), "{}", server.said());
+    server.stop();
+    true
+}
+
+/// All files under a directory.
+fn files(directory: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap());
+    entries.flat_map(|entry| if entry.path().is_dir() { files(&entry.path()) } else { vec![entry.path()] }).collect()
+}
+
+#[test]
+fn secrets_stand_in_the_trails_own_file_and_nowhere_else() {
+    use std::os::unix::fs::PermissionsExt as _;
+    const PLANTED: &str = "pL4nted-s3cret";
+    let random = Random::of_test("undelivered", "secrets_stand");
+    let folder = tempdir().unwrap();
+    let data = folder.path().join("log");
+    let server = Server::start(&data, &[("TRAILD_LOG_LEVEL", "trace")]);
+    let mut client = server.client();
+    let receivers = BOTH.map(|speech| Receiver::start(speech, &[Turn::Status(401, None), Turn::Status(400, None), Turn::Hang(millis(50))]));
+    let mut webhook = receivers[0].sink();
+    webhook["secret"] = format!("{PLANTED}-1").into();
+    webhook["headers"] = json!({"X-Token": format!("{PLANTED}-2")});
+    let mut elasticsearch = receivers[1].sink();
+    elasticsearch["api_key"] = format!("{PLANTED}-3").into();
+    let mut basic = receivers[1].sink();
+    basic.as_object_mut().unwrap().remove("api_key");
+    basic["user"] = "audit".into();
+    basic["password"] = format!("{PLANTED}-4").into();
+    let sinks = [webhook, elasticsearch, basic];
+    let trail = json!({"name": "secret", "start": "oldest", "sinks": sinks, "start_now": true});
+    let mut said = vec![send(&mut client, "POST", "/v1/trails", &trail)];
+    let mut book = Book::new(Source::new("secret", random));
+    (0..3).for_each(|_| assert!(matches!(book.send(&mut client), Sent::Kept)));
+    wait_for("an error", || receivers.iter().all(|receiver| receiver.injected() >= 3));
+    said.push(send(&mut client, "POST", "/v1/trails/secret/test", &json!({})));
+    said.push(send(&mut client, "PUT", "/v1/trails/secret", &json!({"start": "oldest", "sinks": sinks})));
+    for path in ["/v1/trails", "/v1/trails/secret", "/v1/trails/secret/status"] {
+        said.push(client.json(path));
+    }
+    let mut wrong = json!({"name": "wrong", "sinks": [sinks[0]]});
+    wrong["sinks"][0]["headers"] = json!({"X-Token": format!("{PLANTED}\n-5")});
+    let refused = client.send("POST", "/v1/trails", &[], wrong.to_string().as_bytes()).unwrap();
+    assert_eq!(refused.status, 400, "{}", refused.text());
+    said.push(refused.json());
+    wrong["sinks"][0]["url"] = format!("http://audit:{PLANTED}@127.0.0.1/").into();
+    let refused = client.send("POST", "/v1/trails", &[], wrong.to_string().as_bytes()).unwrap();
+    assert!(refused.status == 400 && refused.text().contains("must not have credentials in it"), "{}", refused.text());
+    said.push(refused.json());
+    said.push(client.get("/metrics").text_whole().into());
+    assert!(said[0].to_string().contains("(hidden)"), "{}", said[0]);
+    for answer in &said {
+        assert!(!answer.to_string().contains(PLANTED), "{answer}");
+    }
+    let log = server.log().to_owned();
+    server.stop();
+    // In base64 as well, as a user and password are sent.
+    let needles = [PLANTED.as_bytes(), b"YXVkaXQ6cEw0bnRlZC1z"];
+    let mut with = Vec::new();
+    for file in files(folder.path()) {
+        let bytes = fs::read(&file).unwrap();
+        if needles.iter().any(|needle| bytes.windows(needle.len()).any(|window| window == *needle)) {
+            with.push(file.clone());
+        }
+    }
+    assert!(fs::metadata(&log).unwrap().len() > 1_000, "the log is empty");
+    assert_eq!(with, [data.join("trails/secret.trail")]);
+    assert_eq!(fs::metadata(&with[0]).unwrap().permissions().mode() & 0o777, 0o600);
+}
