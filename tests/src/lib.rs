@@ -4,10 +4,13 @@
 pub mod binary;
 pub mod client;
 pub mod fixtures;
+pub mod flaky;
 pub mod house;
 pub mod ledger;
 pub mod load;
+pub mod moto;
 pub mod mounts;
+pub mod python;
 pub mod readme;
 pub mod scene;
 pub mod seed;

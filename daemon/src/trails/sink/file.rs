@@ -7,7 +7,7 @@ use crate::trails::setting::members::{Form, Member};
 use crate::trails::sink::batch::BatchLimits;
 use crate::trails::sink::kind::{Order, SinkKind};
 use crate::trails::sink::object::folder::Folder;
-use crate::trails::sink::object::formats::{self, MEMBERS};
+use crate::trails::sink::object::formats::{self, COUNT};
 use crate::trails::sink::object::sink::ObjectSink;
 use crate::trails::sink::seam::Sink;
 
@@ -15,11 +15,13 @@ use crate::trails::sink::seam::Sink;
 pub const KIND: SinkKind = SinkKind {
     name: "file",
     doc: "files in a local or mounted folder",
-    members: &[Member::new("path", Form::Text, "the folder, an absolute path").required(), MEMBERS[0], MEMBERS[1]],
+    members: &MEMBERS,
     batch: BatchLimits { events: 50_000, bytes: 64 << 20, delay: Duration::from_secs(60) },
     whole_segments: |members| formats::named(members) == "segments",
     make,
 };
+
+const MEMBERS: [Member; 1 + COUNT] = formats::beside([Member::new("path", Form::Text, "the folder, an absolute path").required()]);
 
 fn make(order: &Order<'_>) -> Result<Box<dyn Sink>, String> {
     let path = PathBuf::from(order.members.text("path").unwrap_or_default());

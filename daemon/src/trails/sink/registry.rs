@@ -2,9 +2,21 @@
 
 use crate::trails::sink::file;
 use crate::trails::sink::kind::SinkKind;
+#[cfg(feature = "object-stores")]
+use crate::trails::sink::{azblob, gcs, oss, s3};
 
 /// Every kind, in the order of the documentation.
-pub const SINKS: &[&SinkKind] = &[&file::KIND];
+pub const SINKS: &[&SinkKind] = &[
+    &file::KIND,
+    #[cfg(feature = "object-stores")]
+    &s3::KIND,
+    #[cfg(feature = "object-stores")]
+    &oss::KIND,
+    #[cfg(feature = "object-stores")]
+    &gcs::KIND,
+    #[cfg(feature = "object-stores")]
+    &azblob::KIND,
+];
 
 /// The kind of this name.
 #[must_use]

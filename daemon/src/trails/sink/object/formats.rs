@@ -8,11 +8,26 @@ use crate::trails::sink::object::ndjson;
 /// Every format of events.
 pub const FORMATS: &[&FormatKind] = &[&ndjson::FORMAT];
 
+/// How many members about formats there are.
+pub const COUNT: usize = 2;
+
 /// The members about formats that every sink of objects has.
-pub const MEMBERS: [Member; 2] = [
+const MEMBERS: [Member; COUNT] = [
     Member::new("format", Form::Choice(&["ndjson"]), "how events are written; default `ndjson`"),
     Member::new("compression", Form::Choice(&["zstd", "gzip", "none"]), "of files with lines; default `zstd`"),
 ];
+
+/// The members of a kind of sink, and those about formats behind them. `ALL` is `OWN` and [`COUNT`].
+#[must_use]
+pub const fn beside<const OWN: usize, const ALL: usize>(own: [Member; OWN]) -> [Member; ALL] {
+    let mut all = [MEMBERS[0]; ALL];
+    let mut i = 0;
+    while i < ALL {
+        all[i] = if i < OWN { own[i] } else { MEMBERS[i - OWN] };
+        i += 1;
+    }
+    all
+}
 
 /// The format that a definition asks for.
 ///

@@ -8,5 +8,7 @@ pub mod folder;
 pub mod format;
 pub mod formats;
 pub mod ndjson;
+#[cfg(feature = "object-stores")]
+pub mod remote;
 pub mod sink;
 pub mod store;

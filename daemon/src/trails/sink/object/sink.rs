@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use trail_engine::clock::{Clock, SystemClock};
+use trail_engine::id::Timestamp;
 
 use crate::backend::Hands;
 use crate::trails::sink::batch::Batch;
@@ -29,6 +31,24 @@ impl ObjectSink {
         ObjectSink { store, format: format.into(), hands: hands.clone() }
     }
 
+    async fn put_due(&self, now: Timestamp) -> Result<Delivered, Fault> {
+        let format = self.format.clone();
+        let due = self.hands.compute.run(move || Ok(format.due(now))).await;
+        let objects = due.map_err(|e| Fault::later(format!("what is due cannot be made now: {e}")))??;
+        if objects.is_empty() { Ok(Delivered::default()) } else { self.put_all(&objects).await }
+    }
+
+    async fn put_all(&self, objects: &[Object]) -> Result<Delivered, Fault> {
+        let mut delivered = Delivered::default();
+        for object in objects {
+            self.store.put(object).await?;
+            delivered.objects += 1;
+            delivered.bytes += object.bytes.len() as u64;
+        }
+        delivered.state = self.format.arrived(objects, SystemClock::new().now());
+        Ok(delivered)
+    }
+
     async fn probed(&self) -> Result<(), Fault> {
         let bytes = Bytes::from_static(b"written by traild to find out whether it may\n");
         let object = Object { key: PROBE.into(), bytes: bytes.clone(), content_type: "text/plain", metadata: Vec::new() };
@@ -48,18 +68,19 @@ impl Sink for ObjectSink {
 
     fn deliver<'a>(&'a self, batch: &'a Batch) -> Work<'a, Delivered> {
         Box::pin(async move {
+            // What is due speaks of what is there already, and so goes first.
+            let due = self.put_due(SystemClock::new().now()).await?;
             let (format, copy) = (self.format.clone(), batch.clone());
             let encoded = self.hands.compute.run(move || Ok(format.encode(&copy))).await;
             let objects = encoded.map_err(|e| Fault::later(format!("a batch cannot be encoded now: {e}")))??;
-            let mut delivered = Delivered::default();
-            for object in &objects {
-                self.store.put(object).await?;
-                delivered.objects += 1;
-                delivered.bytes += object.bytes.len() as u64;
-            }
-            delivered.state = self.format.state();
-            Ok(delivered)
+            let delivered = self.put_all(&objects).await?;
+            let state = delivered.state.or(due.state);
+            Ok(Delivered { objects: delivered.objects + due.objects, bytes: delivered.bytes + due.bytes, state, ..delivered })
         })
+    }
+
+    fn upkeep(&self, now: Timestamp) -> Work<'_, Delivered> {
+        Box::pin(self.put_due(now))
     }
 
     fn probe(&self) -> Work<'_, ()> {
@@ -68,7 +89,8 @@ impl Sink for ObjectSink {
 
     fn mark<'a>(&'a self, trail: &'a str) -> Work<'a, Option<Mark>> {
         Box::pin(async move {
-            let keys = self.store.list(&self.format.folder(trail)).await?;
+            let Some(folder) = self.format.folder(trail) else { return Ok(None) };
+            let keys = self.store.list(&folder).await?;
             Ok(keys.iter().filter_map(|key| self.format.mark(key)).max_by_key(|mark| mark.number))
         })
     }

@@ -1,0 +1,76 @@
+//! What every kind of bucket has: its name, a prefix, and the way from an opendal builder to a sink.
+
+use opendal::{Builder, HttpTransporter, OperationContext, Operator};
+
+use crate::trails::setting::members::Members;
+use crate::trails::sink::kind::Order;
+use crate::trails::sink::object::formats;
+use crate::trails::sink::object::remote::blame::Words;
+use crate::trails::sink::object::remote::bucket::Bucket;
+use crate::trails::sink::object::remote::transport::Transport;
+use crate::trails::sink::object::sink::ObjectSink;
+use crate::trails::sink::seam::Sink;
+
+/// The name of a bucket or container, which is part of host names or paths.
+///
+/// # Errors
+/// A sentence when it can be none.
+pub fn bucket<'a>(members: &Members<'a>, name: &str) -> Result<&'a str, String> {
+    let bucket = members.text(name).unwrap_or_default();
+    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
+    if (1..=255).contains(&bucket.len()) && bucket.bytes().all(plain) {
+        Ok(bucket)
+    } else {
+        Err(format!("`{name}` must be the name of a bucket, without a path"))
+    }
+}
+
+/// The prefix under which all objects are, without slashes around it.
+///
+/// # Errors
+/// A sentence when it can be none.
+pub fn prefix<'a>(members: &Members<'a>) -> Result<&'a str, String> {
+    let prefix = members.text("prefix").unwrap_or_default().trim_matches('/');
+    if prefix.split('/').any(|part| matches!(part, "." | "..")) || (prefix.contains("//")) || prefix.contains(char::is_control) {
+        return Err("`prefix` must be a path without empty parts, `.` and `..`".into());
+    }
+    Ok(prefix)
+}
+
+/// The address of a store, without a slash at its end.
+///
+/// # Errors
+/// A sentence when it is none.
+pub fn endpoint<'a>(members: &Members<'a>) -> Result<Option<&'a str>, String> {
+    let Some(endpoint) = members.text("endpoint").map(|endpoint| endpoint.trim_end_matches('/')) else { return Ok(None) };
+    let host = endpoint.strip_prefix("https://").or_else(|| endpoint.strip_prefix("http://"));
+    match host.filter(|host| !host.is_empty() && !host.contains(['@', ' ', '?', '#'])) {
+        Some(_) => Ok(Some(endpoint)),
+        None => Err("`endpoint` must be a URL: http://HOST:PORT or https://HOST".into()),
+    }
+}
+
+/// What an operator is called in messages.
+#[must_use]
+pub fn place(scheme: &str, bucket: &str, prefix: &str, endpoint: &str) -> String {
+    let path = if prefix.is_empty() { String::new() } else { format!("/{prefix}") };
+    format!("{scheme}://{bucket}{path} at {endpoint}")
+}
+
+/// An operator over this program's own HTTP.
+///
+/// # Errors
+/// A sentence that names what of the setting is wrong.
+pub fn operator(builder: impl Builder) -> Result<Operator, String> {
+    let context = OperationContext::default().with_http_transport(HttpTransporter::new(Transport::new()?));
+    Ok(Operator::new(builder).map_err(|e| e.message().to_owned())?.with_context(context))
+}
+
+/// The sink of a bucket.
+///
+/// # Errors
+/// A sentence about the format.
+pub fn sink(order: &Order<'_>, small: Operator, large: Operator, words: Words) -> Result<Box<dyn Sink>, String> {
+    let bucket = Bucket::new(small, large, words, order.hands);
+    Ok(Box::new(ObjectSink::new(Box::new(bucket), formats::of(order)?, order.hands)))
+}
