@@ -29,7 +29,7 @@ use trail_engine::error::{Error, ErrorKind};
 use trail_engine::event::DimensionSchema;
 
 use crate::api::context::Context;
-use crate::api::{native, openapi};
+use crate::api::{cloudtrail, native, openapi};
 use crate::backend::Backend;
 use crate::config::Config;
 use crate::metrics::Metrics;
@@ -176,7 +176,8 @@ impl Server {
         let (stop, stopping) = watch::channel(false);
         let openapi = Bytes::from(openapi::document(&routes).to_string());
         let context = Arc::new(Context { backend, trails, config: config.clone(), metrics: metrics.clone(), openapi, stopping });
-        let rows = routes.into_iter().map(|route| (RouteHead::of(&route), route.handler)).collect();
+        let routes = routes.into_iter().chain(cloudtrail::routes());
+        let rows = routes.map(|route| (RouteHead::of(&route), route.handler)).collect();
         // Nobody else sets it.
         let _ = door.hall.open.set(router(rows, context.clone(), &auth, &metrics, observer()));
         Ok(Server { door, address, context, stop })

@@ -15,6 +15,7 @@ pub mod backoff;
 pub mod definition;
 pub mod gather;
 pub mod kept;
+pub mod keyring;
 pub mod ledger;
 pub mod live;
 pub mod roster;

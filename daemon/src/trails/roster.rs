@@ -17,6 +17,7 @@ use crate::backend::Backend;
 use crate::metrics::Metrics;
 use crate::trails::definition::{Definition, Start};
 use crate::trails::kept::{Kept, Progress, State};
+use crate::trails::keyring::Keyring;
 use crate::trails::ledger::Ledger;
 use crate::trails::source::Source;
 use crate::trails::store::Store;
@@ -74,7 +75,7 @@ impl Trails {
             tracing::error!("{problem}");
         }
         let source = Source::new(backend.clone());
-        let around = Arc::new(Surroundings { backend, source, metrics, workers: AtomicU64::new(0) });
+        let around = Arc::new(Surroundings { backend, source, keyring: Keyring::new(store.clone()), metrics, workers: AtomicU64::new(0) });
         let trails = Trails { around, store, schema, trails: Mutex::new(BTreeMap::new()) };
         for (name, kept) in loaded.trails {
             trails.take_up(&name, kept).await;
@@ -131,6 +132,12 @@ impl Trails {
     #[must_use]
     pub fn backend(&self) -> &Backend {
         &self.around.backend
+    }
+
+    /// The keys that sign digests.
+    #[must_use]
+    pub fn keyring(&self) -> &Keyring {
+        &self.around.keyring
     }
 
     /// The trail of this name.

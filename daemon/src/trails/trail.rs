@@ -11,6 +11,7 @@ use crate::backend::Backend;
 use crate::metrics::Metrics;
 use crate::trails::definition::{Definition, SinkDefinition};
 use crate::trails::kept::{Backfill, Progress};
+use crate::trails::keyring::Keyring;
 use crate::trails::ledger::{Ledger, Slot};
 use crate::trails::live::Live;
 use crate::trails::sink::kind::Order;
@@ -26,6 +27,8 @@ pub struct Surroundings {
     pub backend: Backend,
     /// The log as trails read it.
     pub source: Source,
+    /// The keys that sign digests.
+    pub keyring: Keyring,
     /// The counters.
     pub metrics: Metrics,
     /// The number of the next worker.
@@ -123,7 +126,7 @@ impl Trail {
     fn sink(&self, index: usize, definition: &SinkDefinition, progress: &Progress) -> Result<Box<dyn Sink>, String> {
         let members = definition.members()?;
         let hands = self.around.backend.hands();
-        let order = Order { trail: &self.definition.name, members, state: progress.sink.as_ref(), hands };
+        let order = Order { trail: &self.definition.name, members, state: progress.sink.as_ref(), keyring: &self.around.keyring, hands };
         (definition.kind.make)(&order).map_err(|problem| format!("sink {index} ({}): {problem}", definition.kind.name))
     }
 

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use crate::backend::Hands;
+use crate::trails::keyring::Keyring;
 use crate::trails::setting::members::{Member, Members};
 use crate::trails::sink::batch::BatchLimits;
 use crate::trails::sink::seam::Sink;
@@ -16,6 +17,8 @@ pub struct Order<'a> {
     pub members: Members<'a>,
     /// What it kept with its position, when it was made before.
     pub state: Option<&'a Value>,
+    /// The keys that sign digests.
+    pub keyring: &'a Keyring,
     /// The threads that it may use.
     pub hands: &'a Hands,
 }

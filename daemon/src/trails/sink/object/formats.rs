@@ -3,18 +3,22 @@
 use crate::trails::setting::members::{Form, Member, Members};
 use crate::trails::sink::kind::Order;
 use crate::trails::sink::object::format::{Format, FormatKind};
-use crate::trails::sink::object::ndjson;
+use crate::trails::sink::object::{actiontrail, cloudtrail, ndjson};
 
 /// Every format of events.
-pub const FORMATS: &[&FormatKind] = &[&ndjson::FORMAT];
+pub const FORMATS: &[&FormatKind] = &[&ndjson::FORMAT, &actiontrail::FORMAT, &cloudtrail::FORMAT];
 
 /// How many members about formats there are.
-pub const COUNT: usize = 2;
+pub const COUNT: usize = 6;
 
 /// The members about formats that every sink of objects has.
 const MEMBERS: [Member; COUNT] = [
-    Member::new("format", Form::Choice(&["ndjson"]), "how events are written; default `ndjson`"),
+    Member::new("format", Form::Choice(&["ndjson", "actiontrail", "cloudtrail"]), "how events are written; default `ndjson`"),
     Member::new("compression", Form::Choice(&["zstd", "gzip", "none"]), "of files with lines; default `zstd`"),
+    Member::new("account", Form::Text, "the account in the names of `cloudtrail`; default 000000000000"),
+    Member::new("layout_region", Form::Text, "the region in the names of `actiontrail` and `cloudtrail`; default `region`, or local"),
+    Member::new("digests", Form::Flag, "whether `cloudtrail` is followed by signed digests"),
+    Member::new("digest_seconds", Form::Integer(1, 3_600), "the time that a digest covers; default 3600"),
 ];
 
 /// The members of a kind of sink, and those about formats behind them. `ALL` is `OWN` and [`COUNT`].
