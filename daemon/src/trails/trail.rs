@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::{Mutex, watch};
 use tokio::task::JoinSet;
+use trail_engine::event::DimensionSchema;
 use trail_engine::id::Sequence;
 
 use crate::backend::Backend;
@@ -27,6 +28,8 @@ pub struct Surroundings {
     pub backend: Backend,
     /// The log as trails read it.
     pub source: Source,
+    /// What is indexed of events.
+    pub schema: DimensionSchema,
     /// The keys that sign digests.
     pub keyring: Keyring,
     /// The counters.
@@ -126,7 +129,9 @@ impl Trail {
     fn sink(&self, index: usize, definition: &SinkDefinition, progress: &Progress) -> Result<Box<dyn Sink>, String> {
         let members = definition.members()?;
         let hands = self.around.backend.hands();
-        let order = Order { trail: &self.definition.name, members, state: progress.sink.as_ref(), keyring: &self.around.keyring, hands };
+        let around = &self.around;
+        let (schema, keyring) = (&around.schema, &around.keyring);
+        let order = Order { trail: &self.definition.name, members, state: progress.sink.as_ref(), schema, keyring, hands };
         (definition.kind.make)(&order).map_err(|problem| format!("sink {index} ({}): {problem}", definition.kind.name))
     }
 

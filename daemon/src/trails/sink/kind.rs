@@ -1,6 +1,7 @@
 //! [`SinkKind`]: one kind of sink, as the file of the kind describes it, and [`Order`], what one is made of.
 
 use serde_json::Value;
+use trail_engine::event::DimensionSchema;
 
 use crate::backend::Hands;
 use crate::trails::keyring::Keyring;
@@ -17,6 +18,8 @@ pub struct Order<'a> {
     pub members: Members<'a>,
     /// What it kept with its position, when it was made before.
     pub state: Option<&'a Value>,
+    /// What is indexed of events.
+    pub schema: &'a DimensionSchema,
     /// The keys that sign digests.
     pub keyring: &'a Keyring,
     /// The threads that it may use.

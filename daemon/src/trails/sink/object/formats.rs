@@ -3,17 +3,31 @@
 use crate::trails::setting::members::{Form, Member, Members};
 use crate::trails::sink::kind::Order;
 use crate::trails::sink::object::format::{Format, FormatKind};
+#[cfg(feature = "parquet")]
+use crate::trails::sink::object::parquet;
 use crate::trails::sink::object::{actiontrail, cloudtrail, ndjson};
 
 /// Every format of events.
-pub const FORMATS: &[&FormatKind] = &[&ndjson::FORMAT, &actiontrail::FORMAT, &cloudtrail::FORMAT];
+pub const FORMATS: &[&FormatKind] = &[
+    &ndjson::FORMAT,
+    &actiontrail::FORMAT,
+    &cloudtrail::FORMAT,
+    #[cfg(feature = "parquet")]
+    &parquet::FORMAT,
+];
+
+/// Their names.
+#[cfg(feature = "parquet")]
+const NAMES: &[&str] = &["ndjson", "actiontrail", "cloudtrail", "parquet"];
+#[cfg(not(feature = "parquet"))]
+const NAMES: &[&str] = &["ndjson", "actiontrail", "cloudtrail"];
 
 /// How many members about formats there are.
 pub const COUNT: usize = 6;
 
 /// The members about formats that every sink of objects has.
 const MEMBERS: [Member; COUNT] = [
-    Member::new("format", Form::Choice(&["ndjson", "actiontrail", "cloudtrail"]), "how events are written; default `ndjson`"),
+    Member::new("format", Form::Choice(NAMES), "how events are written; default `ndjson`"),
     Member::new("compression", Form::Choice(&["zstd", "gzip", "none"]), "of files with lines; default `zstd`"),
     Member::new("account", Form::Text, "the account in the names of `cloudtrail`; default 000000000000"),
     Member::new("layout_region", Form::Text, "the region in the names of `actiontrail` and `cloudtrail`; default `region`, or local"),

@@ -12,6 +12,8 @@ pub mod format;
 pub mod formats;
 pub mod layout;
 pub mod ndjson;
+#[cfg(feature = "parquet")]
+pub mod parquet;
 #[cfg(feature = "object-stores")]
 pub mod remote;
 #[cfg(test)]
