@@ -8,7 +8,8 @@ use crate::trails::sink::batch::BatchLimits;
 use crate::trails::sink::kind::{Order, SinkKind};
 use crate::trails::sink::object::folder::Folder;
 use crate::trails::sink::object::formats::{self, COUNT};
-use crate::trails::sink::object::sink::ObjectSink;
+use crate::trails::sink::object::segments::FORMAT as SEGMENTS;
+use crate::trails::sink::object::sink::into_store;
 use crate::trails::sink::seam::Sink;
 
 /// The row for the table of sinks.
@@ -17,7 +18,7 @@ pub const KIND: SinkKind = SinkKind {
     doc: "files in a local or mounted folder",
     members: &MEMBERS,
     batch: BatchLimits { events: 50_000, bytes: 64 << 20, delay: Duration::from_secs(60) },
-    whole_segments: |members| formats::named(members) == "segments",
+    whole_segments: |members| formats::named(members) == SEGMENTS,
     make,
 };
 
@@ -28,5 +29,5 @@ fn make(order: &Order<'_>) -> Result<Box<dyn Sink>, String> {
     if !path.is_absolute() {
         return Err("`path` must be absolute".into());
     }
-    Ok(Box::new(ObjectSink::new(Box::new(Folder::new(path, order.hands)), formats::of(order)?, order.hands)))
+    into_store(order, Box::new(Folder::new(path, order.hands)))
 }

@@ -11,6 +11,7 @@ use crate::trails::sink::batch::BatchLimits;
 use crate::trails::sink::kind::{Order, SinkKind};
 use crate::trails::sink::object::formats::{self, COUNT};
 use crate::trails::sink::object::remote::opening;
+use crate::trails::sink::object::segments::FORMAT as SEGMENTS;
 use crate::trails::sink::s3;
 use crate::trails::sink::seam::Sink;
 
@@ -20,7 +21,7 @@ pub const KIND: SinkKind = SinkKind {
     doc: "objects in a bucket of Alibaba Cloud OSS",
     members: &MEMBERS,
     batch: BatchLimits { events: 50_000, bytes: 64 << 20, delay: Duration::from_secs(60) },
-    whole_segments: |members| formats::named(members) == "segments",
+    whole_segments: |members| formats::named(members) == SEGMENTS,
     make,
 };
 

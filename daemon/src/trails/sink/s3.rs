@@ -6,13 +6,19 @@
 use std::time::Duration;
 
 use opendal::services::S3;
+use serde_json::{Map, Value};
 
+use crate::backend::Hands;
 use crate::trails::setting::members::{Form, Member, Members};
 use crate::trails::sink::batch::BatchLimits;
 use crate::trails::sink::kind::{Order, SinkKind};
 use crate::trails::sink::object::formats::{self, COUNT};
 use crate::trails::sink::object::remote::blame::Words;
-use crate::trails::sink::object::remote::opening::{bucket, endpoint, operator, place, prefix, sink};
+use crate::trails::sink::object::remote::bucket::Bucket;
+use crate::trails::sink::object::remote::opening::{bucket, endpoint, operator, place, prefix};
+use crate::trails::sink::object::segments::FORMAT as SEGMENTS;
+use crate::trails::sink::object::sink::into_store;
+use crate::trails::sink::object::store::ObjectStore;
 use crate::trails::sink::seam::Sink;
 
 /// The row for the table of sinks.
@@ -21,7 +27,7 @@ pub const KIND: SinkKind = SinkKind {
     doc: "objects in a bucket of S3 or of a server that speaks it",
     members: &MEMBERS,
     batch: BatchLimits { events: 50_000, bytes: 64 << 20, delay: Duration::from_secs(60) },
-    whole_segments: |members| formats::named(members) == "segments",
+    whole_segments: |members| formats::named(members) == SEGMENTS,
     make,
 };
 
@@ -72,10 +78,7 @@ fn builder(members: &Members<'_>, endpoint: &str, is_path_style: bool) -> Result
 }
 
 fn make(order: &Order<'_>) -> Result<Box<dyn Sink>, String> {
-    let members = &order.members;
-    let given = endpoint(members)?;
-    let is_path_style = members.stated("path_style").unwrap_or(given.is_some());
-    let endpoint = given.map_or_else(|| amazon(members.text("region").unwrap_or("us-east-1")), ToOwned::to_owned);
+    let (endpoint, is_path_style) = address(&order.members)?;
     open(order, "s3", &endpoint, is_path_style)
 }
 
@@ -84,9 +87,30 @@ fn make(order: &Order<'_>) -> Result<Box<dyn Sink>, String> {
 /// # Errors
 /// A sentence that names the member that is wrong.
 pub fn open(order: &Order<'_>, scheme: &str, endpoint: &str, is_path_style: bool) -> Result<Box<dyn Sink>, String> {
-    let members = &order.members;
+    into_store(order, Box::new(bucket_at(&order.members, order.hands, scheme, endpoint, is_path_style)?))
+}
+
+fn bucket_at(members: &Members<'_>, hands: &Hands, scheme: &str, endpoint: &str, is_path_style: bool) -> Result<Bucket, String> {
     let small = operator(builder(members, endpoint, is_path_style)?.checksum_algorithm("md5"))?;
     let large = operator(builder(members, endpoint, is_path_style)?)?;
     let place = place(scheme, bucket(members, "bucket")?, prefix(members)?, endpoint);
-    sink(order, small, large, Words { place, keys: "`access_key_id` and `secret_access_key`", bucket: "bucket" })
+    let words = Words { place, keys: "`access_key_id` and `secret_access_key`", bucket: "bucket" };
+    Ok(Bucket::new(small, large, words, hands))
+}
+
+/// The bucket of a definition's members, for whoever reads it.
+///
+/// # Errors
+/// A sentence that names the member that is wrong.
+pub fn store(members: &Map<String, Value>, hands: &Hands) -> Result<Box<dyn ObjectStore>, String> {
+    let members = Members::check(members, &MEMBERS, &[])?;
+    let (endpoint, is_path_style) = address(&members)?;
+    Ok(Box::new(bucket_at(&members, hands, "s3", &endpoint, is_path_style)?))
+}
+
+fn address(members: &Members<'_>) -> Result<(String, bool), String> {
+    let given = endpoint(members)?;
+    let is_path_style = members.stated("path_style").unwrap_or(given.is_some());
+    let amazon = || amazon(members.text("region").unwrap_or("us-east-1"));
+    Ok((given.map_or_else(amazon, ToOwned::to_owned), is_path_style))
 }

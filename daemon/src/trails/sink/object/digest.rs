@@ -85,7 +85,7 @@ impl Chain {
     /// # Errors
     /// When what was kept is not of a chain.
     pub fn new(place: Place, period: u64, keyring: &Keyring, kept: Option<&Value>) -> Result<Chain, String> {
-        let state = kept.map_or(Ok(State::default()), |kept| State::deserialize(kept));
+        let state = kept.map_or(Ok(State::default()), State::deserialize);
         let state = state.map_err(|e| format!("what was kept of the digests cannot be read: {e}"))?;
         Ok(Chain { place, period: period.max(1), keyring: keyring.clone(), state, drafted: None })
     }

@@ -18,9 +18,9 @@ pub const FORMATS: &[&FormatKind] = &[
 
 /// Their names.
 #[cfg(feature = "parquet")]
-const NAMES: &[&str] = &["ndjson", "actiontrail", "cloudtrail", "parquet"];
+const NAMES: &[&str] = &["ndjson", "actiontrail", "cloudtrail", "parquet", "segments"];
 #[cfg(not(feature = "parquet"))]
-const NAMES: &[&str] = &["ndjson", "actiontrail", "cloudtrail"];
+const NAMES: &[&str] = &["ndjson", "actiontrail", "cloudtrail", "segments"];
 
 /// How many members about formats there are.
 pub const COUNT: usize = 6;

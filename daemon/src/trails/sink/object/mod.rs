@@ -11,12 +11,15 @@ pub mod folder;
 pub mod format;
 pub mod formats;
 pub mod layout;
+pub mod manifest;
 pub mod ndjson;
 #[cfg(feature = "parquet")]
 pub mod parquet;
+pub mod probe;
 #[cfg(feature = "object-stores")]
 pub mod remote;
 #[cfg(test)]
 mod sample;
+pub mod segments;
 pub mod sink;
 pub mod store;

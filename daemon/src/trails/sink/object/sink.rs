@@ -2,19 +2,30 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use trail_engine::clock::{Clock, SystemClock};
 use trail_engine::id::Timestamp;
 
 use crate::backend::Hands;
 use crate::trails::sink::batch::Batch;
 use crate::trails::sink::fault::Fault;
+use crate::trails::sink::kind::Order;
 use crate::trails::sink::object::format::Format;
+use crate::trails::sink::object::formats;
+use crate::trails::sink::object::probe::probe;
+use crate::trails::sink::object::segments::{FORMAT as SEGMENTS, SegmentSink};
 use crate::trails::sink::object::store::{Object, ObjectStore};
 use crate::trails::sink::seam::{Delivered, Mark, Sink, Work};
 
-/// Where a probe is written, under the prefix of the sink.
-const PROBE: &str = "traild-probe";
+/// The sink that puts into a store what a definition asks for.
+///
+/// # Errors
+/// A sentence about the format.
+pub fn into_store(order: &Order<'_>, store: Box<dyn ObjectStore>) -> Result<Box<dyn Sink>, String> {
+    if formats::named(&order.members) == SEGMENTS {
+        return Ok(Box::new(SegmentSink::new(order.trail, store, order.hands)));
+    }
+    Ok(Box::new(ObjectSink::new(store, formats::of(order)?, order.hands)))
+}
 
 /// Batches as objects.
 #[derive(Debug)]
@@ -48,17 +59,6 @@ impl ObjectSink {
         delivered.state = self.format.arrived(objects, SystemClock::new().now());
         Ok(delivered)
     }
-
-    async fn probed(&self) -> Result<(), Fault> {
-        let bytes = Bytes::from_static(b"written by traild to find out whether it may\n");
-        let object = Object { key: PROBE.into(), bytes: bytes.clone(), content_type: "text/plain", metadata: Vec::new() };
-        self.store.put(&object).await?;
-        let read = self.store.get(PROBE).await?;
-        if read.as_ref() != Some(&bytes) {
-            return Err(Fault::setup(format!("what was written to {} did not come back as it was", self.store.place())));
-        }
-        self.store.remove(PROBE).await
-    }
 }
 
 impl Sink for ObjectSink {
@@ -84,7 +84,7 @@ impl Sink for ObjectSink {
     }
 
     fn probe(&self) -> Work<'_, ()> {
-        Box::pin(self.probed())
+        Box::pin(probe(&*self.store))
     }
 
     fn mark<'a>(&'a self, trail: &'a str) -> Work<'a, Option<Mark>> {

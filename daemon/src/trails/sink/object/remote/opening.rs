@@ -4,11 +4,10 @@ use opendal::{Builder, HttpTransporter, OperationContext, Operator};
 
 use crate::trails::setting::members::Members;
 use crate::trails::sink::kind::Order;
-use crate::trails::sink::object::formats;
 use crate::trails::sink::object::remote::blame::Words;
 use crate::trails::sink::object::remote::bucket::Bucket;
 use crate::trails::sink::object::remote::transport::Transport;
-use crate::trails::sink::object::sink::ObjectSink;
+use crate::trails::sink::object::sink::into_store;
 use crate::trails::sink::seam::Sink;
 
 /// The name of a bucket or container, which is part of host names or paths.
@@ -72,5 +71,5 @@ pub fn operator(builder: impl Builder) -> Result<Operator, String> {
 /// A sentence about the format.
 pub fn sink(order: &Order<'_>, small: Operator, large: Operator, words: Words) -> Result<Box<dyn Sink>, String> {
     let bucket = Bucket::new(small, large, words, order.hands);
-    Ok(Box::new(ObjectSink::new(Box::new(bucket), formats::of(order)?, order.hands)))
+    into_store(order, Box::new(bucket))
 }
