@@ -73,3 +73,67 @@ pub fn sink(order: &Order<'_>, small: Operator, large: Operator, words: Words) -
     let bucket = Bucket::new(small, large, words, order.hands);
     into_store(order, Box::new(bucket))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use serde_json::{Value, json};
+    use trail_engine::storage::FileStorage;
+
+    use super::*;
+    use crate::backend::{Hands, Schedule};
+    use crate::config::Config;
+    use crate::dialect::default_schema;
+    use crate::trails::keyring::Keyring;
+    use crate::trails::sink::fault::FaultKind;
+    use crate::trails::sink::registry::named;
+    use crate::trails::store::Store;
+
+    /// A sink of a kind, made as a trail makes it.
+    fn made(kind: &str, members: &Value) -> Result<Box<dyn Sink>, String> {
+        let kind = named(kind).unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let keyring = Keyring::new(Store::new(Arc::new(FileStorage::open(directory.path()).unwrap())));
+        let (schema, hands) = (default_schema().unwrap(), Hands::new(&Schedule::of(&Config::default())));
+        let members = Members::check(members.as_object().unwrap(), kind.members, &[])?;
+        (kind.make)(&Order { trail: "t", members, state: None, schema: &schema, keyring: &keyring, hands: &hands })
+    }
+
+    fn definitions() -> [(&'static str, Value); 4] {
+        let key = json!({"bucket": "audit", "prefix": "/a/b/", "access_key_id": "ak", "secret_access_key": "sk", "region": "eu-1"});
+        let mut oss = key.clone();
+        oss["path_style"] = json!(true);
+        let azblob = json!({"container": "audit", "account_name": "me", "account_key": "c2VjcmV0"});
+        [("s3", key), ("oss", oss), ("gcs", json!({"bucket": "audit"})), ("azblob", azblob)]
+    }
+
+    #[tokio::test]
+    async fn a_store_that_is_away_is_tried_again() {
+        for (kind, mut members) in definitions() {
+            members["endpoint"] = json!("http://127.0.0.1:1/");
+            let fault = made(kind, &members).unwrap().probe().await.unwrap_err();
+            assert_eq!(fault.kind, FaultKind::Later, "{kind}: {fault}");
+            assert!(fault.message.contains("audit") && fault.message.contains("at http://127.0.0.1:1: "), "{kind}: {fault}");
+            assert!(fault.message.contains("refused"), "{kind}: {fault}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_set_up_is_named() {
+        for (kind, members) in definitions() {
+            let problem = |name: &str, value: Value| {
+                let mut wrong = members.clone();
+                wrong[name] = value;
+                made(kind, &wrong).err()
+            };
+            assert_eq!(problem("format", json!("ndjson")), None, "{kind}");
+            assert!(problem("endpoint", json!("127.0.0.1:9000")).unwrap().contains("`endpoint` must be a URL"), "{kind}");
+            assert!(problem("prefix", json!("a/../b")).unwrap().contains("`prefix`"), "{kind}");
+            let bucket = if kind == "azblob" { "container" } else { "bucket" };
+            assert!(problem(bucket, json!("a/b")).unwrap().contains(bucket), "{kind}");
+        }
+        let digests = json!({"container": "c", "account_name": "me", "account_key": "c2VjcmV0", "format": "cloudtrail", "digests": true});
+        assert!(made("azblob", &digests).unwrap_err().contains("`s3`, `oss` or `gcs`"));
+    }
+}
