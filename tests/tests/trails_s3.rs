@@ -165,9 +165,10 @@ fn start(data: &Path) -> (Server, Client) {
 fn refusals_lost_answers_and_kills_lose_and_double_nothing() {
     let Some(moto) = Moto::start() else { return };
     moto.make_bucket(BUCKET);
-    let plan = |n: u64, _: &str| match n % 11 {
-        3 | 7 => Fate::Refuse(BUSY.into()),
-        5 | 9 => Fate::LoseAnswer,
+    // Few enough that the waits between attempts, which grow with failures in a row, stay short.
+    let plan = |n: u64, _: &str| match n % 19 {
+        3 | 11 => Fate::Refuse(BUSY.into()),
+        6 | 15 => Fate::LoseAnswer,
         _ => Fate::Pass,
     };
     let flaky = Flaky::before(moto.address, Arc::new(plan));
@@ -175,8 +176,8 @@ fn refusals_lost_answers_and_kills_lose_and_double_nothing() {
     let data = directory.path().join("data");
     let (mut server, mut client) = start(&data);
     make_trail(&mut client, "t", &sink(&format!("http://{}", flaky.address)));
-    let all = events(0..1_500, 20);
-    for (round, part) in all.chunks(500).enumerate() {
+    let all = events(0..1_200, 20);
+    for (round, part) in all.chunks(400).enumerate() {
         send(&mut client, part);
         let seen = flaky.requests();
         wait_for("some requests", || flaky.requests() > seen + 3 + round as u64 * 2);
@@ -186,5 +187,6 @@ fn refusals_lost_answers_and_kills_lose_and_double_nothing() {
     wait_until_delivered(&mut client, "t", 1);
     assert_eq!(delivered(&moto, "t"), once(&all));
     assert_eq!(status(&mut client, "t")["lost_events"], 0);
+    assert!(flaky.requests() > 38, "only {} requests: too few went wrong", flaky.requests());
     server.stop();
 }
