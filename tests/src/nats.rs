@@ -1,6 +1,6 @@
 //! [`NatsServer`]: a real NATS server with JetStream on loopback, and the few requests by which a test makes a stream and reads it.
 //!
-//! It is `nats-server` of the path, or what `TRAIL_TEST_NATS` names.
+//! It is that of the tests' Python packages, else `nats-server` of the path.
 
 use std::io::{BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -12,6 +12,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use crate::client::line;
+use crate::python;
 use crate::table::wait_for;
 
 /// The stream of the tests.
@@ -29,7 +30,7 @@ pub struct NatsServer {
 }
 
 fn program() -> PathBuf {
-    std::env::var_os("TRAIL_TEST_NATS").map_or_else(|| "nats-server".into(), PathBuf::from)
+    python::program("nats-server").map_or_else(|| "nats-server".into(), |command| command.get_program().into())
 }
 
 /// Why there is none here.

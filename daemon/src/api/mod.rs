@@ -4,6 +4,7 @@
 //! something else than the other. Interfaces never import each other.
 
 pub mod body;
+pub mod cloudtrail;
 pub mod context;
 pub mod encoding;
 pub mod native;

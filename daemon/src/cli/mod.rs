@@ -4,6 +4,7 @@
 //! share [`asking`]; answers go through [`terminal`], which keeps hostile text off it.
 
 pub mod answers;
+pub mod archive;
 pub mod asking;
 pub mod events;
 pub mod exit;

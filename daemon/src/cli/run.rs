@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::cli::answers::{count, histogram, segments, stats, terms};
+use crate::cli::archive::{command as archive, restore};
 use crate::cli::asking::connection::ConnectionArgs;
 use crate::cli::asking::selection;
 use crate::cli::events::{search, tail};
@@ -61,6 +62,10 @@ enum Command {
     Verify(verify::VerifyArgs),
     #[command(after_help = after(repair::EXAMPLES))]
     Repair(repair::RepairArgs),
+    #[command(after_help = after(archive::EXAMPLES))]
+    Archive(archive::ArchiveArgs),
+    #[command(after_help = after(restore::EXAMPLES))]
+    Restore(restore::RestoreArgs),
     #[command(after_help = after(key::EXAMPLES))]
     Key(key::KeyArgs),
     #[command(after_help = after(completions::EXAMPLES))]
@@ -110,6 +115,8 @@ impl Cli {
             Command::Trail(args) => trail::trail(args, connection),
             Command::Verify(args) => verify::verify(args),
             Command::Repair(args) => repair::repair(args),
+            Command::Archive(args) => archive::archive(args),
+            Command::Restore(args) => restore::restore(args),
             Command::Key(args) => key::key(args),
             Command::Completions(args) => completions::completions(args, &mut Cli::command()),
         }

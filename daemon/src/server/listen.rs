@@ -29,7 +29,7 @@ use trail_engine::event::DimensionSchema;
 
 use crate::api::context::Context;
 use crate::api::route::RequestBody;
-use crate::api::{native, openapi};
+use crate::api::{cloudtrail, native, openapi};
 use crate::backend::Backend;
 use crate::config::Config;
 use crate::metrics::Metrics;
@@ -180,7 +180,8 @@ impl Server {
             .iter()
             .find(|route| route.body == RequestBody::Events)
             .map(|route| Store { gate: Arc::new(RouteHead::of(route).gate(&auth, &metrics)), context: context.clone() });
-        let rows = routes.into_iter().map(|route| (RouteHead::of(&route), route.handler)).collect();
+        let routes = routes.into_iter().chain(cloudtrail::routes());
+        let rows = routes.map(|route| (RouteHead::of(&route), route.handler)).collect();
         // Nobody else sets it.
         let _ = door.hall.open.set(Front::new(observer(), router(rows, context.clone(), &auth, &metrics), store));
         Ok(Server { door, address, context, stop })

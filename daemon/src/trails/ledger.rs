@@ -155,3 +155,71 @@ impl Letter {
         DeadLetter { sequence: self.event.sequence.0, sink: self.sink, reason: &self.reason, at_ms: self.at_ms, text: &self.event.text }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use trail_engine::storage::FileStorage;
+
+    use super::*;
+    use crate::backend::Schedule;
+    use crate::config::Config;
+
+    fn ledger(directory: &std::path::Path) -> (Store, Arc<Ledger>) {
+        let store = Store::new(Arc::new(FileStorage::open(directory).unwrap()));
+        let hands = Hands::new(&Schedule::of(&Config::default()));
+        (store.clone(), Arc::new(Ledger::new("all".into(), store, hands, Kept::fresh(json!({}), 1, 0))))
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn who_goes_away_in_the_middle_leaves_no_second_writer() {
+        let directory = tempfile::tempdir().unwrap();
+        let (store, ledger) = ledger(directory.path());
+        for round in 1..100 {
+            let change = |at| {
+                let ledger = ledger.clone();
+                async move {
+                    ledger
+                        .change(|kept| {
+                            kept.changed_at_ms = at;
+                            Ok(())
+                        })
+                        .await
+                }
+            };
+            let stopped = tokio::spawn(change(round * 2));
+            while !stopped.is_finished() && ledger.kept.try_lock().is_ok() {
+                tokio::task::yield_now().await;
+            }
+            stopped.abort();
+            change(round * 2 + 1).await.unwrap();
+            let loaded = store.load().unwrap();
+            assert_eq!((loaded.trails[0].1.changed_at_ms, loaded.trails[0].1 == ledger.kept().await), (round * 2 + 1, true));
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn dead_letters_of_several_sinks_do_not_overwrite_each_other() {
+        let directory = tempfile::tempdir().unwrap();
+        let (_, ledger) = ledger(directory.path());
+        let letter = |sequence| {
+            let at = trail_engine::id::Timestamp(0);
+            let sequence = trail_engine::id::Sequence(sequence);
+            let text = b"{}".to_vec();
+            let event = trail_engine::index::StoredEvent { sequence, received_at: at, event_time: at, time_is_received: false, text };
+            Letter { event: Arc::new(event), sink: ("file", 0), reason: "x".into(), at_ms: 0 }
+        };
+        let buried = (1..=50).map(|sequence| {
+            let (ledger, letter) = (ledger.clone(), letter(sequence));
+            tokio::spawn(async move { ledger.bury(vec![letter]).await })
+        });
+        for one in buried.collect::<Vec<_>>() {
+            one.await.unwrap().unwrap();
+        }
+        let text = std::fs::read_to_string(directory.path().join("all.dead")).unwrap();
+        let mut sequences: Vec<u64> =
+            text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["sequence"].as_u64().unwrap()).collect();
+        sequences.sort_unstable();
+        assert_eq!(sequences, (1..=50).collect::<Vec<u64>>());
+    }
+}

@@ -10,11 +10,13 @@
 //! From top to bottom: [`roster`], all trails; [`trail`], one of them; [`worker`], one of its sinks; [`store`] and [`kept`], what survives a
 //! restart; [`definition`], what its author writes; [`sink`], where events go.
 
+pub mod archive;
 pub mod backfill;
 pub mod backoff;
 pub mod definition;
 pub mod gather;
 pub mod kept;
+pub mod keyring;
 pub mod ledger;
 pub mod live;
 pub mod roster;

@@ -18,6 +18,7 @@ use crate::config::TrailEntry;
 use crate::metrics::Metrics;
 use crate::trails::definition::{Definition, Start};
 use crate::trails::kept::{Kept, Progress, State};
+use crate::trails::keyring::Keyring;
 use crate::trails::ledger::Ledger;
 use crate::trails::source::Source;
 use crate::trails::store::Store;
@@ -33,7 +34,6 @@ const TRAILS_MAX: usize = 64;
 pub struct Trails {
     around: Arc<Surroundings>,
     store: Store,
-    schema: DimensionSchema,
     trails: Mutex<BTreeMap<String, Arc<Trail>>>,
 }
 
@@ -76,8 +76,9 @@ impl Trails {
             tracing::error!("{problem}");
         }
         let source = Source::new(backend.clone());
-        let around = Arc::new(Surroundings { backend, source, identity, metrics, workers: AtomicU64::new(0) });
-        let trails = Trails { around, store, schema, trails: Mutex::new(BTreeMap::new()) };
+        let keyring = Keyring::new(store.clone());
+        let around = Arc::new(Surroundings { backend, source, identity, schema, keyring, metrics, workers: AtomicU64::new(0) });
+        let trails = Trails { around, store, trails: Mutex::new(BTreeMap::new()) };
         for (name, kept) in loaded.trails {
             trails.take_up(&name, kept).await;
         }
@@ -90,7 +91,7 @@ impl Trails {
 
     /// Goes on with a trail that was kept. One that cannot be made any more is said, and stays at rest.
     async fn take_up(&self, name: &str, kept: Kept) {
-        let definition = match Definition::read(&kept.definition, Some(name), &self.schema) {
+        let definition = match Definition::read(&kept.definition, Some(name), &self.around.schema) {
             Ok(definition) => definition,
             Err(problem) => {
                 tracing::error!(trail = name, "a trail cannot be taken up: {problem}");
@@ -118,7 +119,7 @@ impl Trails {
     }
 
     async fn configure(&self, value: &Value) -> Result<()> {
-        let definition = Definition::read(value, None, &self.schema).map_err(invalid)?;
+        let definition = Definition::read(value, None, &self.around.schema).map_err(invalid)?;
         let known = self.trails.lock().await.get(&definition.name).map(|trail| trail.definition.kept());
         match known {
             None => {
@@ -134,6 +135,12 @@ impl Trails {
     #[must_use]
     pub fn backend(&self) -> &Backend {
         &self.around.backend
+    }
+
+    /// The keys that sign digests.
+    #[must_use]
+    pub fn keyring(&self) -> &Keyring {
+        &self.around.keyring
     }
 
     /// The trail of this name.
@@ -155,7 +162,7 @@ impl Trails {
     /// `Invalid` for the definition; `Locked` when there is one of that name; `Limit` when there are as many as there may be; what
     /// keeping it gives.
     pub async fn create(&self, value: &Value) -> Result<Arc<Trail>> {
-        let definition = Definition::read(value, None, &self.schema).map_err(invalid)?;
+        let definition = Definition::read(value, None, &self.around.schema).map_err(invalid)?;
         let mut trails = self.trails.lock().await;
         if trails.contains_key(&definition.name) {
             return Err(Error::new(ErrorKind::Locked, format!("there is a trail `{}` already; change it with PUT", definition.name)));
@@ -178,7 +185,7 @@ impl Trails {
     /// # Errors
     /// `NotFound`, `Invalid`, what keeping it gives.
     pub async fn replace(&self, name: &str, value: &Value) -> Result<Arc<Trail>> {
-        let definition = Definition::read(value, Some(name), &self.schema).map_err(invalid)?;
+        let definition = Definition::read(value, Some(name), &self.around.schema).map_err(invalid)?;
         let mut trails = self.trails.lock().await;
         let old = trails.get(name).cloned().ok_or_else(|| missing(name))?;
         let kinds: Vec<&str> = old.definition.sinks.iter().map(|sink| sink.kind.name).collect();

@@ -109,18 +109,31 @@ impl Store {
     }
 
     fn read(&self, name: &str) -> Result<Kept> {
-        let bytes = self.bytes(name).map_err(|e| Error::io("cannot read a trail", e).in_file(name))?;
         let corrupt = |what: &'static str| Error::corrupt(what).in_file(name);
-        let (json, sum) = bytes.split_at_checked(bytes.len().saturating_sub(65)).ok_or_else(|| corrupt("a trail is too short"))?;
-        if sum != check_line(json).as_bytes() {
-            return Err(corrupt("the checksum of a trail differs"));
-        }
-        let kept: Kept = serde_json::from_slice(json).map_err(|e| corrupt("a trail cannot be read").because(e))?;
+        let json = self.read_whole(name)?;
+        let kept: Kept = serde_json::from_slice(&json).map_err(|e| corrupt("a trail cannot be read").because(e))?;
         if kept.version > VERSION {
             let newer = Error::new(ErrorKind::Unsupported, "a trail was written by a newer version");
             return Err(newer.in_file(name).expected(VERSION, kept.version));
         }
         Ok(kept)
+    }
+
+    /// The JSON of a file with a checksum; `None` when there is none of that name.
+    ///
+    /// # Errors
+    /// `Corrupt` when its checksum differs; when it cannot be read.
+    pub fn read_sealed(&self, file: &str) -> Result<Option<Vec<u8>>> {
+        let names = self.storage.list().map_err(|e| Error::io("cannot list the trails", e))?;
+        if names.iter().any(|name| name == file) { self.read_whole(file).map(Some) } else { Ok(None) }
+    }
+
+    fn read_whole(&self, name: &str) -> Result<Vec<u8>> {
+        let mut bytes = self.bytes(name).map_err(|e| Error::io("cannot read a file of the trails", e).in_file(name))?;
+        let corrupt = |what: &'static str| Error::corrupt(what).in_file(name);
+        let length = bytes.len().checked_sub(65).ok_or_else(|| corrupt("a file of the trails is too short"))?;
+        let sum = bytes.split_off(length);
+        if sum == check_line(&bytes).as_bytes() { Ok(bytes) } else { Err(corrupt("the checksum of a file of the trails differs")) }
     }
 
     fn bytes(&self, name: &str) -> io::Result<Vec<u8>> {
@@ -139,19 +152,27 @@ impl Store {
     /// # Errors
     /// When it could not be written; the old one is then still there.
     pub fn save(&self, name: &str, kept: &Kept) -> Result<()> {
-        let mut bytes = serde_json::to_vec(kept).map_err(|e| Error::invalid("a trail cannot be written as JSON").because(e))?;
-        bytes.push(b'\n');
+        let json = serde_json::to_vec(kept).map_err(|e| Error::invalid("a trail cannot be written as JSON").because(e))?;
+        self.write_sealed(&format!("{name}{SUFFIX}"), &json)
+    }
+
+    /// Keeps JSON with a checksum in a file; when this returns it is durable.
+    ///
+    /// # Errors
+    /// When it could not be written; the old one is then still there.
+    pub fn write_sealed(&self, file: &str, json: &[u8]) -> Result<()> {
+        let mut bytes = [json, b"\n"].concat();
         let sum = check_line(&bytes);
         bytes.extend_from_slice(sum.as_bytes());
         let write = || {
-            let part = format!("{name}{PART_SUFFIX}");
-            let file = self.storage.create(&part)?;
-            file.write_at(&bytes, 0)?;
-            file.sync()?;
-            self.storage.rename(&part, &format!("{name}{SUFFIX}"))?;
+            let part = format!("{file}{PART_SUFFIX}");
+            let new = self.storage.create(&part)?;
+            new.write_at(&bytes, 0)?;
+            new.sync()?;
+            self.storage.rename(&part, file)?;
             self.storage.sync_directory()
         };
-        write().map_err(|e| Error::io("cannot keep a trail", e).in_file(format!("{name}{SUFFIX}")))
+        write().map_err(|e| Error::io("cannot keep a file of the trails", e).in_file(file))
     }
 
     /// Removes a trail. Its dead letters stay.

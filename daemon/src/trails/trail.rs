@@ -5,12 +5,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::{Mutex, watch};
 use tokio::task::JoinSet;
+use trail_engine::event::DimensionSchema;
 use trail_engine::id::Sequence;
 
 use crate::backend::Backend;
 use crate::metrics::Metrics;
 use crate::trails::definition::{Definition, SinkDefinition};
 use crate::trails::kept::{Backfill, Progress};
+use crate::trails::keyring::Keyring;
 use crate::trails::ledger::{Ledger, Slot};
 use crate::trails::live::Live;
 use crate::trails::sink::kind::Order;
@@ -28,6 +30,10 @@ pub struct Surroundings {
     pub source: Source,
     /// Its identity.
     pub identity: String,
+    /// What is indexed of events.
+    pub schema: DimensionSchema,
+    /// The keys that sign digests.
+    pub keyring: Keyring,
     /// The counters.
     pub metrics: Metrics,
     /// The number of the next worker.
@@ -125,7 +131,9 @@ impl Trail {
     fn sink(&self, index: usize, definition: &SinkDefinition, progress: &Progress) -> Result<Box<dyn Sink>, String> {
         let members = definition.members()?;
         let hands = self.around.backend.hands();
-        let order = Order { trail: &self.definition.name, log: &self.around.identity, members, state: progress.sink.as_ref(), hands };
+        let around = &self.around;
+        let (schema, keyring, log) = (&around.schema, &around.keyring, around.identity.as_str());
+        let order = Order { trail: &self.definition.name, log, members, state: progress.sink.as_ref(), schema, keyring, hands };
         (definition.kind.make)(&order).map_err(|problem| format!("sink {index} ({}): {problem}", definition.kind.name))
     }
 

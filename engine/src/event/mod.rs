@@ -6,6 +6,7 @@ mod gather;
 pub(crate) mod outline;
 pub mod path;
 pub(crate) mod plan;
+mod reading;
 pub(crate) mod scan;
 pub mod schema;
 pub(crate) mod shape;
@@ -18,5 +19,6 @@ pub(crate) mod values;
 
 pub use batch::{Batch, Rejection};
 pub use path::{Path, Step};
+pub use reading::TermReader;
 pub use schema::{Dimension, DimensionKind, DimensionSchema, EventKind, Mapping, Pick, Source, Take};
 pub use time::{read_epoch, read_time};

@@ -129,6 +129,12 @@ impl<'a> Members<'a> {
         self.0.get(name).and_then(Value::as_bool) == Some(true)
     }
 
+    /// What a flag says, when it is there.
+    #[must_use]
+    pub fn stated(&self, name: &str) -> Option<bool> {
+        self.0.get(name).and_then(Value::as_bool)
+    }
+
     /// The value behind a secret, read from where it is kept.
     ///
     /// # Errors

@@ -1,8 +1,10 @@
 //! [`SinkKind`]: one kind of sink, as the file of the kind describes it, and [`Order`], what one is made of.
 
 use serde_json::Value;
+use trail_engine::event::DimensionSchema;
 
 use crate::backend::Hands;
+use crate::trails::keyring::Keyring;
 use crate::trails::setting::members::{Member, Members};
 use crate::trails::sink::batch::BatchLimits;
 use crate::trails::sink::seam::Sink;
@@ -18,6 +20,10 @@ pub struct Order<'a> {
     pub members: Members<'a>,
     /// What it kept with its position, when it was made before.
     pub state: Option<&'a Value>,
+    /// What is indexed of events.
+    pub schema: &'a DimensionSchema,
+    /// The keys that sign digests.
+    pub keyring: &'a Keyring,
     /// The threads that it may use.
     pub hands: &'a Hands,
 }

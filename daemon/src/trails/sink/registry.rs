@@ -8,10 +8,27 @@ use crate::trails::sink::otlp;
 use crate::trails::sink::sls;
 use crate::trails::sink::syslog;
 use crate::trails::sink::webhook;
+#[cfg(feature = "object-stores")]
+use crate::trails::sink::{azblob, gcs, oss, s3};
 
 /// Every kind, in the order of the documentation.
-pub const SINKS: &[&SinkKind] =
-    &[&file::KIND, &webhook::KIND, &elasticsearch::KIND, &sls::sink::KIND, &otlp::KIND, &syslog::KIND, &nats::sink::KIND];
+pub const SINKS: &[&SinkKind] = &[
+    &file::KIND,
+    #[cfg(feature = "object-stores")]
+    &s3::KIND,
+    #[cfg(feature = "object-stores")]
+    &oss::KIND,
+    #[cfg(feature = "object-stores")]
+    &gcs::KIND,
+    #[cfg(feature = "object-stores")]
+    &azblob::KIND,
+    &webhook::KIND,
+    &elasticsearch::KIND,
+    &sls::sink::KIND,
+    &otlp::KIND,
+    &syslog::KIND,
+    &nats::sink::KIND,
+];
 
 /// The kind of this name.
 #[must_use]

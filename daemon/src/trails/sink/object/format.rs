@@ -1,6 +1,7 @@
 //! [`Format`]: how a batch becomes objects.
 
 use serde_json::Value;
+use trail_engine::id::Timestamp;
 
 use crate::trails::sink::batch::Batch;
 use crate::trails::sink::fault::Fault;
@@ -16,14 +17,23 @@ pub trait Format: Send + Sync + std::fmt::Debug {
     /// [`Fault::refused`] when the batch cannot be written in this format.
     fn encode(&self, batch: &Batch) -> Result<Vec<Object>, Fault>;
 
-    /// The folder under which the objects of a trail are, and nothing else is.
-    fn folder(&self, trail: &str) -> String;
+    /// The folder under which the objects of a trail are; `None` when their names do not say how far it got.
+    fn folder(&self, trail: &str) -> Option<String>;
 
     /// What the name of an object says of its batch; `None` when it is no object of this format, or its names do not say.
     fn mark(&self, key: &str) -> Option<Mark>;
 
-    /// What is kept with the position, after the batch has arrived.
-    fn state(&self) -> Option<Value> {
+    /// The objects that are due at a time whether there are events or not. Computes, and may read and write the keys of the trails; called
+    /// on a thread that may.
+    ///
+    /// # Errors
+    /// When they cannot be made.
+    fn due(&self, _now: Timestamp) -> Result<Vec<Object>, Fault> {
+        Ok(Vec::new())
+    }
+
+    /// Objects that this made have arrived. Gives what is to be kept with the position; `None` leaves what was kept.
+    fn arrived(&self, _objects: &[Object], _now: Timestamp) -> Option<Value> {
         None
     }
 }

@@ -3,16 +3,49 @@
 use crate::trails::setting::members::{Form, Member, Members};
 use crate::trails::sink::kind::Order;
 use crate::trails::sink::object::format::{Format, FormatKind};
-use crate::trails::sink::object::ndjson;
+#[cfg(feature = "parquet")]
+use crate::trails::sink::object::parquet;
+use crate::trails::sink::object::{actiontrail, cloudtrail, ndjson};
 
 /// Every format of events.
-pub const FORMATS: &[&FormatKind] = &[&ndjson::FORMAT];
+pub const FORMATS: &[&FormatKind] = &[
+    &ndjson::FORMAT,
+    &actiontrail::FORMAT,
+    &cloudtrail::FORMAT,
+    #[cfg(feature = "parquet")]
+    &parquet::FORMAT,
+];
+
+/// Their names.
+#[cfg(feature = "parquet")]
+const NAMES: &[&str] = &["ndjson", "actiontrail", "cloudtrail", "parquet", "segments"];
+#[cfg(not(feature = "parquet"))]
+const NAMES: &[&str] = &["ndjson", "actiontrail", "cloudtrail", "segments"];
+
+/// How many members about formats there are.
+pub const COUNT: usize = 6;
 
 /// The members about formats that every sink of objects has.
-pub const MEMBERS: [Member; 2] = [
-    Member::new("format", Form::Choice(&["ndjson"]), "how events are written; default `ndjson`"),
+const MEMBERS: [Member; COUNT] = [
+    Member::new("format", Form::Choice(NAMES), "how events are written; default `ndjson`"),
     Member::new("compression", Form::Choice(&["zstd", "gzip", "none"]), "of files with lines; default `zstd`"),
+    Member::new("account", Form::Text, "the account in the names of `cloudtrail`; default 000000000000"),
+    Member::new("layout_region", Form::Text, "the region in the names of `actiontrail` and `cloudtrail`; default `region`, or local"),
+    Member::new("digests", Form::Flag, "whether `cloudtrail` is followed by signed digests"),
+    Member::new("digest_seconds", Form::Integer(1, 3_600), "the time that a digest covers; default 3600"),
 ];
+
+/// The members of a kind of sink, and those about formats behind them. `ALL` is `OWN` and [`COUNT`].
+#[must_use]
+pub const fn beside<const OWN: usize, const ALL: usize>(own: [Member; OWN]) -> [Member; ALL] {
+    let mut all = [MEMBERS[0]; ALL];
+    let mut i = 0;
+    while i < ALL {
+        all[i] = if i < OWN { own[i] } else { MEMBERS[i - OWN] };
+        i += 1;
+    }
+    all
+}
 
 /// The format that a definition asks for.
 ///

@@ -4,9 +4,22 @@
 //! [`mod@format`] turns a batch into objects whose names and bytes follow from the batch alone, with dense numbers that sort; [`store`] puts
 //! bytes under a name; [`sink`] joins the two. Limits: whoever else writes under the same prefix can confuse readers, not the trail.
 
+pub mod actiontrail;
+pub mod cloudtrail;
+pub mod digest;
 pub mod folder;
 pub mod format;
 pub mod formats;
+pub mod layout;
+pub mod manifest;
 pub mod ndjson;
+#[cfg(feature = "parquet")]
+pub mod parquet;
+pub mod probe;
+#[cfg(feature = "object-stores")]
+pub mod remote;
+#[cfg(test)]
+mod sample;
+pub mod segments;
 pub mod sink;
 pub mod store;

@@ -7,7 +7,6 @@
 
 use std::io::Write as _;
 
-use bytes::Bytes;
 use flate2::{Compression, GzBuilder};
 use trail_engine::id::Sequence;
 
@@ -106,16 +105,11 @@ impl Format for Lines {
         let mut lines = Vec::with_capacity(usize::try_from(batch.bytes).unwrap_or(0) + batch.events.len());
         write_lines(batch, &mut lines);
         let packed = self.packing.pack(lines).map_err(|e| Fault::later(format!("a batch cannot be compressed: {e}")))?;
-        Ok(vec![Object {
-            key: key(batch, self.packing.suffix()),
-            bytes: Bytes::from(packed),
-            content_type: "application/x-ndjson",
-            metadata: vec![("events".into(), batch.events.len().to_string())],
-        }])
+        Ok(vec![Object::of_batch(batch, key(batch, self.packing.suffix()), packed, "application/x-ndjson")])
     }
 
-    fn folder(&self, trail: &str) -> String {
-        format!("{trail}/")
+    fn folder(&self, trail: &str) -> Option<String> {
+        Some(format!("{trail}/"))
     }
 
     fn mark(&self, key: &str) -> Option<Mark> {

@@ -4,20 +4,33 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use serde_json::{Value, json};
-use trail_engine::id::Sequence;
+use trail_engine::clock::{Clock, SystemClock};
+use trail_engine::id::{Sequence, Timestamp};
 
 use crate::backend::Hands;
 use crate::trails::sink::batch::Batch;
 use crate::trails::sink::fault::Fault;
 use crate::trails::sink::kind::Order;
 use crate::trails::sink::object::format::Format;
+use crate::trails::sink::object::formats;
+use crate::trails::sink::object::probe::probe;
+use crate::trails::sink::object::segments::{FORMAT as SEGMENTS, SegmentSink};
 use crate::trails::sink::object::store::{Object, ObjectStore};
 use crate::trails::sink::seam::{Delivered, Mark, Sink, Work};
 
-/// Where a probe is written, under the prefix of the sink.
-const PROBE: &str = "traild-probe";
 /// What the name of the object begins with that says which log's objects a trail's are.
 const OWNER: &str = "traild-owner-";
+
+/// The sink that puts into a store what a definition asks for.
+///
+/// # Errors
+/// A sentence about the format.
+pub fn into_store(order: &Order<'_>, store: Box<dyn ObjectStore>) -> Result<Box<dyn Sink>, String> {
+    if formats::named(&order.members) == SEGMENTS {
+        return Ok(Box::new(SegmentSink::new(order.trail, store, order.hands)));
+    }
+    Ok(Box::new(ObjectSink::new(store, formats::of(order)?, order)))
+}
 
 /// Batches as objects.
 #[derive(Debug)]
@@ -56,20 +69,28 @@ impl ObjectSink {
     /// How far this log got before. Objects that nobody claims only give their numbers: nothing is passed over because of them.
     async fn marked(&self, trail: &str) -> Result<Option<Mark>, Fault> {
         let ours = self.claim(trail).await?;
-        let keys = self.store.list(&self.format.folder(trail)).await?;
+        let Some(folder) = self.format.folder(trail) else { return Ok(None) };
+        let keys = self.store.list(&folder).await?;
         let mark = keys.iter().filter_map(|key| self.format.mark(key)).max_by_key(|mark| mark.number);
         Ok(mark.map(|mark| if ours { mark } else { Mark { last: Sequence::ZERO, ..mark } }))
     }
 
-    async fn probed(&self) -> Result<(), Fault> {
-        let bytes = Bytes::from_static(b"written by traild to find out whether it may\n");
-        let object = Object { key: PROBE.into(), bytes: bytes.clone(), content_type: "text/plain", metadata: Vec::new() };
-        self.store.put(&object).await?;
-        let read = self.store.get(PROBE).await?;
-        if read.as_ref() != Some(&bytes) {
-            return Err(Fault::setup(format!("what was written to {} did not come back as it was", self.store.place())));
+    async fn put_due(&self, now: Timestamp) -> Result<Delivered, Fault> {
+        let format = self.format.clone();
+        let due = self.hands.compute.run(move || Ok(format.due(now))).await;
+        let objects = due.map_err(|e| Fault::later(format!("what is due cannot be made now: {e}")))??;
+        if objects.is_empty() { Ok(Delivered::default()) } else { self.put_all(&objects).await }
+    }
+
+    async fn put_all(&self, objects: &[Object]) -> Result<Delivered, Fault> {
+        let mut delivered = Delivered::default();
+        for object in objects {
+            self.store.put(object).await?;
+            delivered.objects += 1;
+            delivered.bytes += object.bytes.len() as u64;
         }
-        self.store.remove(PROBE).await
+        delivered.state = self.format.arrived(objects, SystemClock::new().now());
+        Ok(delivered)
     }
 }
 
@@ -80,22 +101,23 @@ impl Sink for ObjectSink {
 
     fn deliver<'a>(&'a self, batch: &'a Batch) -> Work<'a, Delivered> {
         Box::pin(async move {
+            // What is due speaks of what is there already, and so goes first.
+            let due = self.put_due(SystemClock::new().now()).await?;
             let (format, copy) = (self.format.clone(), batch.clone());
             let encoded = self.hands.compute.run(move || Ok(format.encode(&copy))).await;
             let objects = encoded.map_err(|e| Fault::later(format!("a batch cannot be encoded now: {e}")))??;
-            let mut delivered = Delivered::default();
-            for object in &objects {
-                self.store.put(object).await?;
-                delivered.objects += 1;
-                delivered.bytes += object.bytes.len() as u64;
-            }
-            delivered.state = self.format.state();
-            Ok(delivered)
+            let delivered = self.put_all(&objects).await?;
+            let state = delivered.state.or(due.state);
+            Ok(Delivered { objects: delivered.objects + due.objects, bytes: delivered.bytes + due.bytes, state, ..delivered })
         })
     }
 
+    fn upkeep(&self, now: Timestamp) -> Work<'_, Delivered> {
+        Box::pin(self.put_due(now))
+    }
+
     fn probe(&self) -> Work<'_, ()> {
-        Box::pin(self.probed())
+        Box::pin(probe(&*self.store))
     }
 
     fn mark<'a>(&'a self, trail: &'a str) -> Work<'a, Option<Mark>> {

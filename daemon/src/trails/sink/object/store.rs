@@ -1,8 +1,13 @@
 //! [`ObjectStore`]: bytes under names.
 
 use bytes::Bytes;
+use sha2::{Digest, Sha256};
 
+use crate::trails::sink::batch::Batch;
 use crate::trails::sink::seam::Work;
+
+/// The name of the metadata that says which log an object came from.
+pub const ORIGIN: &str = "origin";
 
 /// An object to be put.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,6 +20,24 @@ pub struct Object {
     pub content_type: &'static str,
     /// What is kept with it, where the store can: names in lower case without the store's prefix.
     pub metadata: Vec<(String, String)>,
+}
+
+impl Object {
+    /// An object with the events of a batch, named by the batch. Its origin is the hash of its first event, so that two logs that are
+    /// delivered to one place by mistake are told apart, and a repeat is not taken for somebody else's.
+    #[must_use]
+    pub fn of_batch(batch: &Batch, key: String, bytes: Vec<u8>, content_type: &'static str) -> Object {
+        let first = batch.events.first().map(|event| Sha256::digest(&event.text));
+        let origin = first.iter().flatten().take(16).fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
+        let metadata = vec![("events".to_owned(), batch.events.len().to_string()), (ORIGIN.to_owned(), origin)];
+        Object { key, bytes: bytes.into(), content_type, metadata }
+    }
+
+    /// Where it came from. An object without an origin takes the place of whatever has its name.
+    #[must_use]
+    pub fn origin(&self) -> Option<&str> {
+        self.metadata.iter().find(|(name, _)| name == ORIGIN).map(|(_, origin)| origin.as_str())
+    }
 }
 
 /// A place that keeps bytes under names. A key never begins with `/` and has no part `..`.

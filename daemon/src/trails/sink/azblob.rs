@@ -1,0 +1,53 @@
+//! `azblob`: a container of Azure Blob Storage.
+//!
+//! The key is the account's, or a token that was signed with it (SAS) for this container.
+
+use std::time::Duration;
+
+use opendal::services::Azblob;
+
+use crate::trails::setting::members::{Form, Member, Members};
+use crate::trails::sink::batch::BatchLimits;
+use crate::trails::sink::kind::{Order, SinkKind};
+use crate::trails::sink::object::formats::{self, COUNT};
+use crate::trails::sink::object::remote::blame::Words;
+use crate::trails::sink::object::remote::opening::{bucket, endpoint, operator, place, prefix, sink};
+use crate::trails::sink::object::segments::FORMAT as SEGMENTS;
+use crate::trails::sink::seam::Sink;
+
+/// The row for the table of sinks.
+pub const KIND: SinkKind = SinkKind {
+    name: "azblob",
+    doc: "objects in a container of Azure Blob Storage",
+    members: &MEMBERS,
+    batch: BatchLimits { events: 50_000, bytes: 64 << 20, delay: Duration::from_secs(60) },
+    whole_segments: |members| formats::named(members) == SEGMENTS,
+    make,
+};
+
+const MEMBERS: [Member; 6 + COUNT] = formats::beside([
+    Member::new("container", Form::Text, "the container; it must exist").required(),
+    Member::new("prefix", Form::Text, "what all names begin with"),
+    Member::new("endpoint", Form::Text, "the server's URL; default https://ACCOUNT.blob.core.windows.net"),
+    Member::new("account_name", Form::Text, "the storage account").required(),
+    Member::new("account_key", Form::Secret, "the account's key; this or `sas_token`"),
+    Member::new("sas_token", Form::Secret, "a token for the container; this or `account_key`"),
+]);
+
+fn builder(members: &Members<'_>, endpoint: &str, account: &str) -> Result<Azblob, String> {
+    let azblob = Azblob::default().container(bucket(members, "container")?).root(prefix(members)?).endpoint(endpoint).account_name(account);
+    match (members.secret("account_key")?, members.secret("sas_token")?) {
+        (Some(key), None) => Ok(azblob.account_key(&key)),
+        (None, Some(token)) => Ok(azblob.sas_token(token.trim_start_matches('?'))),
+        _ => Err("one of `account_key` and `sas_token` must be there, and not both".into()),
+    }
+}
+
+fn make(order: &Order<'_>) -> Result<Box<dyn Sink>, String> {
+    let members = &order.members;
+    let account = bucket(members, "account_name")?;
+    let endpoint = endpoint(members)?.map_or_else(|| format!("https://{account}.blob.core.windows.net"), ToOwned::to_owned);
+    let operator = operator(builder(members, &endpoint, account)?)?;
+    let place = place("azblob", bucket(members, "container")?, prefix(members)?, &endpoint);
+    sink(order, operator.clone(), operator, Words { place, keys: "`account_key` or `sas_token`", bucket: "container" })
+}

@@ -1,0 +1,7 @@
+//! Buckets and containers, through opendal: [`bucket`], objects under names; [`transport`], the HTTP that carries them; [`blame`], what a
+//! store's refusal means for the operator; [`opening`], what all kinds of buckets share.
+
+pub mod blame;
+pub mod bucket;
+pub mod opening;
+pub mod transport;

@@ -1,0 +1,28 @@
+//! Programs of the Python packages that the tests use as the other side, at the versions of `tests/requirements.txt`.
+//!
+//! They stand in a folder of their own, which `tests/run` fills; `TRAIL_TEST_PYTHON` names another.
+
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use crate::binary::root;
+
+/// A program of the packages; `None` when it is not installed.
+#[must_use]
+pub fn program(name: &str) -> Option<Command> {
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
+    let folder = std::env::var_os("TRAIL_TEST_PYTHON").map_or_else(|| target.join("python"), PathBuf::from);
+    let path = folder.join("bin").join(name);
+    let mut command = Command::new(&path);
+    command.stdin(Stdio::null());
+    path.exists().then_some(command)
+}
+
+/// Says that a test cannot run, because a program is not there.
+///
+/// # Panics
+/// When `CI=true`: what is not tested there is tested nowhere.
+pub fn skip(name: &str) {
+    println!("skipped: {name} is not installed; tests/run does it");
+    assert!(std::env::var("CI").as_deref() != Ok("true"), "{name} is not installed");
+}

@@ -1,0 +1,112 @@
+//! An archive of segments: delivered to a bucket, verified, restored into another directory, and asked there.
+//!
+//! The oracle is the first server: what the restored directory answers must be what it answered.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::json;
+use trail_tests::binary::{run, traild};
+use trail_tests::client::{JSON, NDJSON};
+use trail_tests::fixtures::{ALWAYS, GOOD, bytes};
+use trail_tests::moto::Moto;
+use trail_tests::server::Server;
+use trail_tests::table::wait_for;
+
+/// Heads and segments that are sealed at once.
+const SMALL: [(&str, &str); 3] = [("TRAILD_HEAD_BYTES_MAX", "64KiB"), ("TRAILD_SEGMENT_EVENTS_MAX", "1"), ("TRAILD_HEAD_AGE_MAX", "1s")];
+
+type Events = Vec<(u64, Vec<u8>)>;
+
+/// A server with the corpus, all of which is in segments, and a trail of them; what it answers.
+fn deliver(data: &Path, sink: serde_json::Value) -> Events {
+    let server = Server::start(data, &SMALL);
+    let mut client = server.client();
+    for name in GOOD {
+        assert_eq!(client.post(NDJSON, &bytes(name)).status, 200);
+    }
+    let trail = json!({"name": "all", "start": "oldest", "sinks": [sink], "start_now": true});
+    let answer = client.send("POST", "/v1/trails", &[("content-type", JSON)], trail.to_string().as_bytes()).unwrap();
+    assert_eq!(answer.status, 201, "{}", answer.text());
+    let last = client.json("/v1/trails/all/status")["last_sequence"].clone();
+    wait_for("the archive", || client.json("/v1/trails/all/status")["sinks"][0]["position"] == last);
+    let mut events = client.pages(ALWAYS, 500);
+    server.stop();
+    events.sort_unstable();
+    events
+}
+
+/// Runs a command about an archive; its exit code and what it printed.
+fn about(words: &[&str], place: &str, more: &[&str], moto: Option<&Moto>) -> (i32, String) {
+    let mut command = traild();
+    command.args(words).arg(place).args(more).envs([("AWS_ACCESS_KEY_ID", "ak"), ("AWS_SECRET_ACCESS_KEY", "sk")]);
+    if let Some(moto) = moto {
+        command.args(["--endpoint", &moto.url()]);
+    }
+    let (code, output, errors) = run(&mut command);
+    (code, format!("{output}{errors}"))
+}
+
+fn restored(directory: &Path, place: &str, moto: Option<&Moto>) -> Events {
+    let data = directory.join("restored");
+    let (code, said) = about(&["restore"], place, &["--data-dir", data.to_str().unwrap()], moto);
+    assert_eq!(code, 0, "{said}");
+    let server = Server::start_with(&data, &["--read-only"], &[]);
+    let mut events = server.client().pages(ALWAYS, 500);
+    server.stop();
+    events.sort_unstable();
+    events
+}
+
+#[test]
+fn an_archive_in_a_folder_is_verified_and_restored() {
+    let directory = tempfile::tempdir().unwrap();
+    let folder = directory.path().join("archive");
+    let held = deliver(&directory.path().join("data"), json!({"type": "file", "path": folder, "format": "segments"}));
+    let place = folder.join("all");
+    let place = place.to_str().unwrap();
+    let (code, said) = about(&["archive", "verify"], place, &[], None);
+    assert!(code == 0 && said.contains("; 0 problems"), "{code} {said}");
+    assert_eq!(restored(directory.path(), place, None), held);
+    // A directory that holds something already is left alone.
+    let (code, said) = about(&["restore"], place, &["--data-dir", directory.path().join("restored").to_str().unwrap()], None);
+    assert!(code == 2 && said.contains("is not empty"), "{code} {said}");
+
+    let day = fs::read_dir(folder.join("all/segments")).unwrap().next().unwrap().unwrap().path();
+    let (code, said) = about(&["archive", "list"], place, &["--from", "2200-01-01"], None);
+    assert!(code == 0 && said.starts_with("0 segments"), "{code} {said}");
+    let file = fs::read_dir(&day).unwrap().map(|entry| entry.unwrap().path()).find(|path| path.extension().unwrap() == "segment").unwrap();
+    let copy = directory.path().join("copy");
+    assert_eq!(about(&["archive", "fetch"], place, &["--into", copy.to_str().unwrap()], None).0, 0);
+    assert_eq!(fs::read(copy.join(file.file_name().unwrap())).unwrap(), fs::read(&file).unwrap());
+    let mut altered = fs::read(&file).unwrap();
+    let middle = altered.len() / 2;
+    altered[middle] ^= 1;
+    fs::write(&file, &altered).unwrap();
+    let (code, said) = about(&["archive", "verify"], place, &[], None);
+    assert!(code == 1 && said.contains("its SHA-256 differs") && said.contains("; 1 problems"), "{code} {said}");
+    fs::remove_file(&file).unwrap();
+    let (code, said) = about(&["archive", "verify"], place, &[], None);
+    assert!(code == 1 && said.contains("it is not there"), "{code} {said}");
+    fs::write(day.join("1-2-x.segment"), b"of somebody else").unwrap();
+    let (code, said) = about(&["archive", "verify"], place, &[], None);
+    assert!(code == 1 && said.contains("no manifest names it"), "{code} {said}");
+}
+
+#[test]
+fn an_archive_in_a_bucket_is_verified_and_restored() {
+    let Some(moto) = Moto::start() else { return };
+    moto.make_bucket("audit");
+    let directory = tempfile::tempdir().unwrap();
+    let sink = json!({
+        "type": "s3", "bucket": "audit", "prefix": "here", "endpoint": moto.url(), "access_key_id": "ak", "secret_access_key": "sk",
+        "format": "segments",
+    });
+    let held = deliver(&directory.path().join("data"), sink);
+    let place = "s3://audit/here/all";
+    let (code, said) = about(&["archive", "verify"], place, &[], Some(&moto));
+    assert!(code == 0 && said.contains("; 0 problems"), "{code} {said}");
+    assert_eq!(restored(directory.path(), place, Some(&moto)), held);
+    let (code, said) = about(&["archive", "list"], "s3://other/here/all", &[], Some(&moto));
+    assert!(code == 3 && said.contains("create it, or mend `bucket`"), "{code} {said}");
+}

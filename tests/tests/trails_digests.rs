@@ -1,0 +1,110 @@
+//! Signed digests: the vendor's own verifier, from its command line, accepts an intact chain and finds what was altered or deleted.
+
+use std::io::Write as _;
+use std::thread::sleep;
+use std::time::Duration;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use serde_json::json;
+use trail_tests::client::{JSON, NDJSON};
+use trail_tests::moto::Moto;
+use trail_tests::python::{program, skip};
+use trail_tests::server::Server;
+use trail_tests::table::wait_for;
+
+const BUCKET: &str = "audit";
+const ROUNDS: usize = 4;
+
+fn trail(moto: &Moto) -> String {
+    let sink = json!({
+        "type": "s3", "bucket": BUCKET, "prefix": "pre/fix", "endpoint": moto.url(), "region": "us-east-1", "access_key_id": "ak",
+        "secret_access_key": "sk", "format": "cloudtrail", "account": "123456789012", "digests": true, "digest_seconds": 1,
+        "batch": {"events": 10, "seconds": 0.1},
+    });
+    json!({"name": "t", "start": "oldest", "sinks": [sink], "start_now": true}).to_string()
+}
+
+/// What the verifier says, and whether it found all well.
+fn validate(moto: &Moto, server: &Server) -> (bool, String) {
+    let mut aws = program("aws").unwrap();
+    aws.args(["cloudtrail", "validate-logs", "--trail-arn", "arn:aws:cloudtrail:us-east-1:123456789012:trail/t"]);
+    aws.args(["--start-time", "2020-01-01T00:00:00Z", "--region", "us-east-1", "--verbose", "--endpoint-url", &server.url()]);
+    let settings = [("AWS_ACCESS_KEY_ID", "ak"), ("AWS_SECRET_ACCESS_KEY", "sk"), ("AWS_EC2_METADATA_DISABLED", "true")];
+    let output = aws.envs(settings).env("AWS_ENDPOINT_URL_S3", moto.url()).output().unwrap();
+    let said = [output.stdout, output.stderr].concat();
+    (output.status.success(), String::from_utf8_lossy(&said).into_owned())
+}
+
+fn packed(text: &str) -> Vec<u8> {
+    let mut packer = GzEncoder::new(Vec::new(), Compression::fast());
+    packer.write_all(text.as_bytes()).unwrap();
+    packer.finish().unwrap()
+}
+
+fn send(server: &Server, round: usize) {
+    let event = |i: usize| json!({"eventID": format!("{round}-{i}"), "eventTime": "2026-11-20T10:00:00Z", "eventName": "Put"}).to_string();
+    let lines: Vec<String> = (0..10).map(event).collect();
+    assert_eq!(server.client().post(NDJSON, lines.join("\n").as_bytes()).status, 200);
+}
+
+fn named(moto: &Moto, part: &str) -> Vec<String> {
+    moto.names(BUCKET).into_iter().filter(|name| name.contains(part)).collect()
+}
+
+#[test]
+fn the_vendors_verifier_accepts_the_chain_and_finds_what_is_wrong() {
+    let Some(moto) = Moto::start() else { return };
+    if program("aws").is_none() {
+        return skip("aws");
+    }
+    moto.make_bucket(BUCKET);
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path().join("data");
+    let mut server = Server::start(&data, &[]);
+    let answer = server.client().send("POST", "/v1/trails", &[("content-type", JSON)], trail(&moto).as_bytes()).unwrap();
+    assert_eq!(answer.status, 201, "{}", answer.text());
+    for round in 0..ROUNDS {
+        send(&server, round);
+        wait_for("a log", || named(&moto, "/CloudTrail/").len() > round);
+        // The chain and the keys go on over a restart.
+        if round == 1 {
+            server.stop();
+            server = Server::start(&data, &[]);
+        }
+        sleep(Duration::from_millis(1_200));
+    }
+    // The last file is in the digest of the next round, or of the next upkeep.
+    let last = named(&moto, "/CloudTrail/").pop().unwrap();
+    let lists = |digest: &String| {
+        let mut text = String::new();
+        std::io::Read::read_to_string(&mut flate2::read::GzDecoder::new(&moto.object(BUCKET, digest).body[..]), &mut text).unwrap();
+        text.contains(&last)
+    };
+    wait_for("the last digest", || named(&moto, "/CloudTrail-Digest/").iter().any(lists));
+    let answer = server.client().send("POST", "/v1/trails/t/stop", &[], b"").unwrap();
+    assert_eq!(answer.status, 200, "{}", answer.text());
+
+    let digests = named(&moto, "/CloudTrail-Digest/");
+    let logs = named(&moto, "/CloudTrail/");
+    assert!(logs.len() == ROUNDS && digests.len() >= ROUNDS, "{logs:?} {digests:?}");
+    let all_well = format!("{0}/{0} digest files valid", digests.len());
+    let (good, said) = validate(&moto, &server);
+    assert!(good && said.contains(&all_well) && said.contains("4/4 log files valid"), "{said}");
+
+    let original = moto.object(BUCKET, &logs[1]).body;
+    moto.put(BUCKET, &logs[1], &packed("{\"Records\":[]}"));
+    let (good, said) = validate(&moto, &server);
+    assert!(!good && said.contains("1/4 log files INVALID") && said.contains("hash value doesn't match"), "{said}");
+
+    moto.remove(BUCKET, &logs[1]);
+    let (good, said) = validate(&moto, &server);
+    assert!(!good && said.contains("1/4 log files INVALID") && said.contains("not found"), "{said}");
+
+    moto.put(BUCKET, &logs[1], &original);
+    assert!(validate(&moto, &server).0);
+    moto.remove(BUCKET, &digests[1]);
+    let (good, said) = validate(&moto, &server);
+    assert!(!good && said.contains(&digests[1]) && said.contains("INVALID: not found"), "{said}");
+    server.stop();
+}
