@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use crate::api::route::{Access, Form, Parameter, Place, RequestBody, Route};
 use crate::config::Scope;
+use crate::trails::setting::members::Form as Member;
 use crate::trails::sink::registry::SINKS;
 
 /// The document for these routes.
@@ -211,25 +212,49 @@ fn trail_state() -> Value {
     json!({ "type": "string", "enum": ["fresh", "enabled", "disabled"] })
 }
 
-/// A trail as it is sent and shown. The members of a sink depend on its type: they are in the documentation of each.
+/// What sinks have beside `type` and `batch`: each member with the kinds that have it.
+fn members_of_sinks() -> Map<String, Value> {
+    let mut told: Map<String, Value> = Map::new();
+    for (kind, member) in SINKS.iter().flat_map(|kind| kind.members.iter().map(move |member| (kind, member))) {
+        let must = if member.required { ", must be there" } else { "" };
+        let line = format!("{}: {} ({}{must})", kind.name, member.doc, member.form.told());
+        let place = told.entry(member.name).or_insert_with(|| json!({ "type": [], "description": "" }));
+        let types: &[&str] = match member.form {
+            Member::Text | Member::Choice(_) => &["string"],
+            Member::Secret => &["string", "object"],
+            Member::Flag => &["boolean"],
+            Member::Integer(..) => &["integer"],
+            Member::Texts => &["object"],
+        };
+        if let Some(known) = place["type"].as_array_mut() {
+            known.extend(types.iter().map(|name| Value::from(*name)).filter(|name| !known.clone().contains(name)).collect::<Vec<_>>());
+        }
+        let before = place["description"].as_str().unwrap_or_default();
+        let all = if before.is_empty() { line } else { format!("{before}; {line}") };
+        place["description"] = all.into();
+    }
+    told
+}
+
+/// A trail as it is sent and shown. The members of a sink depend on its type.
 fn trail() -> Value {
     let batch = json!({ "type": "object", "properties": {
         "events": { "type": "integer" }, "bytes": { "type": "integer" }, "seconds": { "type": "number" },
     }, "additionalProperties": false });
     let kinds: Vec<&str> = SINKS.iter().map(|kind| kind.name).collect();
-    let sink = json!({
-        "type": "object", "required": ["type"],
-        "properties": { "type": { "type": "string", "enum": kinds }, "batch": batch }, "additionalProperties": true,
-    });
+    let mut properties = members_of_sinks();
+    properties.insert("type".into(), json!({ "type": "string", "enum": kinds }));
+    properties.insert("batch".into(), batch);
+    let sink = json!({ "type": "object", "required": ["type"], "properties": properties, "additionalProperties": false });
     let start = json!({
         "type": ["string", "integer", "object"],
         "description": "`now` (the default), `oldest`, a time of receipt, or `{\"sequence\":N}`",
     });
     json!({ "type": "object", "required": ["name", "sinks"], "properties": {
         "name": text(), "filter": described(text(), "in the query language; empty for every event"), "start": start,
-        "hold_retention": { "type": "boolean" }, "start_now": { "type": "boolean", "writeOnly": true },
-        "state": { "type": "string", "enum": ["fresh", "enabled", "disabled"], "readOnly": true },
-        "sinks": { "type": "array", "minItems": 1, "items": sink },
+        "hold_retention": { "type": "boolean" }, "start_now": { "type": "boolean", "description": "requests only: start it at once" },
+        "state": { "type": "string", "enum": ["fresh", "enabled", "disabled"], "description": "answers only" },
+        "sinks": { "type": "array", "items": sink, "description": "at least one" },
     } })
 }
 
@@ -310,7 +335,7 @@ fn schemas() -> Value {
             ("id", number()), ("from", time()), ("to", time()), ("first_sequence", number()), ("last_sequence", number()),
             ("state", json!({ "type": "string", "enum": ["running", "cancelled", "done"] })),
             ("sinks", list(object(&[
-                ("position", number()), ("progress", json!({ "type": "number", "minimum": 0, "maximum": 1 })), ("delivered_events", number()),
+                ("position", number()), ("progress", json!({ "type": "number", "description": "from 0 to 1" })), ("delivered_events", number()),
                 ("delivered_objects", number()), ("delivered_bytes", number()),
             ]))),
         ]),

@@ -21,7 +21,7 @@ use crate::trails::store::Store;
 
 const EVENTS: u64 = 600;
 /// Every third event matches.
-const FILTER: &str = "kind:wanted";
+const FILTER: &str = "about.kind:wanted";
 
 /// A small generator (xorshift, Marsaglia 2003): the seed is all there is to replay.
 #[derive(Debug, Clone)]
@@ -132,7 +132,7 @@ async fn log(directory: &std::path::Path) -> Backend {
     for i in 1..=EVENTS {
         let start = body.len();
         let kind = if i % 3 == 0 { "wanted" } else { "other" };
-        body.extend_from_slice(format!(r#"{{"id":"{i}","kind":"{kind}","n":{i}}}"#).as_bytes());
+        body.extend_from_slice(format!(r#"{{"id":"{i}","about":{{"kind":"{kind}"}},"n":{i}}}"#).as_bytes());
         spans.push(start..body.len());
     }
     assert_eq!(backend.append(body.into(), spans).await.unwrap().receipt.accepted, EVENTS);
