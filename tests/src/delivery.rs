@@ -97,7 +97,8 @@ pub fn in_folder(folder: &Path) -> Vec<Vec<u8>> {
         for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
             match entry.file_type().unwrap().is_dir() {
                 true => waiting.push(entry.path()),
-                false if entry.file_name().as_encoded_bytes().starts_with(b".") => {}
+                false
+                    if [b".".as_slice(), b"traild-owner-"].iter().any(|start| entry.file_name().as_encoded_bytes().starts_with(start)) => {}
                 false => files.push(entry.path()),
             }
         }

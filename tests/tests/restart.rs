@@ -129,10 +129,16 @@ fn a_read_only_server_answers_and_changes_nothing() {
     assert_eq!(listing(&data), before, "a read-only server changed the directory");
 }
 
-/// Every file of a directory with its bytes.
+/// Every file of a directory with its bytes, at any depth.
 fn listing(data: &Path) -> Vec<(String, Vec<u8>)> {
     let entries = fs::read_dir(data).unwrap().map(|entry| entry.unwrap().path());
-    let mut files: Vec<_> = entries.map(|path| (path.display().to_string(), fs::read(&path).unwrap())).collect();
+    let mut files: Vec<_> = Vec::new();
+    for path in entries {
+        match path.is_dir() {
+            true => files.extend(listing(&path)),
+            false => files.push((path.display().to_string(), fs::read(&path).unwrap())),
+        }
+    }
     files.sort();
     files
 }

@@ -252,7 +252,7 @@ fn trail() -> Value {
     });
     json!({ "type": "object", "required": ["name", "sinks"], "properties": {
         "name": text(), "filter": described(text(), "in the query language; empty for every event"), "start": start,
-        "hold_retention": { "type": "boolean" }, "start_now": { "type": "boolean", "description": "requests only: start it at once" },
+        "hold_retention": { "type": "boolean", "description": "must be false so far" }, "start_now": { "type": "boolean", "description": "requests only: start it at once" },
         "state": { "type": "string", "enum": ["fresh", "enabled", "disabled"], "description": "answers only" },
         "sinks": { "type": "array", "items": sink, "description": "at least one" },
     } })

@@ -240,6 +240,15 @@ impl Backend {
         self.ask(move |log, _| log.segment_bytes(id)).await
     }
 
+    /// The same for a delivery, on the threads of deliveries.
+    ///
+    /// # Errors
+    /// As [`AuditLog::segment_bytes`], and as [`Pool::run`].
+    pub async fn segment_file(&self, id: SegmentId) -> Result<Option<View>> {
+        let log = self.log.clone();
+        self.hands.compute.run(move || log.segment_bytes(id)).await
+    }
+
     /// The segments, in sequence order. Reads memory only.
     #[must_use]
     pub fn segments(&self) -> Vec<SegmentInfo> {

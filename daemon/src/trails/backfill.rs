@@ -8,7 +8,7 @@ use trail_engine::error::{Error, ErrorKind, Result};
 use trail_engine::id::Timestamp;
 
 use crate::trails::kept::{Backfill, Progress, State};
-use crate::trails::roster::Trails;
+use crate::trails::roster::{Trails, missing};
 use crate::trails::trail::Trail;
 
 /// The most jobs that are kept of one trail; the oldest that is over makes room.
@@ -23,7 +23,6 @@ impl Trails {
         if from >= to {
             return Err(Error::invalid("`from` must be before `to`"));
         }
-        let trail = self.named(name).await?;
         let backend = self.backend();
         let first = backend.first_received(from).await?.max(backend.oldest_sequence());
         let behind = backend.first_received(to).await?;
@@ -31,6 +30,8 @@ impl Trails {
             return Err(Error::invalid("nothing that is retained was received in this range"));
         }
         let (first, last) = (first.0, behind.0.saturating_sub(1));
+        let trails = self.held().await;
+        let trail = trails.get(name).ok_or_else(|| missing(name))?;
         let job = trail.ledger.change(|kept| {
             if kept.state != State::Enabled {
                 return Err(Error::invalid("the trail is not enabled: start it first"));
@@ -40,7 +41,8 @@ impl Trails {
                 let over = over.ok_or_else(|| Error::new(ErrorKind::Limit, format!("{JOBS_MAX} backfills are not over yet")))?;
                 kept.backfills.remove(over);
             }
-            let id = kept.backfills.iter().map(|job| job.id).max().unwrap_or(0).saturating_add(1);
+            let id = kept.backfills.iter().map(|job| job.id).max().unwrap_or(0).max(kept.backfills_made).saturating_add(1);
+            kept.backfills_made = id;
             let sink = Progress { position: Some(first.saturating_sub(1)), ..Progress::default() };
             let sinks = vec![sink; kept.sinks.len()];
             let job = Backfill { id, from_ms: from.as_millis(), to_ms: to.as_millis(), first, last, cancelled: false, sinks };
@@ -57,8 +59,9 @@ impl Trails {
     /// # Errors
     /// `NotFound`, what keeping it gives.
     pub async fn cancel_backfill(&self, name: &str, id: u64) -> Result<Backfill> {
-        let trail = self.named(name).await?;
-        let job = mark(&trail, id, true).await?;
+        let trails = self.held().await;
+        let trail = trails.get(name).ok_or_else(|| missing(name))?;
+        let job = mark(trail, id, true).await?;
         trail.end_backfill(id).await;
         Ok(job)
     }
@@ -68,11 +71,12 @@ impl Trails {
     /// # Errors
     /// `NotFound`, `Invalid` when the trail is not enabled, what keeping it gives.
     pub async fn resume_backfill(&self, name: &str, id: u64) -> Result<Backfill> {
-        let trail = self.named(name).await?;
+        let trails = self.held().await;
+        let trail = trails.get(name).ok_or_else(|| missing(name))?;
         if trail.ledger.kept().await.state != State::Enabled {
             return Err(Error::invalid("the trail is not enabled: start it first"));
         }
-        let job = mark(&trail, id, false).await?;
+        let job = mark(trail, id, false).await?;
         trail.end_backfill(id).await;
         trail.begin_backfill(&job).await.map_err(Error::invalid)?;
         Ok(job)

@@ -83,6 +83,12 @@ impl Definition {
             sinks: read_sinks(object)?,
         };
         read_flag(object, "start_now")?;
+        if definition.hold_retention {
+            return Err(
+                "`hold_retention` cannot be true yet: a day goes when it is due, and what was not delivered of it is counted and said"
+                    .into(),
+            );
+        }
         let whole = definition.sinks.iter().any(|sink| sink.whole_segments());
         if whole && !definition.filter.is_empty() {
             return Err("`segments` delivers whole files, so the trail can have no filter".into());
@@ -292,7 +298,7 @@ mod tests {
     #[test]
     fn what_is_kept_reads_back_as_itself() {
         for start in [json!("now"), json!("oldest"), json!("2026-11-01T00:00:00Z"), json!({"sequence": 4711})] {
-            let value = json!({"name": "all-2_x", "filter": "read_only:false", "start": start, "hold_retention": true, "sinks": [file()]});
+            let value = json!({"name": "all-2_x", "filter": "read_only:false", "start": start, "hold_retention": false, "sinks": [file()]});
             let definition = read(&value).unwrap();
             assert_eq!(read(&definition.kept()).unwrap().kept(), definition.kept());
             assert_eq!((definition.sinks[0].batch.events, definition.sinks[0].batch.bytes), (10, 64 << 20));
@@ -316,6 +322,7 @@ mod tests {
         assert_eq!(with("sinks", json!([{"type": "file"}])), "sink 0: `path` is missing: the folder, an absolute path");
         assert!(with("sinks", json!([{"type": "file", "path": "/a", "batch": {"evens": 1}}])).contains("did you mean `events`?"));
         assert!(with("hold_retention", json!("yes")).contains("true or false"));
+        assert!(with("hold_retention", json!(true)).contains("cannot be true yet"));
         assert!(read(&json!([])).is_err());
     }
 

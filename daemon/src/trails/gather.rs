@@ -73,6 +73,12 @@ impl Gatherer {
         Gatherer { reader, limits, published, covered: after, position: after, left: VecDeque::new(), until, is_slow: false, lost: 0 }
     }
 
+    /// The last sequence that a draft covers.
+    #[must_use]
+    pub fn covered(&self) -> Sequence {
+        self.covered
+    }
+
     /// The next draft: events of a batch, or none and only how far the log was looked at. `None` at the end of the range, or when the log is
     /// closed.
     pub async fn next(&mut self) -> Option<Draft> {

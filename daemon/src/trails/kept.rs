@@ -32,7 +32,7 @@ impl State {
 }
 
 /// A batch that was begun: after a crash exactly these sequences are delivered again under the same number.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pending {
     /// The number of the batch.
     pub number: u64,
@@ -40,6 +40,9 @@ pub struct Pending {
     pub first: u64,
     /// The last sequence that was looked at.
     pub last: u64,
+    /// The filter that its events passed: the trail may have another by now.
+    #[serde(default)]
+    pub filter: String,
 }
 
 /// How far one sink got.
@@ -112,6 +115,9 @@ pub struct Kept {
     pub changed_at_ms: i64,
     /// How far each sink got, in the order of the definition.
     pub sinks: Vec<Progress>,
+    /// How many backfills were made; their numbers are never given again.
+    #[serde(default)]
+    pub backfills_made: u64,
     /// Past ranges, the oldest job first.
     #[serde(default)]
     pub backfills: Vec<Backfill>,
@@ -128,6 +134,7 @@ impl Kept {
             created_at_ms: now_ms,
             changed_at_ms: now_ms,
             sinks: vec![Progress::default(); sinks],
+            backfills_made: 0,
             backfills: Vec::new(),
         }
     }

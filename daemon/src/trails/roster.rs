@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use serde_json::{Value, json};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, MutexGuard};
 use trail_engine::clock::{Clock, SystemClock};
 use trail_engine::error::{Error, ErrorKind, Result};
 use trail_engine::event::DimensionSchema;
@@ -35,14 +35,29 @@ pub struct Trails {
     around: Arc<Surroundings>,
     store: Store,
     trails: Mutex<BTreeMap<String, Arc<Trail>>>,
+    /// Trails that are kept and cannot be taken up: their definition no longer reads.
+    unread: Mutex<BTreeMap<String, Kept>>,
 }
 
-fn missing(name: &str) -> Error {
+/// There is no trail of this name.
+pub(super) fn missing(name: &str) -> Error {
     Error::new(ErrorKind::NotFound, format!("there is no trail `{name}`"))
 }
 
 fn invalid(problem: String) -> Error {
     Error::invalid(problem)
+}
+
+/// The sinks of a definition as it is shown, without how they are batched.
+fn sinks_of(shown: &Value) -> Vec<Value> {
+    let plain = |sink: &Value| {
+        let mut sink = sink.clone();
+        if let Some(members) = sink.as_object_mut() {
+            members.remove("batch");
+        }
+        sink
+    };
+    shown.get("sinks").and_then(Value::as_array).into_iter().flatten().map(plain).collect()
 }
 
 fn now_ms() -> i64 {
@@ -78,13 +93,17 @@ impl Trails {
         let source = Source::new(backend.clone());
         let keyring = Keyring::new(store.clone());
         let around = Arc::new(Surroundings { backend, source, identity, schema, keyring, metrics, workers: AtomicU64::new(0) });
-        let trails = Trails { around, store, trails: Mutex::new(BTreeMap::new()) };
+        let trails = Trails { around, store, trails: Mutex::new(BTreeMap::new()), unread: Mutex::new(BTreeMap::new()) };
         for (name, kept) in loaded.trails {
             trails.take_up(&name, kept).await;
         }
         for entry in configured {
             let wrong = |error: Error| Error::new(error.kind(), format!("{}: {}", entry.place, error.message())).because(error);
-            trails.configure(&entry.definition).await.map_err(wrong)?;
+            let definition = Definition::read(&entry.definition, None, &trails.around.schema).map_err(invalid).map_err(wrong)?;
+            // A sink that cannot be made now, as when a secret is not there, must not keep the log from taking events.
+            if let Err(error) = trails.configure(&definition, &entry.definition).await {
+                tracing::error!(trail = definition.name, "{}: the trail does not deliver: {error}", entry.place);
+            }
         }
         Ok(trails)
     }
@@ -94,20 +113,16 @@ impl Trails {
         let definition = match Definition::read(&kept.definition, Some(name), &self.around.schema) {
             Ok(definition) => definition,
             Err(problem) => {
-                tracing::error!(trail = name, "a trail cannot be taken up: {problem}");
+                tracing::error!(trail = name, "a trail cannot be taken up; change it with PUT, or in the configuration: {problem}");
+                self.unread.lock().await.insert(name.to_owned(), kept);
                 return;
             }
         };
         let trail = Arc::new(self.rest(definition, kept.clone()));
-        if kept.state == State::Enabled {
-            if let Err(problem) = trail.begin().await {
-                tracing::error!(trail = name, "a trail cannot begin: {problem}");
-            }
-            for job in kept.backfills.iter().filter(|job| !job.cancelled && !job.is_done()) {
-                if let Err(problem) = trail.begin_backfill(job).await {
-                    tracing::error!(trail = name, job = job.id, "a backfill cannot begin: {problem}");
-                }
-            }
+        if kept.state == State::Enabled
+            && let Err(problem) = self.begin(&trail).await
+        {
+            tracing::error!(trail = name, "a trail cannot begin: {problem}");
         }
         self.trails.lock().await.insert(name.to_owned(), trail);
     }
@@ -118,10 +133,11 @@ impl Trails {
         Trail::new(definition, ledger, self.around.clone())
     }
 
-    async fn configure(&self, value: &Value) -> Result<()> {
-        let definition = Definition::read(value, None, &self.around.schema).map_err(invalid)?;
+    async fn configure(&self, definition: &Definition, value: &Value) -> Result<()> {
+        let unread = self.unread.lock().await.contains_key(&definition.name);
         let known = self.trails.lock().await.get(&definition.name).map(|trail| trail.definition.kept());
         match known {
+            None if unread => self.replace(&definition.name, value).await.map(|_| ()),
             None => {
                 self.create(value).await?;
                 self.start(&definition.name).await
@@ -151,6 +167,11 @@ impl Trails {
         self.trails.lock().await.get(name).cloned().ok_or_else(|| missing(name))
     }
 
+    /// All trails, which nobody else makes, changes or removes while this is held.
+    pub(super) async fn held(&self) -> MutexGuard<'_, BTreeMap<String, Arc<Trail>>> {
+        self.trails.lock().await
+    }
+
     /// All trails, by name.
     pub async fn all(&self) -> Vec<Arc<Trail>> {
         self.trails.lock().await.values().cloned().collect()
@@ -164,7 +185,7 @@ impl Trails {
     pub async fn create(&self, value: &Value) -> Result<Arc<Trail>> {
         let definition = Definition::read(value, None, &self.around.schema).map_err(invalid)?;
         let mut trails = self.trails.lock().await;
-        if trails.contains_key(&definition.name) {
+        if trails.contains_key(&definition.name) || self.unread.lock().await.contains_key(&definition.name) {
             return Err(Error::new(ErrorKind::Locked, format!("there is a trail `{}` already; change it with PUT", definition.name)));
         }
         if trails.len() >= TRAILS_MAX {
@@ -179,28 +200,24 @@ impl Trails {
         Ok(trail)
     }
 
-    /// Gives a trail another definition. Each sink goes on where the one at its place was, when it is of the same kind; another begins
-    /// where the new definition says. A trail that delivers goes on delivering.
+    /// Gives a trail another definition; a trail that delivers goes on delivering. A sink that was there goes on where it was. Where there are as many
+    /// as before, one that was changed goes on behind the position of the one in its place, as a new one: its place is asked whose
+    /// objects it holds. Others begin where the new definition says.
     ///
     /// # Errors
     /// `NotFound`, `Invalid`, what keeping it gives.
     pub async fn replace(&self, name: &str, value: &Value) -> Result<Arc<Trail>> {
         let definition = Definition::read(value, Some(name), &self.around.schema).map_err(invalid)?;
         let mut trails = self.trails.lock().await;
-        let old = trails.get(name).cloned().ok_or_else(|| missing(name))?;
-        let kinds: Vec<&str> = old.definition.sinks.iter().map(|sink| sink.kind.name).collect();
-        let mut kept = old.ledger.kept().await;
+        let old = trails.get(name).cloned();
+        let mut kept = self.kept_of(name, old.as_deref()).await?;
         let new = self.rest(definition, kept.clone());
         new.check().await.map_err(invalid)?;
-        old.end().await;
-        kept = old.ledger.kept().await;
-        let same = |i: usize, kind: &str| kinds.get(i) == Some(&kind);
-        let mut sinks = Vec::new();
-        for (i, sink) in new.definition.sinks.iter().enumerate() {
-            let fresh = || Progress::default();
-            sinks.push(kept.sinks.get(i).filter(|_| same(i, sink.kind.name)).cloned().unwrap_or_else(fresh));
+        if let Some(old) = &old {
+            old.end().await;
+            kept = old.ledger.kept().await;
         }
-        kept.sinks = sinks;
+        kept.sinks = self.carried_over(&kept, &new.definition);
         kept.definition = new.definition.kept();
         kept.backfills.clear();
         let new = Arc::new(new);
@@ -209,12 +226,46 @@ impl Trails {
             Ok(())
         });
         let changed = changed.await;
-        let going_on = if changed.is_ok() { new.clone() } else { old };
-        if kept.state == State::Enabled {
-            self.begin(&going_on).await?;
+        let going_on = if changed.is_ok() { Some(new.clone()) } else { old };
+        let mut begun = Ok(());
+        if let Some(going_on) = going_on {
+            trails.insert(name.to_owned(), going_on.clone());
+            if kept.state == State::Enabled {
+                begun = self.begin(&going_on).await;
+            }
         }
-        trails.insert(name.to_owned(), going_on);
-        changed.map(|()| new)
+        changed?;
+        self.unread.lock().await.remove(name);
+        begun.map(|()| new)
+    }
+
+    async fn kept_of(&self, name: &str, trail: Option<&Trail>) -> Result<Kept> {
+        match trail {
+            Some(trail) => Ok(trail.ledger.kept().await),
+            None => self.unread.lock().await.get(name).cloned().ok_or_else(|| missing(name)),
+        }
+    }
+
+    /// What each sink of a new definition goes on from.
+    fn carried_over(&self, kept: &Kept, new: &Definition) -> Vec<Progress> {
+        // Without what may be rotated.
+        let read = Definition::read(&kept.definition, None, &self.around.schema).map(|old| old.shown());
+        let old = sinks_of(&read.unwrap_or_else(|_| kept.definition.clone()));
+        let new = sinks_of(&new.shown());
+        let as_many = old.len() == new.len();
+        let carry = |(i, sink): (usize, &Value)| {
+            let same = old.iter().position(|other| other == sink);
+            let in_place = old.get(i).filter(|other| as_many && other.get("type") == sink.get("type"));
+            match (same, in_place) {
+                (Some(at), _) => kept.sinks.get(at).cloned().unwrap_or_default(),
+                (None, Some(_)) => {
+                    let position = kept.sinks.get(i).and_then(|progress| progress.position);
+                    Progress { position, ..Progress::default() }
+                }
+                (None, None) => Progress::default(),
+            }
+        };
+        new.iter().enumerate().map(carry).collect()
     }
 
     /// Removes a trail. What it delivered stays where it is, and so do its dead letters.
@@ -223,7 +274,13 @@ impl Trails {
     /// `NotFound`, what removing it gives.
     pub async fn remove(&self, name: &str) -> Result<()> {
         let mut trails = self.trails.lock().await;
-        let trail = trails.get(name).cloned().ok_or_else(|| missing(name))?;
+        let Some(trail) = trails.get(name).cloned() else {
+            let kept = self.kept_of(name, None).await?;
+            let ledger = Ledger::new(name.into(), self.store.clone(), self.around.backend.hands().clone(), kept);
+            ledger.erase().await?;
+            self.unread.lock().await.remove(name);
+            return Ok(());
+        };
         trail.end().await;
         trail.ledger.erase().await?;
         trails.remove(name);
@@ -235,8 +292,9 @@ impl Trails {
     /// # Errors
     /// `NotFound`, `Invalid` when a sink cannot be made, what keeping it gives.
     pub async fn start(&self, name: &str) -> Result<()> {
-        let trail = self.named(name).await?;
-        self.begin(&trail).await?;
+        let trails = self.held().await;
+        let trail = trails.get(name).ok_or_else(|| missing(name))?;
+        self.begin(trail).await?;
         let enabled = trail.ledger.change(|kept| {
             if kept.state != State::Enabled {
                 (kept.state, kept.changed_at_ms) = (State::Enabled, now_ms());
@@ -283,7 +341,8 @@ impl Trails {
     /// # Errors
     /// `NotFound`, what keeping it gives.
     pub async fn stop(&self, name: &str) -> Result<()> {
-        let trail = self.named(name).await?;
+        let trails = self.held().await;
+        let trail = trails.get(name).ok_or_else(|| missing(name))?;
         trail.end().await;
         let disabled = trail.ledger.change(|kept| {
             if kept.state == State::Enabled {

@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use tokio::time::sleep;
 use trail_engine::SegmentInfo;
 use trail_engine::clock::{Clock, SystemClock};
+use trail_engine::error::ErrorKind;
 use trail_engine::id::Sequence;
 
 use crate::backend::Backend;
@@ -33,8 +34,12 @@ impl Worker {
         loop {
             let sealed = |info: &SegmentInfo| info.sealed && info.last_sequence > position;
             let next = backend.segments().into_iter().find(|info| info.last_sequence > position);
+            // Of a backfill, what is left may have been dropped.
+            if until.is_some_and(|until| position >= until || next.as_ref().is_some_and(|next| next.first_sequence > until)) {
+                return Ok(());
+            }
             match next.filter(sealed) {
-                Some(segment) if until.is_none_or(|until| segment.first_sequence <= until) => {
+                Some(segment) => {
                     let passed = segment.first_sequence.0.saturating_sub(position.0.saturating_add(1));
                     if self.ship_one(backend, &segment, passed).await? {
                         position = segment.last_sequence;
@@ -43,8 +48,7 @@ impl Worker {
                         sleep(LOOK).await;
                     }
                 }
-                _ if until.is_some_and(|until| position >= until) => return Ok(()),
-                _ => {
+                None => {
                     self.upkeep().await?;
                     sleep(LOOK).await;
                     if published.has_changed().is_err() {
@@ -57,15 +61,18 @@ impl Worker {
 
     /// Delivers one segment; false when it must be looked for again.
     async fn ship_one(&self, backend: &Backend, segment: &SegmentInfo, passed: u64) -> Going<bool> {
-        if passed > 0 && self.progress().await?.number > 0 {
-            self.lose_range(segment.first_sequence.0.saturating_sub(passed), segment.first_sequence.0, passed).await?;
-        }
-        let file = match backend.segment_bytes(segment.id).await {
+        let file = match backend.segment_file(segment.id).await {
             Ok(Some(file)) if segment.readable => file,
             // Gone in this moment: the next look finds what came in its place.
             Ok(None) => return Ok(false),
-            Ok(_) | Err(_) => {
-                self.lose_range(segment.first_sequence.0, segment.last_sequence.0, segment.events).await?;
+            // Only what is damaged is passed over: anything else may be read in a moment.
+            Err(error) if error.kind() != ErrorKind::Corrupt => {
+                self.live.trouble(&format!("segment {} cannot be read now: {error}", segment.id), SystemClock::new().now(), false);
+                return Ok(false);
+            }
+            Ok(Some(_)) | Err(_) => {
+                let first = segment.first_sequence.0.saturating_sub(passed);
+                self.lose_range(first, segment.last_sequence.0, segment.events.saturating_add(passed)).await?;
                 self.keep(|progress| progress.position = Some(segment.last_sequence.0)).await?;
                 return Ok(true);
             }
@@ -91,6 +98,9 @@ impl Worker {
         })
         .await?;
         self.tally.delivered(segment.events, &delivered);
+        if passed > 0 {
+            self.lose_range(segment.first_sequence.0.saturating_sub(passed), segment.first_sequence.0, passed).await?;
+        }
         Ok(true)
     }
 }

@@ -263,7 +263,7 @@ mod tests {
     fn kept() -> Kept {
         let mut kept = Kept::fresh(json!({"name": "all", "sinks": []}), 2, 1_000);
         kept.state = State::Enabled;
-        kept.sinks[1].pending = Some(Pending { number: 7, first: 3, last: 9 });
+        kept.sinks[1].pending = Some(Pending { number: 7, first: 3, last: 9, filter: "a.b:c".into() });
         kept.sinks[1].sink = Some(json!({"chain": "abc"}));
         kept
     }

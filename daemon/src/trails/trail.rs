@@ -75,7 +75,7 @@ impl Trail {
         let kept = self.ledger.kept().await;
         let fresh = Progress::default();
         for (i, definition) in self.definition.sinks.iter().enumerate() {
-            self.sink(i, definition, kept.sinks.get(i).unwrap_or(&fresh))?;
+            self.sink(i, definition, kept.sinks.get(i).unwrap_or(&fresh), "")?;
         }
         Ok(())
     }
@@ -86,7 +86,8 @@ impl Trail {
     /// A sentence, when a sink cannot be made.
     pub async fn begin(&self) -> Result<(), String> {
         let kept = self.ledger.kept().await;
-        self.crew(None, &kept.sinks, None).await
+        let purpose = format!("{}\n{}", self.definition.filter, self.definition.kept()["start"]);
+        self.crew(None, &kept.sinks, None, &purpose).await
     }
 
     /// Begins or goes on with a past range.
@@ -94,10 +95,11 @@ impl Trail {
     /// # Errors
     /// As [`Trail::begin`].
     pub async fn begin_backfill(&self, job: &Backfill) -> Result<(), String> {
-        self.crew(Some(job.id), &job.sinks, Some(Sequence(job.last))).await
+        let purpose = format!("{}\n{} to {}", self.definition.filter, job.first, job.last);
+        self.crew(Some(job.id), &job.sinks, Some(Sequence(job.last)), &purpose).await
     }
 
-    async fn crew(&self, backfill: Option<u64>, progress: &[Progress], until: Option<Sequence>) -> Result<(), String> {
+    async fn crew(&self, backfill: Option<u64>, progress: &[Progress], until: Option<Sequence>, purpose: &str) -> Result<(), String> {
         let mut crews = self.crews.lock().await;
         if crews.iter().any(|crew| crew.backfill == backfill) {
             return Ok(());
@@ -106,7 +108,7 @@ impl Trail {
         let mut crew = Crew { stop, workers: JoinSet::new(), live: Vec::new(), backfill };
         let mut made = Vec::new();
         for (i, (definition, progress)) in self.definition.sinks.iter().zip(progress).enumerate() {
-            made.push((i, definition, self.sink(i, definition, progress)?, progress));
+            made.push((i, definition, self.sink(i, definition, progress, purpose)?, progress));
         }
         for (i, definition, sink, progress) in made {
             let live = Arc::new(Live::default());
@@ -116,7 +118,8 @@ impl Trail {
             let label = self.label(backfill);
             let tally = Arc::new(Counted::new(&self.around.metrics, &label, &format!("{}-{i}", definition.kind.name)));
             let (kind, limits, stop) = (definition.kind.name, definition.batch, stopping.clone());
-            let worker = Worker { ledger: self.ledger.clone(), slot, label, kind, sink, limits, live, tally, stop };
+            let filter = self.definition.filter.as_str().into();
+            let worker = Worker { ledger: self.ledger.clone(), slot, label, kind, sink, limits, live, tally, stop, filter };
             crew.workers.spawn(self.work(worker, until));
         }
         crews.push(crew);
@@ -128,23 +131,23 @@ impl Trail {
         backfill.map_or_else(|| self.ledger.name().clone(), |id| format!("{}.backfill-{id}", self.definition.name).into())
     }
 
-    fn sink(&self, index: usize, definition: &SinkDefinition, progress: &Progress) -> Result<Box<dyn Sink>, String> {
+    fn sink(&self, index: usize, definition: &SinkDefinition, progress: &Progress, purpose: &str) -> Result<Box<dyn Sink>, String> {
         let members = definition.members()?;
         let hands = self.around.backend.hands();
         let around = &self.around;
         let (schema, keyring, log) = (&around.schema, &around.keyring, around.identity.as_str());
-        let order = Order { trail: &self.definition.name, log, members, state: progress.sink.as_ref(), schema, keyring, hands };
+        let order = Order { trail: &self.definition.name, log, purpose, members, state: progress.sink.as_ref(), schema, keyring, hands };
         (definition.kind.make)(&order).map_err(|problem| format!("sink {index} ({}): {problem}", definition.kind.name))
     }
 
     fn work(&self, worker: Worker, until: Option<Sequence>) -> impl Future<Output = ()> + Send + 'static {
-        let (around, filter) = (self.around.clone(), Arc::<str>::from(self.definition.filter.as_str()));
+        let around = self.around.clone();
         async move {
             let published = around.backend.published();
             match worker.sink.feed() {
                 Feed::Segments => worker.run_segments(around.backend.clone(), published, until).await,
                 Feed::Events => {
-                    let reader = || around.source.reader(around.workers.fetch_add(1, Ordering::Relaxed), filter.clone());
+                    let reader = |filter: &str| around.source.reader(around.workers.fetch_add(1, Ordering::Relaxed), filter.into());
                     worker.run(reader, published, until).await;
                 }
             }
@@ -179,7 +182,7 @@ impl Trail {
         let kept = self.ledger.kept().await;
         let mut results = Vec::new();
         for (i, (definition, progress)) in self.definition.sinks.iter().zip(&kept.sinks).enumerate() {
-            results.push(match self.sink(i, definition, progress) {
+            results.push(match self.sink(i, definition, progress, "") {
                 Ok(sink) => sink.probe().await.map_err(|fault| fault.message),
                 Err(problem) => Err(problem),
             });

@@ -63,6 +63,8 @@ pub struct Worker {
     pub tally: Arc<dyn Tally>,
     /// Becomes true when the worker is to end.
     pub stop: watch::Receiver<bool>,
+    /// Which events it delivers.
+    pub filter: Arc<str>,
 }
 
 /// Why a worker ends before its work does.
@@ -74,7 +76,7 @@ pub type Going<T> = Result<T, Stopped>;
 
 impl Worker {
     /// Works until it is stopped, or the range of a backfill is done.
-    pub async fn run(self, reader: impl Fn() -> Reader, published: watch::Receiver<Sequence>, until: Option<Sequence>) {
+    pub async fn run(self, reader: impl Fn(&str) -> Reader, published: watch::Receiver<Sequence>, until: Option<Sequence>) {
         let mut stop = self.stop.clone();
         tokio::select! {
             // Stopped or gone: the work is dropped where it is, and begun again from what is kept.
@@ -83,15 +85,16 @@ impl Worker {
         }
     }
 
-    async fn work(&self, reader: impl Fn() -> Reader, published: watch::Receiver<Sequence>, until: Option<Sequence>) -> Going<()> {
+    async fn work(&self, reader: impl Fn(&str) -> Reader, published: watch::Receiver<Sequence>, until: Option<Sequence>) -> Going<()> {
         let end = *published.borrow();
         let mut progress = self.begin(end).await?;
         if let Some(pending) = progress.pending {
-            self.repeat(pending, reader(), published.clone()).await?;
+            let reader = reader(&pending.filter);
+            self.repeat(pending, reader, published.clone()).await?;
             progress = self.progress().await?;
         }
         self.live.reached(progress.after());
-        let mut gatherer = Gatherer::new(reader(), self.limits, published, progress.after(), until);
+        let mut gatherer = Gatherer::new(reader(&self.filter), self.limits, published, progress.after(), until);
         let (drafts, mut gathered) = mpsc::channel(1);
         let gather = async move {
             while let Some(draft) = gatherer.next().await {
@@ -162,10 +165,14 @@ impl Worker {
             }
             whole.events.extend(draft.events);
         }
+        if gatherer.covered() < Sequence(pending.last) {
+            // The log closes: nothing is known of the rest.
+            return Err(Stopped);
+        }
         if whole.lost > 0 {
             self.lose_range(pending.first, pending.last, whole.lost).await?;
         }
-        self.deliver(whole, pending.number).await
+        self.deliver(whole, pending.number, &pending.filter).await
     }
 
     async fn take(&self, draft: Draft, kept_at: &mut Instant, until: Option<Sequence>) -> Going<()> {
@@ -175,7 +182,7 @@ impl Worker {
         if !draft.events.is_empty() {
             *kept_at = Instant::now();
             let number = self.progress().await?.number.saturating_add(1);
-            return self.deliver(draft, number).await;
+            return self.deliver(draft, number, &self.filter).await;
         }
         self.live.reached(draft.last);
         if kept_at.elapsed() >= MOVED || until.is_some_and(|until| draft.last >= until) {
@@ -196,7 +203,7 @@ impl Worker {
     }
 
     /// Delivers what was gathered under a number, and keeps that it is there.
-    async fn deliver(&self, draft: Draft, number: u64) -> Going<()> {
+    async fn deliver(&self, draft: Draft, number: u64, filter: &str) -> Going<()> {
         let batch = Batch {
             trail: self.label.clone(),
             number,
@@ -210,8 +217,8 @@ impl Worker {
             return self.keep(|progress| (progress.pending, progress.position) = (None, Some(batch.last.0))).await;
         }
         if self.sink.names_batches() {
-            let pending = Pending { number, first: batch.first.0, last: batch.last.0 };
-            self.keep(|progress| progress.pending = Some(pending)).await?;
+            let pending = Pending { number, first: batch.first.0, last: batch.last.0, filter: filter.to_owned() };
+            self.keep(|progress| progress.pending = Some(pending.clone())).await?;
         }
         let delivered = self.send(&batch).await?;
         let refused = delivered.refused.len() as u64;

@@ -159,8 +159,19 @@ async fn live(backend: &Backend, directory: &std::path::Path, seed: u64, named: 
         let sink = Box::new(Moody { place: place.clone(), random: moods, named });
         let (_stop, stopping) = watch::channel(false);
         let (live, tally) = (Arc::new(Live::default()), Arc::new(Uncounted));
-        let worker = Worker { ledger: ledger.clone(), slot, label: "t".into(), kind: "moody", sink, limits, live, tally, stop: stopping };
-        let reader = || source.reader(workers.fetch_add(1, Ordering::Relaxed), FILTER.into());
+        let worker = Worker {
+            ledger: ledger.clone(),
+            slot,
+            label: "t".into(),
+            filter: FILTER.into(),
+            kind: "moody",
+            sink,
+            limits,
+            live,
+            tally,
+            stop: stopping,
+        };
+        let reader = |filter: &str| source.reader(workers.fetch_add(1, Ordering::Relaxed), filter.into());
         // Longer with each life, so that a slow machine gets there too.
         let moment = Duration::from_micros(random.below(20_000 + lives as u64 * 1_000));
         // Dropped wherever it is.

@@ -11,7 +11,7 @@ use trail_engine::{AuditLog, ErrorKind, Options};
 
 use crate::support::log::{all_events, append, everything, open, options};
 use trail_sim::clock::{Hands, START};
-use trail_sim::disk::Disk;
+use trail_sim::disk::{Disk, Failure, Fault, Kind};
 
 type Files = BTreeMap<String, Vec<u8>>;
 
@@ -207,20 +207,31 @@ fn where_there_is_no_log_none_is_made() {
 /// The process is killed, or the power goes, after any operation of a repair: another one does the rest.
 #[test]
 fn a_repair_that_is_cut_off_is_repeated() {
-    use trail_sim::disk::{Failure, Fault, Kind};
+    let changes = &[Kind::Create, Kind::Write, Kind::Rename, Kind::Remove, Kind::Sync, Kind::SyncDirectory, Kind::Allocate];
+    every_call_fails_once(changes, 15);
+}
+
+/// A file that cannot be read in this moment is not damaged for that.
+#[test]
+fn what_cannot_be_read_now_is_not_taken_for_damage() {
+    every_call_fails_once(&[Kind::Open, Kind::Read, Kind::View], 5);
+}
+
+/// Repairs a directory with a damaged segment and no catalog, again and again, with one more call going well each time, and then once more
+/// without an error: the end is the one of a repair that nothing disturbed.
+fn every_call_fails_once(changes: &'static [Kind], least: u64) {
     let mut damaged = files();
     let segment = names(&damaged, "segment-")[0].clone();
     let middle = damaged[&segment].len() / 3;
     damaged.get_mut(&segment).unwrap()[middle] ^= 4;
     damaged.get_mut("catalog").unwrap()[20] ^= 1;
     let (whole, _) = mended(damaged.clone(), "undisturbed");
-    let changes = &[Kind::Create, Kind::Write, Kind::Rename, Kind::Remove, Kind::Sync, Kind::SyncDirectory, Kind::Allocate];
     for after in 0.. {
         let disk = Disk::of(damaged.clone());
         disk.arm(Fault::once(changes, after, Failure::EIO));
         let result = AuditLog::repair_storage(Arc::new(disk.clone()), &options(), Hands::at(START), false, &Cancel::default());
         if disk.disarm() {
-            assert!(after > 15, "only {after} operations");
+            assert!(after > least, "only {after} operations");
             return;
         }
         let what = format!("cut off after {after} operations: {result:?}");

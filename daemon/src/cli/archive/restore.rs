@@ -75,6 +75,10 @@ pub fn restore(args: &RestoreArgs) -> Outcome {
 /// Writes a file whole and durably.
 fn place(storage: &FileStorage, name: &str, bytes: &[u8]) -> Result<()> {
     let write = || {
+        if storage.list()?.iter().any(|other| other == name) {
+            let taken = format!("two segments of the archive are called {name}: restore their days apart");
+            return Err(std::io::Error::new(std::io::ErrorKind::AlreadyExists, taken));
+        }
         let file = storage.create(name)?;
         file.write_at(bytes, 0)?;
         file.sync()?;

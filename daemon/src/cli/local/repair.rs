@@ -19,6 +19,7 @@ use crate::config::Overrides;
 pub const EXAMPLES: &str = "Examples:
   traild repair --data-dir /var/lib/traild                  with the server stopped: says what is wrong, changes nothing
   traild repair --data-dir /var/lib/traild --apply          does something about it
+  traild repair --data-dir /var/lib/traild --retention 90d  when the server was started so
 
 Damaged files are never deleted but renamed, to `....aside` and `journal-quarantined-...`. Events that can be read keep their sequences; those
 that cannot are listed as lost. Exit code 0: nothing is wrong, or it was repaired; 1: something is wrong; 2 or 4: it could not be looked at, or
@@ -35,6 +36,10 @@ pub struct RepairArgs {
     #[arg(long, env = "TRAILD_CONFIG", value_name = "FILE", value_hint = ValueHint::FilePath)]
     config: Option<PathBuf>,
 
+    /// How long the server keeps events, if that is said to it by a flag: what is older goes when the log is opened.
+    #[arg(long, value_name = "TIME")]
+    retention: Option<String>,
+
     /// Repair, instead of only saying what is wrong.
     #[arg(long)]
     apply: bool,
@@ -45,7 +50,8 @@ pub struct RepairArgs {
 /// # Errors
 /// When the directory cannot be looked at, or be written.
 pub fn repair(args: &RepairArgs) -> Outcome {
-    let overrides = Overrides { settings: Vec::new(), data_dir: Some(args.data_dir.clone()) };
+    let settings = args.retention.iter().map(|text| ("retention", text.clone())).collect();
+    let overrides = Overrides { settings, data_dir: Some(args.data_dir.clone()) };
     let config = load_config(args.config.as_deref(), &overrides)?;
     let mut options = config.engine_options().map_err(Failure::from)?;
     options.read_only = false;

@@ -5,11 +5,15 @@
 //! is only where a secret comes from.
 
 use std::fmt;
+use std::io::Read;
 
 use serde_json::{Value, json};
 
 /// The longest secret, in bytes: a private key with some room.
 const SECRET_BYTES_MAX: usize = 64 << 10;
+
+/// What is shown in place of a secret that stands in a definition.
+const HIDDEN: &str = "(hidden)";
 
 /// Where a secret comes from.
 #[derive(Clone, PartialEq, Eq)]
@@ -30,6 +34,9 @@ impl Secret {
     pub fn read(value: &Value) -> Result<Secret, String> {
         let wrong = || r#"a secret is a text, {"env":"NAME"} or {"file":"PATH"}"#.to_owned();
         match value {
+            Value::String(text) if text == HIDDEN => {
+                Err(format!("`{HIDDEN}` is what is shown in place of a secret: write the secret again"))
+            }
             Value::String(text) if text.len() <= SECRET_BYTES_MAX => Ok(Secret::Given(text.clone())),
             Value::Object(members) if members.len() == 1 => match (members.get("env"), members.get("file")) {
                 (Some(Value::String(name)), None) if !name.is_empty() => Ok(Secret::Environment(name.clone())),
@@ -49,7 +56,7 @@ impl Secret {
             Secret::Given(text) => Ok(text.clone()),
             Secret::Environment(name) => std::env::var(name).map_err(|_| format!("the environment variable {name} is not set")),
             Secret::File(path) => {
-                let text = std::fs::read_to_string(path).map_err(|e| format!("{path} cannot be read: {e}"))?;
+                let text = read_file(path).map_err(|e| format!("{path} cannot be read: {e}"))?;
                 Ok(text.trim_end_matches(['\r', '\n']).to_owned())
             }
         }
@@ -59,11 +66,21 @@ impl Secret {
     #[must_use]
     pub fn shown(&self) -> Value {
         match self {
-            Secret::Given(_) => json!("(hidden)"),
+            Secret::Given(_) => json!(HIDDEN),
             Secret::Environment(name) => json!({ "env": name }),
             Secret::File(path) => json!({ "file": path }),
         }
     }
+}
+
+/// A file of a bounded length, and no pipe or device, which could keep the reader for ever.
+fn read_file(path: &str) -> std::io::Result<String> {
+    let mut text = String::new();
+    if !std::fs::metadata(path)?.is_file() {
+        return Err(std::io::Error::new(std::io::ErrorKind::InvalidInput, "it is no file"));
+    }
+    std::fs::File::open(path)?.take(SECRET_BYTES_MAX as u64).read_to_string(&mut text)?;
+    Ok(text)
 }
 
 /// Without the secret.

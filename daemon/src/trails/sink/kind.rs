@@ -16,6 +16,8 @@ pub struct Order<'a> {
     pub trail: &'a str,
     /// The identity of the log that delivers.
     pub log: &'a str,
+    /// What it delivers, and from where: its filter and start, or the range of a backfill.
+    pub purpose: &'a str,
     /// The members of its definition, checked against those of its kind.
     pub members: Members<'a>,
     /// What it kept with its position, when it was made before.

@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use crate::budget::Budget;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::id::{SegmentId, Sequence, Timestamp};
 use crate::journal::replay;
 use crate::lifecycle::flush::PARTIAL;
@@ -74,8 +74,12 @@ fn examined(storage: &dyn Storage, caches: &Arc<Caches>, budget: &Budget) -> Res
     let names = names.into_iter().filter(is_whole).filter_map(|name| id_in(&name).map(|id| (name, id))).collect();
     let mut found = Vec::new();
     for stray in strays::open(storage, names, caches) {
-        // What cannot be opened has no place in the log; opening sets it aside and says so.
-        let Ok((entry, segment)) = stray.opened else { continue };
+        let (entry, segment) = match stray.opened {
+            Ok(opened) => opened,
+            // It has no place in the log; opening sets it aside and says so.
+            Err(error) if matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Unsupported | ErrorKind::NotFound) => continue,
+            Err(error) => return Err(error),
+        };
         let errors = verify(&segment, budget)?;
         found.push(Examined { entry, segment: Some(segment), errors });
     }

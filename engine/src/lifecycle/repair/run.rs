@@ -124,8 +124,9 @@ impl Repair<'_> {
                 }
                 (Some(Arc::new(segment)), errors)
             }
-            Err(error) if error.kind() == ErrorKind::Unsupported => return Err(error),
-            Err(error) => (None, vec![error]),
+            Err(error) if matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::NotFound) => (None, vec![error]),
+            // What cannot be read now is not damaged for that: nothing is set aside because a disk or a limit says no.
+            Err(error) => return Err(error),
         };
         Ok(Examined { entry: *entry, segment, errors })
     }

@@ -109,6 +109,7 @@ fn login(members: &Members<'_>) -> Result<Login, String> {
 #[derive(Debug, Deserialize)]
 struct Ack {
     error: Option<AckError>,
+    stream: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -195,7 +196,8 @@ impl Nats {
             }
             let ack: Ack = serde_json::from_slice(&body).map_err(|_| Fault::later(format!("{place} acknowledged in an unknown way")))?;
             match ack.error {
-                None => {}
+                None if ack.stream.is_some() => {}
+                None => return Err(Fault::setup(format!("what answers on {} at {place} is no stream", self.subject))),
                 Some(error) if error.err_code == TOO_LARGE => {
                     refused_by.push(Refusal { index, reason: format!("{place} says: {}", clip(&error.description)) });
                 }

@@ -100,8 +100,9 @@ impl Format for CloudTrail {
         Ok(vec![Object::of_batch(batch, key, file, "application/json")])
     }
 
-    fn folder(&self, _trail: &str) -> Option<String> {
-        Some(format!("AWSLogs/{}/CloudTrail/{}/", self.layout.account, self.layout.region))
+    fn folder(&self, trail: &str) -> Option<String> {
+        let aside = if *trail == *self.layout.trail { String::new() } else { format!("{trail}/") };
+        Some(format!("{aside}AWSLogs/{}/CloudTrail/{}/", self.layout.account, self.layout.region))
     }
 
     fn mark(&self, key: &str) -> Option<Mark> {

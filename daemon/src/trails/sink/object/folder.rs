@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use tokio::sync::Semaphore;
 
 use crate::backend::Hands;
 use crate::trails::sink::fault::Fault;
@@ -21,19 +22,27 @@ pub struct Folder {
     root: Arc<Path>,
     place: Arc<str>,
     hands: Hands,
+    /// One call at a time: of a folder that hangs no more than one thread is taken, and no call overtakes an earlier one.
+    turn: Arc<Semaphore>,
 }
 
 impl Folder {
     /// The directory at a path.
     #[must_use]
     pub fn new(root: PathBuf, hands: &Hands) -> Folder {
-        Folder { place: root.display().to_string().into(), root: root.into(), hands: hands.clone() }
+        Folder { place: root.display().to_string().into(), root: root.into(), hands: hands.clone(), turn: Arc::new(Semaphore::new(1)) }
     }
 
     fn run<T: Send + 'static>(&self, doing: &'static str, work: impl FnOnce(&Path) -> io::Result<T> + Send + 'static) -> Work<'_, T> {
         let root = self.root.clone();
         Box::pin(async move {
-            let done = self.hands.folders.run(move || Ok(work(&root))).await;
+            let turn = self.turn.clone().acquire_owned().await;
+            let turn = turn.map_err(|e| Fault::later(format!("cannot {doing} under {}: {e}", self.place)))?;
+            let work = move || {
+                let _turn = turn;
+                Ok(work(&root))
+            };
+            let done = self.hands.folders.run(work).await;
             let done = done.map_err(|e| Fault::later(format!("cannot {doing} under {}: {e}", self.place)))?;
             done.map_err(|e| fault(&e, doing, &self.place))
         })

@@ -4,6 +4,7 @@
 //! what it is. Limits: a segment is put in one attempt of the worker (five minutes).
 
 use bytes::Bytes;
+use tokio::sync::Mutex;
 use trail_engine::{SegmentInfo, View};
 
 use crate::backend::Hands;
@@ -16,6 +17,9 @@ use crate::trails::sink::seam::{Delivered, Feed, Sink, Work};
 
 /// The name of the format.
 pub const FORMAT: &str = "segments";
+
+/// Held while a manifest is read, changed and put.
+static MANIFESTS: Mutex<()> = Mutex::const_new(());
 
 /// Segments in a store.
 #[derive(Debug)]
@@ -42,6 +46,8 @@ impl SegmentSink {
         let whole = object(&archived.file, Bytes::from_owner(file.clone()), "application/octet-stream");
         self.store.put(&whole).await?;
         let place = format!("{folder}/{NAME}");
+        // A trail and its backfills write the same manifests.
+        let _alone = MANIFESTS.lock().await;
         let mut manifest = match self.store.get(&place).await? {
             None => Manifest::of(&segment.day.to_string()),
             Some(bytes) => Manifest::read(&bytes).map_err(|problem| {

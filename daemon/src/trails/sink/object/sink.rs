@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 use trail_engine::clock::{Clock, SystemClock};
 use trail_engine::id::{Sequence, Timestamp};
 
@@ -38,6 +39,8 @@ pub struct ObjectSink {
     store: Box<dyn ObjectStore>,
     format: Arc<dyn Format>,
     log: String,
+    /// The SHA-256 of what is delivered, and from where.
+    purpose: String,
     hands: Hands,
 }
 
@@ -45,34 +48,43 @@ impl ObjectSink {
     /// Puts what a format makes into a store.
     #[must_use]
     pub fn new(store: Box<dyn ObjectStore>, format: Box<dyn Format>, order: &Order<'_>) -> ObjectSink {
-        ObjectSink { store, format: format.into(), log: order.log.to_owned(), hands: order.hands.clone() }
+        let purpose = Sha256::digest(order.purpose).iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
+        ObjectSink { store, format: format.into(), log: order.log.to_owned(), purpose, hands: order.hands.clone() }
     }
 
-    /// Says at the place whose objects the trail's are; whether that was said before.
-    async fn claim(&self, trail: &str) -> Result<bool, Fault> {
+    /// The number of the last object that was there when this log began to deliver this to the place, which is said there. `found` is that of the
+    /// last object that is there now.
+    async fn claim(&self, trail: &str, found: u64) -> Result<u64, Fault> {
         let key = format!("{OWNER}{trail}.json");
         if let Some(bytes) = self.store.get(&key).await? {
             let owner: Value = serde_json::from_slice(&bytes).unwrap_or_default();
-            if owner.get("log").and_then(Value::as_str) == Some(self.log.as_str()) {
-                return Ok(true);
+            let says = |member: &str| owner.get(member).and_then(Value::as_str).unwrap_or_default();
+            if says("log") != self.log {
+                let place = self.store.place();
+                return Err(Fault::setup(format!(
+                    "another log delivers a trail `{trail}` to {place}: give this one another name or prefix, or remove {key} there if that log is gone"
+                )));
             }
-            let place = self.store.place();
-            return Err(Fault::setup(format!(
-                "another log delivers a trail `{trail}` to {place}: give this one another name or prefix, or remove {key} there if that log is gone"
-            )));
+            if says("purpose") == self.purpose {
+                return Ok(owner.get("number").and_then(Value::as_u64).unwrap_or(u64::MAX));
+            }
         }
-        let bytes = Bytes::from(json!({ "log": self.log, "trail": trail }).to_string());
-        self.store.put(&Object { key, bytes, content_type: "application/json", metadata: Vec::new() }).await?;
-        Ok(false)
+        let owner = json!({ "log": self.log, "trail": trail, "purpose": self.purpose, "number": found });
+        let object = Object { key, bytes: Bytes::from(owner.to_string()), content_type: "application/json", metadata: Vec::new() };
+        self.store.put(&object).await?;
+        Ok(found)
     }
 
-    /// How far this log got before. Objects that nobody claims only give their numbers: nothing is passed over because of them.
+    /// How far this log got before. Objects from before it began to deliver this only give their numbers: nothing is passed over
+    /// because of them. The same again, however often it is asked.
     async fn marked(&self, trail: &str) -> Result<Option<Mark>, Fault> {
-        let ours = self.claim(trail).await?;
-        let Some(folder) = self.format.folder(trail) else { return Ok(None) };
-        let keys = self.store.list(&folder).await?;
+        let keys = match self.format.folder(trail) {
+            Some(folder) => self.store.list(&folder).await?,
+            None => Vec::new(),
+        };
         let mark = keys.iter().filter_map(|key| self.format.mark(key)).max_by_key(|mark| mark.number);
-        Ok(mark.map(|mark| if ours { mark } else { Mark { last: Sequence::ZERO, ..mark } }))
+        let before = self.claim(trail, mark.map_or(0, |mark| mark.number)).await?;
+        Ok(mark.map(|mark| if mark.number > before { mark } else { Mark { last: Sequence::ZERO, ..mark } }))
     }
 
     async fn put_due(&self, now: Timestamp) -> Result<Delivered, Fault> {

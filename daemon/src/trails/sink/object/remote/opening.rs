@@ -97,7 +97,7 @@ mod tests {
         let keyring = Keyring::new(Store::new(Arc::new(FileStorage::open(directory.path()).unwrap())));
         let (schema, hands) = (default_schema().unwrap(), Hands::new(&Schedule::of(&Config::default())));
         let members = Members::check(members.as_object().unwrap(), kind.members, &[])?;
-        (kind.make)(&Order { trail: "t", log: "l", members, state: None, schema: &schema, keyring: &keyring, hands: &hands })
+        (kind.make)(&Order { trail: "t", log: "l", purpose: "p", members, state: None, schema: &schema, keyring: &keyring, hands: &hands })
     }
 
     fn definitions() -> [(&'static str, Value); 4] {
