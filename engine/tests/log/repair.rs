@@ -208,23 +208,25 @@ fn where_there_is_no_log_none_is_made() {
 #[test]
 fn a_repair_that_is_cut_off_is_repeated() {
     let changes = &[Kind::Create, Kind::Write, Kind::Rename, Kind::Remove, Kind::Sync, Kind::SyncDirectory, Kind::Allocate];
-    every_call_fails_once(changes, 15);
+    every_call_fails_once(changes, 15, true);
 }
 
 /// A file that cannot be read in this moment is not damaged for that.
 #[test]
 fn what_cannot_be_read_now_is_not_taken_for_damage() {
-    every_call_fails_once(&[Kind::Open, Kind::Read, Kind::View], 5);
+    for bad_catalog in [true, false] {
+        every_call_fails_once(&[Kind::Open, Kind::Read, Kind::View], 5, bad_catalog);
+    }
 }
 
-/// Repairs a directory with a damaged segment and no catalog, again and again, with one more call going well each time, and then once more
+/// Repairs a directory with a damaged segment, and a damaged catalog or a good one, again and again, with one more call going well each time, and then once more
 /// without an error: the end is the one of a repair that nothing disturbed.
-fn every_call_fails_once(changes: &'static [Kind], least: u64) {
+fn every_call_fails_once(changes: &'static [Kind], least: u64, bad_catalog: bool) {
     let mut damaged = files();
     let segment = names(&damaged, "segment-")[0].clone();
     let middle = damaged[&segment].len() / 3;
     damaged.get_mut(&segment).unwrap()[middle] ^= 4;
-    damaged.get_mut("catalog").unwrap()[20] ^= 1;
+    damaged.get_mut("catalog").unwrap()[20] ^= u8::from(bad_catalog);
     let (whole, _) = mended(damaged.clone(), "undisturbed");
     for after in 0.. {
         let disk = Disk::of(damaged.clone());
