@@ -116,7 +116,7 @@ fn run(programs: &BTreeMap<String, PathBuf>, command: &str, mutant: &str) -> End
     };
     let path = programs.get(program).unwrap_or_else(|| panic!("{LIST}: `{name}` in `{command}` is no program"));
     let mut process = Command::new(path);
-    process.args(words).current_dir(root().join("engine")).env("TRAIL_MUTANT", mutant).env("PROPTEST_CASES", "16");
+    process.args(words).current_dir(root().join("engine")).env("TRAIL_MUTANT", mutant).env("PROPTEST_CASES", "96");
     process.env("PROPTEST_DISABLE_FAILURE_PERSISTENCE", "1").env("TRAIL_SCHEDULES", SCHEDULES);
     process.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = process.spawn().unwrap();
