@@ -11,12 +11,13 @@
 //! | [`cli`] | one file a command; the client commands talk to a server by HTTP alone |
 //! | [`server`] | sockets, timeouts, keys, the order of the checks before a handler, the orderly end |
 //! | [`api`] | the native HTTP API: one table of routes, from which router and OpenAPI document are made |
+//! | [`trails`] | what the log delivers to other places |
 //! | [`backend`] | the only place where async meets the engine: bounded threads, bounded queues |
 //! | [`config`], [`keys`], [`metrics`], [`nearest`] | the ground that all of them stand on |
 //! | [`dialect`] | data: which kinds of events there are, and where each of them keeps what is indexed |
 //!
 //! # What it is not
-//! It holds no state of its own: what survives a restart is in the engine's directory and in the operator's configuration. It does
+//! But for its trails it holds no state of its own: what survives a restart is in the data directory and in the operator's configuration. It does
 //! not speak TLS on its listening side, and does not read its configuration again while it runs.
 
 pub mod api;
