@@ -84,21 +84,22 @@ fn agrees_with_sources(mutants: &[Mutant]) -> bool {
     asked == listed && listed.len() == mutants.len()
 }
 
-/// Builds everything once; the paths of the programs by name.
+/// Builds everything once; the paths of the programs by name. The packages are the same in both commands, and in the gate's command
+/// for the models, so that cargo chooses the same features for what they stand on; a test of the simulation brings its program along.
 fn build() -> BTreeMap<String, PathBuf> {
-    let tests = ["test", "--no-run", "-p", "trail-engine", "--lib", "--test", "log"];
-    let simulation = ["build", "-p", "trail-sim"];
-    let models = ["test", "--no-run", "-p", "trail-engine", "--test", "models", "--features", "trail-engine/models"];
+    let tests = ["--lib", "--test", "log", "--test", "disk"];
+    let models = ["--test", "models", "--features", "trail-engine/models"];
     let mut programs = BTreeMap::new();
-    for words in [&tests[..], &simulation[..], &models[..]] {
+    for words in [&tests[..], &models[..]] {
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let mut command = Command::new(cargo);
-        command.args(words).args(["--locked", "--features", "trail-engine/mutants", "--message-format", "json-render-diagnostics"]);
+        command.args(["test", "--no-run", "--locked", "-p", "trail-engine", "-p", "trail-sim", "--features", "trail-engine/mutants"]);
+        command.args(words).args(["--message-format", "json-render-diagnostics"]);
         let output = command.current_dir(root()).stdin(Stdio::null()).stderr(Stdio::inherit()).output().unwrap();
         assert!(output.status.success(), "cargo: {}", output.status);
         for message in output.stdout.split(|b| *b == b'\n').filter_map(|line| serde_json::from_slice::<Value>(line).ok()) {
             if let (Some(name), Some(path)) = (message["target"]["name"].as_str(), message["executable"].as_str()) {
-                programs.insert(name.replace('-', "_"), PathBuf::from(path));
+                programs.insert(name.to_owned(), PathBuf::from(path));
             }
         }
     }
@@ -111,7 +112,7 @@ fn run(programs: &BTreeMap<String, PathBuf>, command: &str, mutant: &str) -> End
     let name = words.next().unwrap_or_default();
     let program = match name {
         "engine" => "trail_engine",
-        "sim" => "trail_sim",
+        "sim" => "trail-sim",
         other => other,
     };
     let path = programs.get(program).unwrap_or_else(|| panic!("{LIST}: `{name}` in `{command}` is no program"));
