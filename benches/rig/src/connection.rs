@@ -60,13 +60,22 @@ impl Connection {
     /// # Errors
     /// As for [`Connection::get`].
     pub fn post(&mut self, target: &str, lines: &[u8]) -> Result<Answer> {
-        let head = format!(
-            "POST {target} HTTP/1.1\r\nhost: {}\r\ncontent-type: application/x-ndjson\r\ncontent-length: {}\r\n\r\n",
-            self.host,
-            lines.len()
-        );
+        self.post_as("application/x-ndjson", target, lines)
+    }
+
+    /// Sends a JSON document.
+    ///
+    /// # Errors
+    /// As for [`Connection::get`].
+    pub fn post_json(&mut self, target: &str, document: &[u8]) -> Result<Answer> {
+        self.post_as("application/json", target, document)
+    }
+
+    fn post_as(&mut self, content_type: &str, target: &str, body: &[u8]) -> Result<Answer> {
+        let (host, length) = (self.host, body.len());
+        let head = format!("POST {target} HTTP/1.1\r\nhost: {host}\r\ncontent-type: {content_type}\r\ncontent-length: {length}\r\n\r\n");
         self.stream.write_all(head.as_bytes())?;
-        self.stream.write_all(lines)?;
+        self.stream.write_all(body)?;
         self.answer()
     }
 

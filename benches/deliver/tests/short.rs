@@ -1,0 +1,20 @@
+//! A short run of the whole command: what is delivered is asserted (by the command itself), no time is.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
+
+use std::process::Command;
+
+use trail_tests::binary::{binary, clean};
+
+#[test]
+fn everything_is_delivered_and_the_table_is_whole() {
+    let load = std::path::Path::new(env!("CARGO_BIN_EXE_deliver")).with_file_name("load");
+    let mut command = clean(Command::new(env!("CARGO_BIN_EXE_deliver")));
+    command.args(["--events", "20000", "--rate", "2000", "--soon", "1000", "--seconds", "2", "--rounds", "1", "--binary"]).arg(binary());
+    let output = command.arg("--load").arg(load).output().unwrap();
+    let (table, told) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
+    assert!(output.status.success(), "{table}\n{told}");
+    for row in ["one trail to a folder", "the same at once", "sealed segments", "p99 of a request at 2,000", "to a log service at 1,000"] {
+        assert!(table.contains(row), "{row}: {table}");
+    }
+}
