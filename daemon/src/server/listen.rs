@@ -39,7 +39,7 @@ use crate::server::front::{Front, Store};
 use crate::server::heads::Heads;
 use crate::server::observe::{Observer, RequestIds, unread};
 use crate::server::router::{RouteHead, router};
-use crate::trails::roster::Trails;
+use crate::trails::roster::all::Trails;
 
 /// What hyper may hold of a connection at least: enough for a body to be read in large pieces.
 const BUFFER_BYTES_MIN: usize = 64 << 10;

@@ -18,8 +18,8 @@ use crate::api::native::page::paid_json;
 use crate::api::params::{PathText, invalid, path_text};
 use crate::api::refusal::Refusal;
 use crate::trails::definition::Definition;
-use crate::trails::roster::Trails;
-use crate::trails::status;
+use crate::trails::roster::all::Trails;
+use crate::trails::roster::status;
 
 /// The longest body: a definition with the keys of eight sinks.
 const BODY_BYTES_MAX: u64 = 1 << 20;

@@ -14,7 +14,7 @@ use sha2::{Digest as _, Sha256};
 use trail_engine::error::ErrorKind;
 use trail_engine::id::Timestamp;
 
-use crate::trails::keyring::{Keyring, PublicKey};
+use crate::trails::keeping::keyring::{Keyring, PublicKey};
 use crate::trails::sink::fault::Fault;
 use crate::trails::sink::object::layout::{Layout, day_path, digits, seconds};
 use crate::trails::sink::object::ndjson::gzip;

@@ -14,10 +14,10 @@ use trail_engine::storage::FileStorage;
 use super::*;
 use crate::backend::Backend;
 use crate::config::Config;
-use crate::trails::kept::Kept;
+use crate::trails::keeping::kept::Kept;
+use crate::trails::keeping::store::Store;
+use crate::trails::reading::source::Source;
 use crate::trails::sink::seam::{Mark, Work};
-use crate::trails::source::Source;
-use crate::trails::store::Store;
 
 const EVENTS: u64 = 600;
 /// Every third event matches.

@@ -9,8 +9,8 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 use trail_engine::error::{Error, ErrorKind, Result};
 
 use crate::backend::Hands;
-use crate::trails::kept::{Backfill, Kept, Progress};
-use crate::trails::store::{DeadLetter, Store};
+use crate::trails::keeping::kept::{Backfill, Kept, Progress};
+use crate::trails::keeping::store::{DeadLetter, Store};
 
 /// Which progress of a trail a worker makes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 use trail_engine::error::{Error, ErrorKind, Result};
 use trail_engine::storage::Storage;
 
-use crate::trails::kept::{Kept, VERSION};
+use crate::trails::keeping::kept::{Kept, VERSION};
 
 /// The name of the file with the identity of the log.
 const IDENTITY: &str = "identity";
@@ -254,7 +254,7 @@ mod tests {
     use trail_engine::storage::FileStorage;
 
     use super::*;
-    use crate::trails::kept::{Pending, State};
+    use crate::trails::keeping::kept::{Pending, State};
 
     fn store(directory: &Path) -> Store {
         Store::new(Arc::new(FileStorage::open(directory).unwrap()))

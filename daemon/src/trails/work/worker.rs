@@ -13,15 +13,15 @@ use tokio::time::{Instant, interval, sleep, timeout};
 use trail_engine::clock::{Clock, SystemClock};
 use trail_engine::id::{Sequence, Timestamp};
 
-use crate::trails::backoff::Backoff;
-use crate::trails::gather::{Draft, Gatherer};
-use crate::trails::kept::{Pending, Progress};
-use crate::trails::ledger::{Ledger, Letter, Slot};
-use crate::trails::live::Live;
+use crate::trails::keeping::kept::{Pending, Progress};
+use crate::trails::keeping::ledger::{Ledger, Letter, Slot};
+use crate::trails::reading::gather::{Draft, Gatherer};
+use crate::trails::reading::source::Reader;
 use crate::trails::sink::batch::{Batch, BatchLimits};
 use crate::trails::sink::fault::{Fault, FaultKind};
 use crate::trails::sink::seam::{Delivered, Refusal, Sink};
-use crate::trails::source::Reader;
+use crate::trails::work::backoff::Backoff;
+use crate::trails::work::live::Live;
 
 /// The longest that one attempt may take.
 const ATTEMPT_MAX: Duration = Duration::from_secs(300);

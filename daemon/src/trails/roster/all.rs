@@ -17,12 +17,12 @@ use crate::backend::Backend;
 use crate::config::TrailEntry;
 use crate::metrics::Metrics;
 use crate::trails::definition::{Definition, Start};
-use crate::trails::kept::{Kept, Progress, State};
-use crate::trails::keyring::Keyring;
-use crate::trails::ledger::Ledger;
-use crate::trails::source::Source;
-use crate::trails::store::Store;
-use crate::trails::trail::{Surroundings, Trail};
+use crate::trails::keeping::kept::{Kept, Progress, State};
+use crate::trails::keeping::keyring::Keyring;
+use crate::trails::keeping::ledger::Ledger;
+use crate::trails::keeping::store::Store;
+use crate::trails::reading::source::Source;
+use crate::trails::roster::trail::{Surroundings, Trail};
 
 /// The folder of the data directory in which trails are kept.
 const FOLDER: &str = "trails";

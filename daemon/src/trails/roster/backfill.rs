@@ -7,9 +7,9 @@
 use trail_engine::error::{Error, ErrorKind, Result};
 use trail_engine::id::Timestamp;
 
-use crate::trails::kept::{Backfill, Progress, State};
-use crate::trails::roster::{Trails, missing};
-use crate::trails::trail::Trail;
+use crate::trails::keeping::kept::{Backfill, Progress, State};
+use crate::trails::roster::all::{Trails, missing};
+use crate::trails::roster::trail::Trail;
 
 /// The most jobs that are kept of one trail; the oldest that is over makes room.
 const JOBS_MAX: usize = 32;

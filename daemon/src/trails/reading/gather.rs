@@ -13,8 +13,8 @@ use trail_engine::error::ErrorKind;
 use trail_engine::id::{Day, Sequence};
 use trail_engine::index::StoredEvent;
 
+use crate::trails::reading::source::{Reader, Window};
 use crate::trails::sink::batch::BatchLimits;
-use crate::trails::source::{Reader, Window};
 
 /// How long to wait before the log is read again after an error.
 const ERROR_PAUSE: Duration = Duration::from_secs(1);

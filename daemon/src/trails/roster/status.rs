@@ -9,9 +9,9 @@ use trail_engine::id::{Sequence, Timestamp};
 use trail_engine::query::Selection;
 
 use crate::backend::Backend;
-use crate::trails::kept::{Backfill, Progress};
-use crate::trails::live::Now;
-use crate::trails::trail::Trail;
+use crate::trails::keeping::kept::{Backfill, Progress};
+use crate::trails::roster::trail::Trail;
+use crate::trails::work::live::Now;
 
 /// All event times: a trail goes by sequences.
 const FROM: &str = "1678-01-01T00:00:00Z";

@@ -11,15 +11,15 @@ use trail_engine::id::Sequence;
 use crate::backend::Backend;
 use crate::metrics::Metrics;
 use crate::trails::definition::{Definition, SinkDefinition};
-use crate::trails::kept::{Backfill, Progress};
-use crate::trails::keyring::Keyring;
-use crate::trails::ledger::{Ledger, Slot};
-use crate::trails::live::Live;
+use crate::trails::keeping::kept::{Backfill, Progress};
+use crate::trails::keeping::keyring::Keyring;
+use crate::trails::keeping::ledger::{Ledger, Slot};
+use crate::trails::reading::source::Source;
 use crate::trails::sink::kind::Order;
 use crate::trails::sink::seam::{Feed, Sink};
-use crate::trails::source::Source;
-use crate::trails::tally::Counted;
-use crate::trails::worker::Worker;
+use crate::trails::work::live::Live;
+use crate::trails::work::tally::Counted;
+use crate::trails::work::worker::Worker;
 
 /// What all trails share.
 #[derive(Debug)]
