@@ -144,7 +144,9 @@ impl Server {
         if !problems.is_empty() {
             return Err(ServeError::Config(problems));
         }
-        let options = config.engine_options().map_err(ServeError::Open)?;
+        let mut options = config.engine_options().map_err(ServeError::Open)?;
+        // Trails say what is held; before they are read, nothing may go.
+        options.expiry_waits = !options.read_only;
         let schema = options.schema.clone();
         let unbound = |e| ServeError::Bind(config.listen, e);
         let listener = TcpListener::bind(config.listen).await.map_err(unbound)?;

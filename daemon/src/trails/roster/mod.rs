@@ -2,5 +2,9 @@
 
 pub mod all;
 pub mod backfill;
+mod carry;
+mod crew;
 pub mod status;
+pub mod surroundings;
 pub mod trail;
+mod waiting;

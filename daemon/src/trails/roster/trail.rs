@@ -1,53 +1,34 @@
 //! [`Trail`]: one trail: its definition, what is kept of it, and its workers while it is enabled.
+//!
+//! Its sinks are made on a thread for files, because they read keys and certificates from files that may be mounted and hang; nothing is locked meanwhile but
+//! the trail's own turn. A trail that is to deliver and cannot begin is tried again for as long as it takes, and says so.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
-use tokio::sync::{Mutex, watch};
+use tokio::sync::{Mutex, Semaphore};
 use tokio::task::JoinSet;
-use trail_engine::event::DimensionSchema;
+use tokio::time::{sleep, timeout};
+use trail_engine::clock::{Clock as _, SystemClock};
+use trail_engine::error::Error;
 use trail_engine::id::Sequence;
 
-use crate::backend::Backend;
-use crate::metrics::Metrics;
-use crate::trails::definition::{Definition, SinkDefinition};
+use crate::trails::definition::{Definition, Start};
 use crate::trails::keeping::kept::{Backfill, Progress};
-use crate::trails::keeping::keyring::Keyring;
-use crate::trails::keeping::ledger::{Ledger, Slot};
-use crate::trails::reading::source::Source;
+use crate::trails::keeping::ledger::Ledger;
+use crate::trails::roster::crew::{Crew, Post};
+use crate::trails::roster::surroundings::Surroundings;
+use crate::trails::sink::fault::Fault;
 use crate::trails::sink::kind::Order;
-use crate::trails::sink::seam::{Feed, Sink};
+use crate::trails::sink::seam::Sink;
+use crate::trails::work::backoff::Backoff;
 use crate::trails::work::live::Live;
-use crate::trails::work::tally::Counted;
-use crate::trails::work::worker::Worker;
 
-/// What all trails share.
-#[derive(Debug)]
-pub struct Surroundings {
-    /// The log.
-    pub backend: Backend,
-    /// The log as trails read it.
-    pub source: Source,
-    /// Its identity.
-    pub identity: String,
-    /// What is indexed of events.
-    pub schema: DimensionSchema,
-    /// The keys that sign digests.
-    pub keyring: Keyring,
-    /// The counters.
-    pub metrics: Metrics,
-    /// The number of the next worker.
-    pub workers: AtomicU64,
-}
+/// How long the making of sinks may take: they read small files only.
+const MAKING_MAX: Duration = Duration::from_secs(10);
 
-/// The workers of one trail, or of one of its backfills.
-#[derive(Debug)]
-struct Crew {
-    stop: watch::Sender<bool>,
-    workers: JoinSet<()>,
-    live: Vec<Arc<Live>>,
-    backfill: Option<u64>,
-}
+/// Held by whoever changes, starts, stops or removes a trail; the same over all its definitions.
+pub type Turn = Arc<Mutex<()>>;
 
 /// One trail.
 #[derive(Debug)]
@@ -56,15 +37,31 @@ pub struct Trail {
     pub definition: Definition,
     /// What is kept of it.
     pub ledger: Arc<Ledger>,
+    /// Who may change it.
+    pub turn: Turn,
+    /// Why it does not begin, while that is tried again.
+    pub beginning: Arc<Live>,
     around: Arc<Surroundings>,
     crews: Mutex<Vec<Crew>>,
+    retries: Mutex<JoinSet<()>>,
+    /// One making of sinks at a time: of files that hang no more than one thread is taken.
+    making: Arc<Semaphore>,
 }
 
 impl Trail {
     /// A trail at rest.
     #[must_use]
-    pub fn new(definition: Definition, ledger: Ledger, around: Arc<Surroundings>) -> Trail {
-        Trail { definition, ledger: Arc::new(ledger), around, crews: Mutex::new(Vec::new()) }
+    pub fn new(definition: Definition, ledger: Ledger, around: Arc<Surroundings>, turn: Turn) -> Trail {
+        Trail {
+            definition,
+            ledger: Arc::new(ledger),
+            turn,
+            beginning: Arc::default(),
+            around,
+            crews: Mutex::default(),
+            retries: Mutex::default(),
+            making: Arc::new(Semaphore::new(1)),
+        }
     }
 
     /// Makes the sinks and lets them go again: whether the definition can be taken.
@@ -73,92 +70,113 @@ impl Trail {
     /// A sentence, when a sink cannot be made.
     pub async fn check(&self) -> Result<(), String> {
         let kept = self.ledger.kept().await;
-        let fresh = Progress::default();
-        for (i, definition) in self.definition.sinks.iter().enumerate() {
-            self.sink(i, definition, kept.sinks.get(i).unwrap_or(&fresh), "")?;
+        self.sinks(&kept.sinks, "").await.into_iter().try_for_each(|sink| sink.map(drop))
+    }
+
+    /// Makes the sinks, and begins to deliver to each where it got to; goes on with past ranges that are not over. What works already goes on.
+    ///
+    /// # Errors
+    /// `Invalid` when a sink cannot be made; what keeping the first position gives.
+    pub async fn begin(&self) -> Result<(), Error> {
+        let mut kept = self.ledger.kept().await;
+        if kept.sinks.iter().any(|sink| sink.position.is_none()) {
+            let first = self.first_position().await?;
+            let placed = self.ledger.change(|kept| {
+                for sink in &mut kept.sinks {
+                    sink.position.get_or_insert(first.0);
+                }
+                Ok(kept.clone())
+            });
+            kept = placed.await?;
+        }
+        let purpose = format!("{}\n{}", self.definition.filter, self.definition.kept()["start"]);
+        self.crew(None, &kept.sinks, None, &purpose).await.map_err(Error::invalid)?;
+        for job in kept.backfills.iter().filter(|job| !job.cancelled && !job.is_done()) {
+            self.begin_backfill(job).await.map_err(Error::invalid)?;
         }
         Ok(())
     }
 
-    /// Makes the sinks, and begins to deliver to each where it got to.
-    ///
-    /// # Errors
-    /// A sentence, when a sink cannot be made.
-    pub async fn begin(&self) -> Result<(), String> {
-        let kept = self.ledger.kept().await;
-        let purpose = format!("{}\n{}", self.definition.filter, self.definition.kept()["start"]);
-        self.crew(None, &kept.sinks, None, &purpose).await
-    }
-
-    /// Begins or goes on with a past range.
-    ///
-    /// # Errors
-    /// As [`Trail::begin`].
-    pub async fn begin_backfill(&self, job: &Backfill) -> Result<(), String> {
+    async fn begin_backfill(&self, job: &Backfill) -> Result<(), String> {
         let purpose = format!("{}\n{} to {}", self.definition.filter, job.first, job.last);
         self.crew(Some(job.id), &job.sinks, Some(Sequence(job.last)), &purpose).await
     }
 
+    /// Begins now, or as soon as that is possible: see [`Trail::begin`]. What hinders it is said in the status meanwhile.
+    pub async fn begin_in_time(self: &Arc<Self>) {
+        let mut backoff = Backoff::default();
+        let Err(error) = self.begin().await else { return };
+        let mut wait = self.hindered(&error, &mut backoff);
+        let weak = Arc::downgrade(self);
+        self.retries.lock().await.spawn(async move {
+            loop {
+                sleep(wait).await;
+                let Some(trail) = weak.upgrade() else { return };
+                let _turn = trail.turn.clone().lock_owned().await;
+                match trail.begin().await {
+                    Ok(()) => return trail.beginning.went_well(),
+                    Err(error) => wait = trail.hindered(&error, &mut backoff),
+                }
+            }
+        });
+    }
+
+    /// Says why it does not begin, and how long to wait.
+    fn hindered(&self, error: &Error, backoff: &mut Backoff) -> Duration {
+        let wait = backoff.next(None);
+        tracing::error!(trail = self.definition.name, wait_ms = wait.as_millis(), "a trail cannot begin, which is tried again: {error}");
+        let fault = Fault::setup(format!("the trail cannot begin: {}", error.message()));
+        self.beginning.failed(&fault, SystemClock::new().now(), backoff.failures(), wait);
+        wait
+    }
+
+    /// The sequence behind which it begins for the first time.
+    async fn first_position(&self) -> Result<Sequence, Error> {
+        let backend = &self.around.backend;
+        let before = |sequence: Sequence| Sequence(sequence.0.saturating_sub(1));
+        let oldest = before(backend.oldest_sequence());
+        Ok(match self.definition.start {
+            Start::Now => backend.last_sequence(),
+            Start::Oldest => oldest,
+            Start::Sequence(sequence) => before(sequence).max(oldest),
+            Start::Time(time) => before(backend.first_received(time).await?).max(oldest),
+        })
+    }
+
     async fn crew(&self, backfill: Option<u64>, progress: &[Progress], until: Option<Sequence>, purpose: &str) -> Result<(), String> {
-        let mut crews = self.crews.lock().await;
-        if crews.iter().any(|crew| crew.backfill == backfill) {
+        if self.crews.lock().await.iter().any(|crew| crew.backfill == backfill) {
             return Ok(());
         }
-        let (stop, stopping) = watch::channel(false);
-        let mut crew = Crew { stop, workers: JoinSet::new(), live: Vec::new(), backfill };
-        let mut made = Vec::new();
-        for (i, (definition, progress)) in self.definition.sinks.iter().zip(progress).enumerate() {
-            made.push((i, definition, self.sink(i, definition, progress, purpose)?, progress));
-        }
-        for (i, definition, sink, progress) in made {
-            let live = Arc::new(Live::default());
-            live.reached(progress.after());
-            crew.live.push(live.clone());
-            let slot = Slot { backfill, sink: i };
-            let label = self.label(backfill);
-            let tally = Arc::new(Counted::new(&self.around.metrics, &label, &format!("{}-{i}", definition.kind.name)));
-            let (kind, limits, stop) = (definition.kind.name, definition.batch, stopping.clone());
-            let filter = self.definition.filter.as_str().into();
-            let worker = Worker { ledger: self.ledger.clone(), slot, label, kind, sink, limits, live, tally, stop, filter };
-            crew.workers.spawn(self.work(worker, until));
-        }
-        crews.push(crew);
+        let sinks = self.sinks(progress, purpose).await.into_iter().collect::<Result<Vec<_>, _>>()?;
+        let post = Post { definition: &self.definition, ledger: &self.ledger, around: &self.around, backfill, until };
+        self.crews.lock().await.push(post.crew(sinks, progress));
         Ok(())
     }
 
-    /// What batches are called: a name that no trail can have for a backfill.
-    fn label(&self, backfill: Option<u64>) -> Arc<str> {
-        backfill.map_or_else(|| self.ledger.name().clone(), |id| format!("{}.backfill-{id}", self.definition.name).into())
-    }
-
-    fn sink(&self, index: usize, definition: &SinkDefinition, progress: &Progress, purpose: &str) -> Result<Box<dyn Sink>, String> {
-        let members = definition.members()?;
-        let hands = self.around.backend.hands();
-        let around = &self.around;
-        let (schema, keyring, log) = (&around.schema, &around.keyring, around.identity.as_str());
-        let order = Order { trail: &self.definition.name, log, purpose, members, state: progress.sink.as_ref(), schema, keyring, hands };
-        (definition.kind.make)(&order).map_err(|problem| format!("sink {index} ({}): {problem}", definition.kind.name))
-    }
-
-    fn work(&self, worker: Worker, until: Option<Sequence>) -> impl Future<Output = ()> + Send + 'static {
-        let around = self.around.clone();
-        async move {
-            let published = around.backend.published();
-            match worker.sink.feed() {
-                Feed::Segments => worker.run_segments(around.backend.clone(), published, until).await,
-                Feed::Events => {
-                    let reader = |filter: &str| around.source.reader(around.workers.fetch_add(1, Ordering::Relaxed), filter.into());
-                    worker.run(reader, published, until).await;
-                }
-            }
+    /// Makes the sinks, on a thread for files.
+    async fn sinks(&self, progress: &[Progress], purpose: &str) -> Vec<Result<Box<dyn Sink>, String>> {
+        let (around, definition, purpose) = (self.around.clone(), self.definition.clone(), purpose.to_owned());
+        let mut progress = progress.to_vec();
+        progress.resize_with(definition.sinks.len(), Progress::default);
+        let Ok(turn) = timeout(MAKING_MAX, self.making.clone().acquire_owned()).await else {
+            return vec![Err("the files that its sinks name, such as keys and certificates, still do not answer".to_owned())];
+        };
+        let make = move || {
+            let _turn = turn;
+            Ok(progress.iter().enumerate().map(|(i, progress)| made(&around, &definition, i, progress, &purpose)).collect())
+        };
+        match timeout(MAKING_MAX, self.around.backend.hands().folders.run(make)).await {
+            Ok(made) => made.unwrap_or_else(|error| vec![Err(format!("the sinks cannot be made now: {error}"))]),
+            Err(_) => vec![Err("the files that its sinks name, such as keys and certificates, do not answer".to_owned())],
         }
     }
 
-    /// Stops all workers, those of backfills too, where they are.
+    /// Stops all workers, those of backfills too, where they are, and attempts to begin.
     pub async fn end(&self) {
-        for mut crew in self.crews.lock().await.drain(..) {
-            crew.stop.send_replace(true);
-            while crew.workers.join_next().await.is_some() {}
+        self.retries.lock().await.shutdown().await;
+        self.beginning.went_well();
+        for crew in self.crews.lock().await.drain(..) {
+            crew.end().await;
         }
     }
 
@@ -166,27 +184,34 @@ impl Trail {
     pub async fn end_backfill(&self, id: u64) {
         let mut crews = self.crews.lock().await;
         if let Some(at) = crews.iter().position(|crew| crew.backfill == Some(id)) {
-            let mut crew = crews.swap_remove(at);
-            crew.stop.send_replace(true);
-            while crew.workers.join_next().await.is_some() {}
+            crews.swap_remove(at).end().await;
         }
     }
 
-    /// What is known of the sinks while they work, or `None` when nobody works.
-    pub async fn live(&self) -> Option<Vec<Arc<Live>>> {
-        self.crews.lock().await.iter().find(|crew| crew.backfill.is_none()).map(|crew| crew.live.clone())
+    /// What is known of the sinks while they work, for the trail itself or one of its backfills; `None` when nobody works.
+    pub async fn live(&self, backfill: Option<u64>) -> Option<Vec<Arc<Live>>> {
+        self.crews.lock().await.iter().find(|crew| crew.backfill == backfill).map(|crew| crew.live.clone())
     }
 
     /// Tries every sink: writes something and reads it back.
     pub async fn test(&self) -> Vec<Result<(), String>> {
         let kept = self.ledger.kept().await;
         let mut results = Vec::new();
-        for (i, (definition, progress)) in self.definition.sinks.iter().zip(&kept.sinks).enumerate() {
-            results.push(match self.sink(i, definition, progress, "") {
+        for sink in self.sinks(&kept.sinks, "").await {
+            results.push(match sink {
                 Ok(sink) => sink.probe().await.map_err(|fault| fault.message),
                 Err(problem) => Err(problem),
             });
         }
         results
     }
+}
+
+fn made(around: &Surroundings, definition: &Definition, index: usize, progress: &Progress, purpose: &str) -> Result<Box<dyn Sink>, String> {
+    let sink = definition.sinks.get(index).ok_or("there is no such sink")?;
+    let members = sink.members()?;
+    let hands = around.backend.hands();
+    let (schema, keyring, log) = (&around.schema, &around.keyring, around.identity.as_str());
+    let order = Order { trail: &definition.name, log, purpose, members, state: progress.sink.as_ref(), schema, keyring, hands };
+    (sink.kind.make)(&order).map_err(|problem| format!("sink {index} ({}): {problem}", sink.kind.name))
 }

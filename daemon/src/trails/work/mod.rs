@@ -3,5 +3,6 @@
 pub mod backoff;
 pub mod live;
 pub mod segments;
+pub mod sending;
 pub mod tally;
 pub mod worker;
