@@ -32,8 +32,10 @@ pub(super) fn carried_over(kept: &Kept, new: &Definition, schema: &DimensionSche
         match (same, in_place) {
             (Some(at), _) => kept.sinks.get(at).cloned().unwrap_or_default(),
             (None, Some(_)) => {
-                let position = kept.sinks.get(i).and_then(|progress| progress.position);
-                Progress { position, ..Progress::default() }
+                // What the sink keeps for itself goes along: it knows where that was, and whether it is still worth anything.
+                let known = kept.sinks.get(i);
+                let (position, sink) = (known.and_then(|known| known.position), known.and_then(|known| known.sink.clone()));
+                Progress { position, sink, ..Progress::default() }
             }
             (None, None) => Progress::default(),
         }
