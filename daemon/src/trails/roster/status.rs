@@ -151,3 +151,41 @@ fn share(job: &Backfill, sink: &Progress, now: &Now) -> Value {
 fn time(millis: i64) -> String {
     Timestamp::from_millis(millis).unwrap_or(Timestamp::MAX).to_string()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use trail_engine::error::{Error, ErrorKind};
+
+    use super::*;
+    use crate::config::Config;
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn what_is_behind_has_an_age_also_where_little_matches() {
+        const EVENTS: usize = 120_000;
+        let directory = tempfile::tempdir().unwrap();
+        let config = Config { data_dir: directory.path().join("data"), ..Config::default() };
+        let backend = Backend::open(config.data_dir.clone(), config.engine_options().unwrap(), &config).await.unwrap();
+        let (mut body, mut spans) = (Vec::new(), Vec::new());
+        for i in 1..=EVENTS {
+            let start = body.len();
+            body.extend_from_slice(format!(r#"{{"about":{{"rare":{}}}}}"#, i == EVENTS).as_bytes());
+            spans.push(start..body.len());
+        }
+        backend.append(body.into(), spans).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(60)).await;
+        let behind = lag(&backend, "about.rare:true", Sequence(7)).await.unwrap();
+        assert!(behind.events == 1 && behind.seconds >= 0.05, "{behind:?}");
+        let none = lag(&backend, "about.rare:maybe", Sequence(7)).await.unwrap();
+        assert_eq!((none.events, none.seconds), (0, 0.0));
+    }
+
+    #[test]
+    fn a_log_that_is_busy_leaves_out_the_lag_alone() {
+        let busy = Err(Error::new(ErrorKind::Busy, "too many ask"));
+        let shown = sink("file", &Progress { position: Some(7), ..Progress::default() }, Sequence(7), &Now::default(), busy, 2);
+        assert!(shown["lag_events"].is_null() && shown["lag_seconds"].is_null(), "{shown}");
+        assert_eq!((&shown["lag_error"], &shown["position"], &shown["gone_events"]), (&json!("too many ask"), &json!(7), &json!(2)));
+    }
+}

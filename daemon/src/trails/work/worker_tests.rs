@@ -319,3 +319,36 @@ async fn a_sink_that_refuses_everything_does_not_drain_the_log() {
         assert_eq!(all, wanted, "batches of {events}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_that_cannot_be_read_is_said() {
+    let directory = tempfile::tempdir().unwrap();
+    let backend = log(directory.path()).await;
+    let store = Store::new(Arc::new(FileStorage::open(&directory.path().join("unread")).unwrap()));
+    let mut first = Kept::fresh(json!({}), 1, 0);
+    first.sinks[0].position = Some(0);
+    let (_stop, stop) = watch::channel(false);
+    let live = Arc::new(Live::default());
+    let worker = Worker {
+        ledger: Arc::new(Ledger::new("unread".into(), store, backend.hands().clone(), first)),
+        slot: Slot { backfill: None, sink: 0 },
+        label: "unread".into(),
+        filter: "no.such(".into(),
+        kind: "closed",
+        sink: Box::new(Closed { place: Arc::default(), mended: Arc::default(), asked: Arc::default() }),
+        limits: BatchLimits { events: 10, bytes: 1 << 20, delay: Duration::from_millis(1) },
+        live: live.clone(),
+        tally: Arc::new(Uncounted),
+        stop,
+        strikes: AtomicUsize::new(0),
+    };
+    let source = Source::new(backend.clone());
+    let reader = move |filter: &str| source.reader(1, filter.into());
+    let work = tokio::spawn(worker.run(reader, backend.published(), None));
+    while live.now().last_trouble.is_none() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let trouble = live.now().last_trouble.unwrap();
+    assert!(trouble.message.starts_with("the log cannot be read, which is tried again: "), "{trouble:?}");
+    work.abort();
+}
