@@ -91,7 +91,8 @@ impl Worker {
     pub(in crate::trails) async fn send(&self, batch: &Batch) -> Going<Delivered> {
         let mut backoff = Backoff::default();
         loop {
-            let mut sending = Sending { waiting: vec![0..batch.events.len()], ..Sending::default() };
+            let mut sending = Sending::default();
+            sending.waiting.push(0..batch.events.len());
             if self.parts(batch, &mut sending).await? {
                 return Ok(sending.into_delivered());
             }
@@ -164,7 +165,8 @@ mod tests {
             sending.take_out(index);
         }
         assert_eq!(sending.waiting, [25..39, 20..24, 11..20]);
-        sending.waiting = vec![7..8];
+        sending.waiting.clear();
+        sending.waiting.push(7..8);
         assert_eq!(sending.samples(), [7]);
     }
 }
