@@ -39,7 +39,8 @@ fn only_bad_events_are_dead_where_a_sink_refuses_whole_requests() {
         assert!(bad.len() > 5 && good.len() > 20, "{} bad, {} good", bad.len(), good.len());
         let mut buried = dead(&bench.data, &trail);
         let mut wanted = bad.clone();
-        (buried.sort(), wanted.sort());
+        buried.sort();
+        wanted.sort();
         assert_eq!(buried, wanted, "{trail}: the dead letters are not the bad events");
         receiver.look(|taken| {
             let held = Held::of(&good, &taken.events);

@@ -303,7 +303,8 @@ async fn at_a_closed_door(backend: &Backend, directory: &std::path::Path, events
     timeout(Duration::from_secs(60), work).await.unwrap().unwrap();
     let dead = std::fs::read_to_string(directory.join(format!("closed-{events}/closed.dead"))).unwrap_or_default();
     let dead = dead.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["sequence"].as_u64().unwrap()).collect();
-    (dead, std::mem::take(&mut *place.lock().unwrap()), ledger.progress(slot).await.unwrap())
+    let arrived = std::mem::take(&mut *place.lock().unwrap());
+    (dead, arrived, ledger.progress(slot).await.unwrap())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
