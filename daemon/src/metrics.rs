@@ -123,6 +123,10 @@ pub const METRICS: &[Row] = &[
     counter("traild_log_flushes", "segments flushed", |s| s.stats.flushes as f64),
     counter("traild_log_compacted_segments", "segments merged away", |s| s.stats.compacted_segments as f64),
     counter("traild_log_expired_segments", "segments dropped by retention", |s| s.stats.expired_segments as f64),
+    gauge("traild_log_held_bytes", "bytes of segments over the retention that wait for trails", |s| s.stats.held_bytes as f64),
+    counter("traild_log_let_go_events", "events that trails held and that were dropped undelivered, because too much waited", |s| {
+        s.stats.let_go_events as f64
+    }),
     counter("traild_log_quarantined", "damaged parts set aside", |s| s.stats.quarantined as f64),
     gauge("process_resident_memory_bytes", "resident memory", |s| s.process.resident_bytes),
     counter("process_cpu_seconds", "processor time", |s| s.process.cpu_seconds),

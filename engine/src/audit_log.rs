@@ -19,7 +19,7 @@ use crate::lifecycle::live::shared::Shared;
 use crate::lifecycle::merging::compaction;
 use crate::lifecycle::recovery::open::recover;
 use crate::lifecycle::{self, maintenance, statistics};
-use crate::options::Options;
+use crate::options::{Hold, Options};
 use crate::query::{
     self, Context, Count, FollowPage, Histogram, HistogramRequest, Page, PageRequest, Selection, TailPage, Terms, TermsRequest,
 };
@@ -299,6 +299,12 @@ impl AuditLog {
     /// Sets what is called, on the writer's thread, after new events became visible; must not block.
     pub fn on_publish(&self, notify: Box<dyn Fn(Sequence) + Send + Sync>) {
         *self.shared.notify.write().unwrap_or_else(PoisonError::into_inner) = Some(notify);
+    }
+
+    /// Says what retention must not drop yet; takes the place of what was said before. To be said again whenever the log is opened, which forgets
+    /// it: see [`Options::expiry_waits`].
+    pub fn hold(&self, hold: Hold) {
+        self.shared.holding.set(hold);
     }
 
     /// The dimensions.

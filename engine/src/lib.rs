@@ -107,6 +107,6 @@ pub use audit_log::AuditLog;
 pub use error::{Error, ErrorKind, Result};
 pub use event::{Batch, Rejection};
 pub use lifecycle::live::queue::{OnDone, Receipt};
-pub use options::Options;
+pub use options::{Hold, Options};
 pub use status::{DamagedSegment, DimensionInfo, Gap, Health, Notice, Repaired, SegmentInfo, Stats};
 pub use storage::View;

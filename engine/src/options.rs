@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::error::{Error, Result};
 use crate::event::DimensionSchema;
+use crate::id::Sequence;
 
 /// The settings of a log. [`Options::default`] suits a machine with 2 cores and 1 GiB to spare.
 #[derive(Debug, Clone)]
@@ -12,6 +13,8 @@ pub struct Options {
     pub schema: DimensionSchema,
     /// How long events are kept after they were received. Whole days are dropped once all of the day is older than this.
     pub retention: Duration,
+    /// Whether nothing is dropped until [`crate::AuditLog::hold`] was called once: for an owner that must find out first what is held.
+    pub expiry_waits: bool,
     /// The head is flushed to a segment when it holds this many bytes in memory.
     pub head_bytes_max: u64,
     /// The head is flushed to a segment when its oldest event is this old.
@@ -44,11 +47,21 @@ pub struct Options {
     pub read_only: bool,
 }
 
+/// What is not to be dropped although it is over the retention: see [`crate::AuditLog::hold`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Hold {
+    /// Segments with events behind this sequence wait; `None`: nothing does.
+    pub behind: Option<Sequence>,
+    /// The most bytes of segment files that wait; above it the oldest go all the same.
+    pub bytes_max: u64,
+}
+
 impl Default for Options {
     fn default() -> Options {
         Options {
             schema: DimensionSchema::default(),
             retention: Duration::from_secs(30 * 86_400),
+            expiry_waits: false,
             head_bytes_max: 96 << 20,
             head_age_max: Duration::from_secs(15 * 60),
             heads_waiting_max: 1,

@@ -106,6 +106,10 @@ pub struct Stats {
     pub compacted_segments: u64,
     /// Since the log was opened: segments dropped because their day was over the retention.
     pub expired_segments: u64,
+    /// The bytes of segment files that are over the retention and wait: see [`crate::AuditLog::hold`].
+    pub held_bytes: u64,
+    /// Since the log was opened: events that were to wait and were dropped, because more waited than may.
+    pub let_go_events: u64,
     /// Parts of the log that were found damaged and set aside.
     pub quarantined: u64,
 }

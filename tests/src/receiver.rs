@@ -61,6 +61,8 @@ pub enum Turn {
     Items(u16),
     /// Nothing is taken; this status and this code of SLS.
     Code(u16, &'static str),
+    /// It goes well, and the answer has nine mebibytes.
+    Huge,
     /// OTLP: the first of the records is not taken, the others are, and the answer does not say which.
     Partial,
 }
@@ -87,6 +89,7 @@ struct Shared {
     taken: Mutex<Taken>,
     injected: AtomicU64,
     away: AtomicBool,
+    bad: Mutex<Option<Vec<u8>>>,
     connections: Mutex<Vec<TcpStream>>,
 }
 
@@ -112,6 +115,7 @@ impl Receiver {
             taken: Mutex::default(),
             injected: AtomicU64::new(0),
             away: AtomicBool::new(false),
+            bad: Mutex::default(),
             connections: Mutex::default(),
         });
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -151,6 +155,14 @@ impl Receiver {
     /// When it panicked before.
     pub fn play(&self, turns: &[Turn]) {
         self.shared.script.lock().unwrap().extend(turns);
+    }
+
+    /// Answers 400 from now on to every request that has an event with this text in it; to none with `None`.
+    ///
+    /// # Panics
+    /// When it panicked before.
+    pub fn refuse(&self, text: Option<&str>) {
+        *self.shared.bad.lock().unwrap() = text.map(|text| text.as_bytes().to_vec());
     }
 
     /// Looks at what was taken.
@@ -235,6 +247,7 @@ fn serve(stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
             shared.injected.fetch_add(1, Ordering::SeqCst);
         }
         let reply = match turn {
+            Turn::Good if is_bad(shared, &asked) => answer(400, None, b"something is wrong"),
             Turn::Status(status, wait) => answer(status, wait, b"{\"error\":{\"type\":\"stub\",\"reason\":\"as told\"}}"),
             Turn::Hang(time) => {
                 thread::sleep(time);
@@ -256,6 +269,7 @@ fn serve(stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
                 take(shared, &asked, Some(0));
                 answer(200, None, b"\x0a\x0b\x08\x01\x12\x07as told")
             }
+            Turn::Huge => answer(200, None, &[&take(shared, &asked, None)[..], &vec![b' '; 9 << 20]].concat()),
             Turn::Items(status) => answer(200, None, &take(shared, &asked, Some(status))),
             Turn::Slow(time) => {
                 thread::sleep(time);
@@ -272,6 +286,17 @@ fn answer(status: u16, wait: Option<&str>, body: &[u8]) -> Vec<u8> {
     let place = if (300..400).contains(&status) { "location: http://127.0.0.1:9/elsewhere\r\n" } else { "" };
     let head = format!("HTTP/1.1 {status} X\r\n{wait}{place}content-length: {}\r\n\r\n", body.len());
     [head.as_bytes(), body].concat()
+}
+
+/// Whether a request has an event in it that is refused.
+fn is_bad(shared: &Shared, asked: &Asked) -> bool {
+    let Some(bad) = shared.bad.lock().unwrap().clone() else { return false };
+    let events = match shared.speech {
+        Speech::Webhook | Speech::Elasticsearch => vec![asked.body.clone()],
+        Speech::Sls(signature) => putlogs::read(signature, SECRET, &asked.path, &asked.headers, &asked.body).unwrap_or_default(),
+        Speech::Otlp => otlp::read(&asked.path, &asked.headers, &asked.body).unwrap_or_default(),
+    };
+    events.iter().any(|event| event.windows(bad.len()).any(|window| window == bad))
 }
 
 /// Takes the events of a request; the body of the answer.

@@ -179,6 +179,15 @@ impl Round<'_> {
         Server::start(&self.data, &self.settings())
     }
 
+    /// The same with more settings.
+    ///
+    /// # Panics
+    /// When it does not start.
+    #[must_use]
+    pub fn start_with(&self, more: &[(&str, &str)]) -> Server {
+        Server::start(&self.data, &[&self.settings()[..], more].concat())
+    }
+
     /// Looks at the stopped log with `traild verify`.
     ///
     /// # Panics

@@ -56,6 +56,12 @@ const DAEMON: Floors = Floors {
     strangers: &[],
 };
 
+/// The rooms of the trails: their paths begin behind `trails/`.
+const TRAILS: Floors = Floors {
+    rooms: &[("setting", 1), ("keeping", 2), ("sink", 3), ("definition", 4), ("archive", 4), ("reading", 4), ("work", 5), ("roster", 6)],
+    strangers: &["definition", "archive", "reading"],
+};
+
 fn crate_of(name: &str) -> Vec<Source> {
     let found = product(&sources(&root().join(name).join("src")));
     assert!(found.len() > 20, "{name}: only {} files were read", found.len());
@@ -74,6 +80,18 @@ fn imports_run_down_the_floors() {
         let problems = against_floors(&arrows, &floors);
         assert!(problems.is_empty(), "{name}:\n{}", problems.join("\n"));
     }
+}
+
+#[test]
+fn imports_run_down_the_floors_of_the_trails() {
+    let within = |arrow: &Arrow| {
+        let path = |path: &str| path.strip_prefix("trails/").map(str::to_owned);
+        Some(Arrow { from: path(&arrow.from)?, to: path(&arrow.to)? })
+    };
+    let inner: BTreeSet<Arrow> = arrows(&crate_of("daemon")).iter().filter_map(within).collect();
+    assert!(inner.len() > 50, "only {} imports were read", inner.len());
+    let problems = against_floors(&inner, &TRAILS);
+    assert!(problems.is_empty(), "{}", problems.join("\n"));
 }
 
 #[test]

@@ -64,6 +64,8 @@ fn cases() -> Vec<Case> {
         es("items with 503", Turn::Items(503)),
         es("items with 403", Turn::Items(403)),
         es("items with 400", Turn::Items(400)),
+        es("an answer over 8 MiB", Turn::Huge),
+        ("an answer over 8 MiB", Speech::Webhook, each(Turn::Huge)),
     ]);
     let sls = |name, signature, turn| (name, Speech::Sls(signature), each(turn));
     cases.extend([
@@ -122,7 +124,6 @@ fn says_what_to_mend(client: &mut Client, trail: &str, name: &str) {
         ("403", "may not write there", true),
         ("404", "no such place", true),
         ("500", "answered 500", false),
-        ("400", "refused and are in the dead letters", true),
         ("hang", "no whole answer within 1 s", false),
         ("no answer of _bulk", "does not answer as Elasticsearch does", true),
         ("items with 429", "429: stub: as told", false),
@@ -141,7 +142,7 @@ fn says_what_to_mend(client: &mut Client, trail: &str, name: &str) {
 #[test]
 fn every_event_arrives_once_whatever_the_sink_does() {
     let mut random = Random::of_test("trails", "every_event_arrives_once");
-    let row = Row::begin(14, "sinks that behave badly", 48);
+    let row = Row::begin(14, "sinks that behave badly", 50);
     let (cases, next) = (cases(), AtomicUsize::new(0));
     thread::scope(|scope| {
         for hand in 0..HANDS {

@@ -94,6 +94,40 @@ fn an_archive_in_a_folder_is_verified_and_restored() {
 }
 
 #[test]
+fn another_log_stays_out_of_an_archive_and_what_is_missing_is_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let folder = directory.path().join("archive");
+    let sink = json!({"type": "file", "path": folder, "format": "segments"});
+    deliver(&directory.path().join("data"), sink.clone());
+    let place = folder.join("all");
+    let place = place.to_str().unwrap();
+    // A log begun anew has the same sequences and the same ids.
+    let server = Server::start(&directory.path().join("other"), &SMALL);
+    let mut client = server.client();
+    let trail = json!({"name": "all", "start": "oldest", "sinks": [sink], "start_now": true});
+    assert_eq!(client.send("POST", "/v1/trails", &[("content-type", JSON)], trail.to_string().as_bytes()).unwrap().status, 201);
+    assert_eq!(client.post(NDJSON, &bytes(GOOD[0])).status, 200);
+    wait_for("a refusal", || {
+        let status = client.json("/v1/trails/all/status");
+        let error = status["sinks"][0]["last_error"].as_str().unwrap_or_default();
+        error.contains("another log delivers a trail `all`") && status["sinks"][0]["needs_operator"] == true
+    });
+    server.stop();
+    let (code, said) = about(&["archive", "verify"], place, &[], None);
+    assert!(code == 0 && said.contains("; 0 problems"), "{code} {said}");
+
+    let day = fs::read_dir(folder.join("all/segments")).unwrap().next().unwrap().unwrap().path();
+    let mut manifest: serde_json::Value = serde_json::from_slice(&fs::read(day.join("manifest.json")).unwrap()).unwrap();
+    let gone = manifest["segments"].as_array_mut().unwrap().remove(1);
+    assert!(!manifest["segments"][1].is_null(), "too few segments: {manifest}");
+    fs::write(day.join("manifest.json"), manifest.to_string()).unwrap();
+    fs::remove_file(day.join(gone["file"].as_str().unwrap())).unwrap();
+    let (code, said) = about(&["archive", "verify"], place, &[], None);
+    let missing = format!("sequences are missing, {} to {}, between", gone["first_sequence"], gone["last_sequence"]);
+    assert!(code == 1 && said.contains(&missing) && said.contains("; 1 problems"), "{code} {said}");
+}
+
+#[test]
 fn an_archive_in_a_bucket_is_verified_and_restored() {
     let Some(moto) = Moto::start() else { return };
     moto.make_bucket("audit");

@@ -16,9 +16,9 @@ use trail_tests::table::wait_for;
 const BUCKET: &str = "audit";
 const ROUNDS: usize = 4;
 
-fn trail(moto: &Moto) -> String {
+fn trail(moto: &Moto, bucket: &str) -> String {
     let sink = json!({
-        "type": "s3", "bucket": BUCKET, "prefix": "pre/fix", "endpoint": moto.url(), "region": "us-east-1", "access_key_id": "ak",
+        "type": "s3", "bucket": bucket, "prefix": "pre/fix", "endpoint": moto.url(), "region": "us-east-1", "access_key_id": "ak",
         "secret_access_key": "sk", "format": "cloudtrail", "account": "123456789012", "digests": true, "digest_seconds": 1,
         "batch": {"events": 10, "seconds": 0.1},
     });
@@ -49,7 +49,11 @@ fn send(server: &Server, round: usize) {
 }
 
 fn named(moto: &Moto, part: &str) -> Vec<String> {
-    moto.names(BUCKET).into_iter().filter(|name| name.contains(part)).collect()
+    named_in(moto, BUCKET, part)
+}
+
+fn named_in(moto: &Moto, bucket: &str, part: &str) -> Vec<String> {
+    moto.names(bucket).into_iter().filter(|name| name.contains(part)).collect()
 }
 
 #[test]
@@ -62,7 +66,7 @@ fn the_vendors_verifier_accepts_the_chain_and_finds_what_is_wrong() {
     let directory = tempfile::tempdir().unwrap();
     let data = directory.path().join("data");
     let mut server = Server::start(&data, &[]);
-    let answer = server.client().send("POST", "/v1/trails", &[("content-type", JSON)], trail(&moto).as_bytes()).unwrap();
+    let answer = server.client().send("POST", "/v1/trails", &[("content-type", JSON)], trail(&moto, BUCKET).as_bytes()).unwrap();
     assert_eq!(answer.status, 201, "{}", answer.text());
     for round in 0..ROUNDS {
         send(&server, round);
@@ -106,5 +110,43 @@ fn the_vendors_verifier_accepts_the_chain_and_finds_what_is_wrong() {
     moto.remove(BUCKET, &digests[1]);
     let (good, said) = validate(&moto, &server);
     assert!(!good && said.contains(&digests[1]) && said.contains("INVALID: not found"), "{said}");
+    server.stop();
+}
+
+#[test]
+fn the_chain_goes_on_in_another_bucket() {
+    let Some(moto) = Moto::start() else { return };
+    if program("aws").is_none() {
+        return skip("aws");
+    }
+    moto.make_bucket(BUCKET);
+    moto.make_bucket("moved");
+    let directory = tempfile::tempdir().unwrap();
+    let server = Server::start(&directory.path().join("data"), &[]);
+    let mut client = server.client();
+    let answer = client.send("POST", "/v1/trails", &[("content-type", JSON)], trail(&moto, BUCKET).as_bytes()).unwrap();
+    assert_eq!(answer.status, 201, "{}", answer.text());
+    send(&server, 0);
+    wait_for("a log", || named(&moto, "/CloudTrail/").len() == 1);
+    sleep(Duration::from_millis(1_200));
+    send(&server, 1);
+    wait_for("a digest", || named(&moto, "/CloudTrail/").len() == 2 && !named(&moto, "/CloudTrail-Digest/").is_empty());
+    // The second log is in no digest yet.
+    let answer = client.send("PUT", "/v1/trails/t", &[("content-type", JSON)], trail(&moto, "moved").as_bytes()).unwrap();
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let old = named(&moto, "/CloudTrail-Digest/").len();
+    for round in 2..4 {
+        send(&server, round);
+        wait_for("a log", || named_in(&moto, "moved", "/CloudTrail/").len() == round - 1);
+        sleep(Duration::from_millis(1_200));
+    }
+    // One more, so that the last log is in a digest.
+    send(&server, 4);
+    wait_for("a log", || named_in(&moto, "moved", "/CloudTrail/").len() == 3);
+    assert_eq!(client.send("POST", "/v1/trails/t/stop", &[], b"").unwrap().status, 200);
+    assert_eq!(named(&moto, "/CloudTrail-Digest/").len(), old);
+    let digests = old + named_in(&moto, "moved", "/CloudTrail-Digest/").len();
+    let (good, said) = validate(&moto, &server);
+    assert!(good && said.contains(&format!("{digests}/{digests} digest files valid")) && said.contains("4/4 log files valid"), "{said}");
     server.stop();
 }

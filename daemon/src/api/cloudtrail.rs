@@ -19,7 +19,7 @@ use crate::api::context::Context;
 use crate::api::refusal::Refusal;
 use crate::api::route::{Access, RequestBody, Route};
 use crate::config::Scope;
-use crate::trails::roster::Trails;
+use crate::trails::roster::all::Trails;
 use crate::trails::sink::object::{cloudtrail, digest};
 
 const KIND: &str = "application/x-amz-json-1.1";

@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use crate::backend::Backend;
 use crate::config::Config;
 use crate::metrics::Metrics;
-use crate::trails::roster::Trails;
+use crate::trails::roster::all::Trails;
 
 /// What every handler can reach.
 #[derive(Debug)]

@@ -208,6 +208,10 @@ fn maybe_time() -> Value {
     json!({ "type": ["string", "null"], "format": "date-time" })
 }
 
+fn maybe_text() -> Value {
+    json!({ "type": ["string", "null"] })
+}
+
 fn trail_state() -> Value {
     json!({ "type": "string", "enum": ["fresh", "enabled", "disabled"] })
 }
@@ -252,7 +256,7 @@ fn trail() -> Value {
     });
     json!({ "type": "object", "required": ["name", "sinks"], "properties": {
         "name": text(), "filter": described(text(), "in the query language; empty for every event"), "start": start,
-        "hold_retention": { "type": "boolean", "description": "must be false so far" }, "start_now": { "type": "boolean", "description": "requests only: start it at once" },
+        "hold_retention": { "type": "boolean", "description": "days over the retention wait for this trail, up to `hold_bytes_max`" }, "start_now": { "type": "boolean", "description": "requests only: start it at once" },
         "state": { "type": "string", "enum": ["fresh", "enabled", "disabled"], "description": "answers only" },
         "sinks": { "type": "array", "items": sink, "description": "at least one" },
     } })
@@ -308,9 +312,9 @@ fn schemas() -> Value {
         "Stats": object(&[
             ("version", text()), ("writable", flag()), ("problems", list(text())), ("events", number()), ("event_bytes", number()),
             ("first_sequence", position()), ("last_sequence", position()), ("segments", number()), ("segment_bytes", number()),
-            ("journal_bytes", number()), ("head_events", number()), ("head_bytes", number()), ("since_start", object(&[
+            ("journal_bytes", number()), ("held_bytes", number()), ("head_events", number()), ("head_bytes", number()), ("since_start", object(&[
                 ("appended_events", number()), ("appended_bytes", number()), ("duplicate_events", number()), ("commits", number()),
-                ("flushes", number()), ("compacted_segments", number()), ("expired_segments", number()), ("quarantined", number()),
+                ("flushes", number()), ("compacted_segments", number()), ("expired_segments", number()), ("let_go_events", number()), ("quarantined", number()),
             ])),
         ]),
         "Trail": trail(),
@@ -318,13 +322,15 @@ fn schemas() -> Value {
         "TrailRemoved": object(&[("removed", text())]),
         "TrailStatus": object(&[
             ("name", text()), ("state", trail_state()), ("created_at", time()), ("changed_at", time()), ("last_sequence", number()),
-            ("sinks", list(object(&[
-                ("type", text()), ("position", number()), ("lag_events", number()), ("lag_seconds", json!({ "type": "number" })),
+            ("begin_error", maybe_text()), ("sinks", list(object(&[
+                ("type", text()), ("position", number()), ("lag_events", json!({ "type": ["integer", "null"], "minimum": 0 })),
+                ("lag_seconds", json!({ "type": ["number", "null"] })), ("lag_error", maybe_text()),
                 ("delivered_events", number()), ("delivered_objects", number()), ("delivered_bytes", number()),
-                ("last_delivery_at", maybe_time()), ("last_error", json!({ "type": ["string", "null"] })), ("last_error_at", maybe_time()),
+                ("last_delivery_at", maybe_time()), ("last_error", maybe_text()), ("last_error_at", maybe_time()),
                 ("needs_operator", flag()), ("failed_attempts", number()), ("next_retry_at", maybe_time()), ("dead_letters", number()),
-                ("lost_events", number()),
+                ("lost_events", number()), ("gone_events", number()),
             ]))),
+            ("hold?", object(&[("held_bytes", number()), ("bytes_max", number()), ("let_go_events", number())])),
             ("backfills", list(of("Backfill"))),
         ]),
         "TrailTest": object(&[("ok", flag()), ("sinks", list(object(&[
@@ -336,7 +342,9 @@ fn schemas() -> Value {
             ("state", json!({ "type": "string", "enum": ["running", "cancelled", "done"] })),
             ("sinks", list(object(&[
                 ("position", number()), ("progress", json!({ "type": "number", "description": "from 0 to 1" })), ("delivered_events", number()),
-                ("delivered_objects", number()), ("delivered_bytes", number()),
+                ("delivered_objects", number()), ("delivered_bytes", number()), ("dead_letters", number()), ("lost_events", number()),
+                ("last_error", maybe_text()), ("last_error_at", maybe_time()), ("needs_operator", flag()), ("failed_attempts", number()),
+                ("next_retry_at", maybe_time()),
             ]))),
         ]),
         "Alive": object(&[("status", text()), ("version", text())]),

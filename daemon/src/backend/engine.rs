@@ -13,7 +13,7 @@ use trail_engine::id::{SegmentId, Sequence, Timestamp};
 use trail_engine::limits::{BATCH_BYTES_MAX, BATCH_EVENTS_MAX};
 use trail_engine::options::Options;
 use trail_engine::query::FollowPage;
-use trail_engine::{AuditLog, Health, Notice, Receipt, Rejection, SegmentInfo, Stats, View};
+use trail_engine::{AuditLog, Health, Hold, Notice, Receipt, Rejection, SegmentInfo, Stats, View};
 
 use crate::backend::budget::{ByteBudget, Reservation};
 use crate::backend::hands::Hands;
@@ -61,6 +61,7 @@ pub struct Backend {
     answers: ByteBudget,
     tails: Arc<Semaphore>,
     space: Arc<Space>,
+    hold_bytes_max: u64,
     published: watch::Receiver<Sequence>,
 }
 
@@ -101,6 +102,7 @@ impl Backend {
             answers: ByteBudget::new("answers", config.answer_bytes_max),
             tails: Arc::new(Semaphore::new(config.tails_max)),
             space,
+            hold_bytes_max: config.hold_bytes_max,
             published,
         })
     }
@@ -271,6 +273,17 @@ impl Backend {
     #[must_use]
     pub fn space_problem(&self) -> Option<String> {
         self.space.problem()
+    }
+
+    /// Says behind which sequence retention must drop nothing yet; `None`: it may drop all that is due. See [`AuditLog::hold`].
+    pub fn hold(&self, behind: Option<Sequence>) {
+        self.log.hold(Hold { behind, bytes_max: self.hold_bytes_max });
+    }
+
+    /// The most bytes of segments over the retention that wait.
+    #[must_use]
+    pub fn hold_bytes_max(&self) -> u64 {
+        self.hold_bytes_max
     }
 
     /// The last durable sequence.

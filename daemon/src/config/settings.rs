@@ -44,6 +44,8 @@ pub struct Config {
     pub inflight_bytes_max: u64,
     /// The free bytes on the disk below which the server says that it is not ready; 0 for none.
     pub disk_reserve: u64,
+    /// The most bytes of segment files over the retention that wait for trails.
+    pub hold_bytes_max: u64,
     /// The most bytes of answers that clients have not taken yet.
     pub answer_bytes_max: u64,
     /// The fewest bytes a second of an answer that waits for its client, on average, after `write_timeout`.
@@ -99,6 +101,7 @@ impl Default for Config {
             body_ratio_max: 100,
             inflight_bytes_max: 256 << 20,
             disk_reserve: 256 << 20,
+            hold_bytes_max: 10 << 30,
             answer_bytes_max: 256 << 20,
             answer_rate_min: 16 << 10,
             header_bytes_max: 16 << 10,
@@ -180,6 +183,8 @@ settings! {
         |c, t| c.engine.read_only => boolean(t);
     "disk_reserve" = "256MiB", "free space on the disk below which `/readyz` says that the server is not ready",
         |c, t| c.disk_reserve => parse_size(t);
+    "hold_bytes_max" = "10GiB", "most bytes of segments over the retention that wait for trails with `hold_retention`; above it the oldest are dropped",
+        |c, t| c.hold_bytes_max => parse_size(t);
     "body_bytes_max" = "16MiB", "most bytes of a request body as sent",
         |c, t| c.body_bytes_max => parse_size(t);
     "body_decoded_bytes_max" = "64MiB", "most bytes of a body after decompression",

@@ -39,7 +39,7 @@ use crate::server::front::{Front, Store};
 use crate::server::heads::Heads;
 use crate::server::observe::{Observer, RequestIds, unread};
 use crate::server::router::{RouteHead, router};
-use crate::trails::roster::Trails;
+use crate::trails::roster::all::Trails;
 
 /// What hyper may hold of a connection at least: enough for a body to be read in large pieces.
 const BUFFER_BYTES_MIN: usize = 64 << 10;
@@ -144,7 +144,9 @@ impl Server {
         if !problems.is_empty() {
             return Err(ServeError::Config(problems));
         }
-        let options = config.engine_options().map_err(ServeError::Open)?;
+        let mut options = config.engine_options().map_err(ServeError::Open)?;
+        // Trails say what is held; before they are read, nothing may go.
+        options.expiry_waits = !options.read_only;
         let schema = options.schema.clone();
         let unbound = |e| ServeError::Bind(config.listen, e);
         let listener = TcpListener::bind(config.listen).await.map_err(unbound)?;

@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
+use trail_engine::event::read_time;
 use trail_engine::id::{Day, Timestamp};
 
 use crate::trails::sink::fault::Fault;
@@ -61,6 +62,43 @@ impl Days {
         let day = time.day();
         if time == day.start() { day } else { Day(day.0.saturating_add(1)) }
     }
+}
+
+impl Content {
+    /// Where the sequences do not follow each other, in words: what is missing, and between which days. What is before the first segment or
+    /// behind the last is not known to be missing.
+    #[must_use]
+    pub fn gaps(&self) -> Vec<String> {
+        let pairs = self.entries.iter().zip(self.entries.iter().skip(1));
+        pairs.filter_map(|(a, b)| gap(a, b)).collect()
+    }
+}
+
+/// What is wrong between two segments that should follow each other.
+fn gap(a: &Entry, b: &Entry) -> Option<String> {
+    let (last, first) = (a.segment.last_sequence, b.segment.first_sequence);
+    if first <= last {
+        let (one, other) = (&a.segment.file, &b.segment.file);
+        return Some(format!("{one} and {other} have the same sequences: they are of two logs, or of one that was set back"));
+    }
+    let wanted = last.saturating_add(1);
+    if wanted == first {
+        return None;
+    }
+    let days = match days_between(&a.day, &b.day) {
+        Some((from, to)) if from == to => format!("; there is no manifest of {from}"),
+        Some((from, to)) => format!("; there are no manifests of {from} to {to}"),
+        None => String::new(),
+    };
+    let missing = first.saturating_sub(wanted);
+    Some(format!("{missing} sequences are missing, {wanted} to {}, between {} and {}{days}", first.saturating_sub(1), a.day, b.day))
+}
+
+/// The first and the last day between two, when there are any.
+fn days_between(a: &str, b: &str) -> Option<(Day, Day)> {
+    let day = |day: &str| read_time(&format!("{day}T00:00:00Z")).map(Timestamp::day);
+    let (from, to) = (Day(day(a)?.0.saturating_add(1)), Day(day(b)?.0.saturating_sub(1)));
+    (from.0 <= to.0).then_some((from, to))
 }
 
 impl Archive {
@@ -127,6 +165,39 @@ fn file_of(day: &str, segment: &Archived) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_does_not_follow_is_told_with_the_days_between() {
+        let entry = |day: &str, first, last| Entry {
+            day: day.into(),
+            segment: Archived {
+                id: "0".into(),
+                file: format!("{first}-{last}"),
+                first_sequence: first,
+                last_sequence: last,
+                event_time_min: String::new(),
+                event_time_max: String::new(),
+                events: 1,
+                bytes: 1,
+                sha256: String::new(),
+            },
+        };
+        let days = [
+            ("2026-11-20", 5, 9),
+            ("2026-11-20", 10, 19),
+            ("2026-11-22", 30, 39),
+            ("2026-11-26", 40, 49),
+            ("2026-11-27", 45, 60),
+            ("2026-12-01", 70, 71),
+        ];
+        let content = Content { entries: days.map(|(day, first, last)| entry(day, first, last)).to_vec(), problems: Vec::new() };
+        let wanted = [
+            "10 sequences are missing, 20 to 29, between 2026-11-20 and 2026-11-22; there is no manifest of 2026-11-21",
+            "40-49 and 45-60 have the same sequences: they are of two logs, or of one that was set back",
+            "9 sequences are missing, 61 to 69, between 2026-11-27 and 2026-12-01; there are no manifests of 2026-11-28 to 2026-11-30",
+        ];
+        assert_eq!(content.gaps(), wanted);
+    }
 
     #[test]
     fn days_are_from_one_until_before_another() {

@@ -56,7 +56,7 @@ pub struct Definition {
     pub filter: String,
     /// Where it begins.
     pub start: Start,
-    /// Whether days wait for their delivery before they are dropped.
+    /// Whether days that are over the retention wait for their delivery before they are dropped, as far as `hold_bytes_max` allows.
     pub hold_retention: bool,
     /// Where it delivers to.
     pub sinks: Vec<SinkDefinition>,
@@ -83,12 +83,6 @@ impl Definition {
             sinks: read_sinks(object)?,
         };
         read_flag(object, "start_now")?;
-        if definition.hold_retention {
-            return Err(
-                "`hold_retention` cannot be true yet: a day goes when it is due, and what was not delivered of it is counted and said"
-                    .into(),
-            );
-        }
         let whole = definition.sinks.iter().any(|sink| sink.whole_segments());
         if whole && !definition.filter.is_empty() {
             return Err("`segments` delivers whole files, so the trail can have no filter".into());
@@ -239,6 +233,7 @@ impl SinkDefinition {
             let shown = match (form, value) {
                 (Some(Form::Secret), value) => hidden(value),
                 (Some(Form::Texts), Value::Object(texts)) => texts.iter().map(|(key, value)| (key.clone(), hidden(value))).collect(),
+                (_, Value::String(text)) => Value::String(without_query(text)),
                 (_, value) => value.clone(),
             };
             (name.clone(), shown)
@@ -253,6 +248,14 @@ impl SinkDefinition {
         let batch = json!({ "events": self.batch.events, "bytes": self.batch.bytes, "seconds": self.batch.delay.as_secs_f64() });
         object.insert("batch".into(), batch);
         Value::Object(object)
+    }
+}
+
+/// A URL without what stands behind its `?`, which may be a token; any other text as it is.
+fn without_query(text: &str) -> String {
+    match text.split_once('?') {
+        Some((place, _)) if place.contains("://") => format!("{place}?(hidden)"),
+        _ => text.to_owned(),
     }
 }
 
@@ -298,7 +301,7 @@ mod tests {
     #[test]
     fn what_is_kept_reads_back_as_itself() {
         for start in [json!("now"), json!("oldest"), json!("2026-11-01T00:00:00Z"), json!({"sequence": 4711})] {
-            let value = json!({"name": "all-2_x", "filter": "read_only:false", "start": start, "hold_retention": false, "sinks": [file()]});
+            let value = json!({"name": "all-2_x", "filter": "read_only:false", "start": start, "hold_retention": true, "sinks": [file()]});
             let definition = read(&value).unwrap();
             assert_eq!(read(&definition.kept()).unwrap().kept(), definition.kept());
             assert_eq!((definition.sinks[0].batch.events, definition.sinks[0].batch.bytes), (10, 64 << 20));
@@ -322,8 +325,16 @@ mod tests {
         assert_eq!(with("sinks", json!([{"type": "file"}])), "sink 0: `path` is missing: the folder, an absolute path");
         assert!(with("sinks", json!([{"type": "file", "path": "/a", "batch": {"evens": 1}}])).contains("did you mean `events`?"));
         assert!(with("hold_retention", json!("yes")).contains("true or false"));
-        assert!(with("hold_retention", json!(true)).contains("cannot be true yet"));
         assert!(read(&json!([])).is_err());
+    }
+
+    #[test]
+    fn what_stands_behind_a_url_is_kept_and_not_shown() {
+        let sink = json!({"type": "webhook", "url": "https://h/in?token=abc", "ca_file": "/etc/a?b"});
+        let definition = read(&json!({"name": "all", "sinks": [sink]})).unwrap();
+        let shown = definition.shown();
+        assert_eq!((&shown["sinks"][0]["url"], &shown["sinks"][0]["ca_file"]), (&json!("https://h/in?(hidden)"), &json!("/etc/a?b")));
+        assert_eq!(definition.kept()["sinks"][0]["url"], "https://h/in?token=abc");
     }
 
     #[test]

@@ -80,12 +80,12 @@ fn tidy(shared: &Shared) -> Result<()> {
     let trusted = shared.trusted.now();
     let mut next = catalog.clone();
     let sealed = seal(&mut next.segments, &shared.options, seal_time(shared), &awaited);
-    let (due, kept): (Vec<CatalogEntry>, Vec<CatalogEntry>) =
-        next.segments.iter().partition(|e| is_due(e, shared.options.retention, trusted));
-    if !sealed && due.is_empty() {
+    let due: Vec<CatalogEntry> = next.segments.iter().filter(|e| is_due(e, shared.options.retention, trusted)).copied().collect();
+    let fate = shared.holding.decide(&due);
+    if !sealed && fate.gone.is_empty() {
         return Ok(());
     }
-    next.segments = kept;
+    next.segments.retain(|e| !fate.gone.contains(&e.id));
     next.trusted_time = trusted;
     shared.reserve.store(&next, &*shared.storage)?;
     *catalog = next;
@@ -96,11 +96,15 @@ fn tidy(shared: &Shared) -> Result<()> {
         }
     });
     // Whoever still reads a dropped segment has its file open; a crash before this leaves files that the next start removes.
-    for entry in &due {
+    for entry in due.iter().filter(|e| fate.gone.contains(&e.id)) {
         if let Err(error) = shared.storage.remove(&entry.file_name()) {
             shared.problem(format!("an expired segment could not be removed: {}: {error}", entry.file_name()));
         }
     }
-    Counters::add(&shared.counters.expired_segments, due.len() as u64);
+    Counters::add(&shared.counters.expired_segments, fate.gone.len() as u64);
+    if fate.let_go_events > 0 {
+        Counters::add(&shared.holding.let_go_events, fate.let_go_events);
+        shared.problem("events that were to wait were dropped: more bytes over the retention waited than may".to_owned());
+    }
     Ok(())
 }

@@ -76,6 +76,8 @@ pub(crate) fn stats(shared: &Shared) -> Stats {
         flushes: counters.flushes.load(Ordering::Relaxed),
         compacted_segments: counters.compacted_segments.load(Ordering::Relaxed),
         expired_segments: counters.expired_segments.load(Ordering::Relaxed),
+        held_bytes: shared.holding.held_bytes.load(Ordering::Relaxed),
+        let_go_events: shared.holding.let_go_events.load(Ordering::Relaxed),
         quarantined: counters.quarantined.load(Ordering::Relaxed),
         ..Stats::default()
     };

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use trail_engine::clock::Clock as _;
 use trail_engine::id::{Day, Sequence};
-use trail_engine::{AuditLog, Options};
+use trail_engine::{AuditLog, Hold, Options};
 
 use crate::support::log::{all_events, append, eventually, open, options, pause};
 use trail_sim::clock::{DAY, Hands, START};
@@ -46,6 +46,40 @@ fn a_day_is_dropped_when_all_of_it_is_over_the_retention_and_not_a_minute_earlie
     eventually("its file is gone", || memory.files().keys().filter(|name| name.starts_with("segment-")).count() == 1);
     let receipt = append(&log, &[event("third")]).unwrap();
     assert_eq!(receipt.first_sequence, Some(Sequence(3)), "sequences are never used again");
+}
+
+#[test]
+fn what_is_held_outlives_the_retention_a_restart_and_nothing_more() {
+    let (memory, clock) = (Disk::default(), Hands::at(START));
+    let options = Options { retention: 3 * DAY, expiry_waits: true, merge_cpu_percent: 0, ..options() };
+    let log = open(&memory, options.clone(), &clock).unwrap();
+    for name in ["first", "second", "third"] {
+        append(&log, &[event(name)]).unwrap();
+        log.flush().unwrap();
+    }
+    // Somebody has the first event: that waits for nothing else.
+    log.hold(Hold { behind: Some(Sequence(1)), bytes_max: u64::MAX });
+    clock.pass(5 * DAY);
+    append(&log, &[event("fourth")]).unwrap();
+    log.flush().unwrap();
+    eventually("what arrived is dropped", || names(&log) == ["second", "third", "fourth"]);
+    assert!(log.stats().held_bytes > 0 && log.stats().expired_segments == 1, "{:?}", log.stats());
+    log.close().unwrap();
+    drop(log);
+    let looked = open(&memory, Options { read_only: true, ..options.clone() }, &clock).unwrap();
+    assert_eq!(names(&looked), ["second", "third", "fourth"]);
+    drop(looked);
+    let log = open(&memory, options, &clock).unwrap();
+    pause(LOOKS_MILLIS);
+    assert_eq!(names(&log), ["second", "third", "fourth"], "before anybody has said what is held");
+    let segment = log.segments()[1].file_bytes;
+    log.hold(Hold { behind: Some(Sequence(1)), bytes_max: segment });
+    eventually("more than may wait goes, the oldest first", || names(&log) == ["third", "fourth"]);
+    assert_eq!((log.stats().let_go_events, log.stats().held_bytes), (1, segment));
+    assert!(log.health().problems.iter().any(|problem| problem.contains("were to wait were dropped")), "{:?}", log.health());
+    log.hold(Hold::default());
+    eventually("what nobody holds goes", || names(&log) == ["fourth"]);
+    assert_eq!((log.stats().let_go_events, log.stats().held_bytes), (1, 0));
 }
 
 #[test]

@@ -62,12 +62,12 @@ pub(super) async fn stats(State(context): State<Arc<Context>>) -> Response {
         "version": VERSION, "writable": health.writable, "problems": health.problems,
         "events": stats.events, "event_bytes": stats.event_bytes,
         "first_sequence": number(stats.first_sequence), "last_sequence": number(stats.last_sequence),
-        "segments": stats.segments, "segment_bytes": stats.segment_bytes, "journal_bytes": stats.journal_bytes,
+        "segments": stats.segments, "segment_bytes": stats.segment_bytes, "journal_bytes": stats.journal_bytes, "held_bytes": stats.held_bytes,
         "head_events": stats.head_events, "head_bytes": stats.head_bytes,
         "since_start": {
             "appended_events": stats.appended_events, "appended_bytes": stats.appended_bytes, "duplicate_events": stats.duplicate_events,
             "commits": stats.commits, "flushes": stats.flushes, "compacted_segments": stats.compacted_segments,
-            "expired_segments": stats.expired_segments, "quarantined": stats.quarantined,
+            "expired_segments": stats.expired_segments, "let_go_events": stats.let_go_events, "quarantined": stats.quarantined,
         },
     }))
 }

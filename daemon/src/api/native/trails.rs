@@ -18,8 +18,8 @@ use crate::api::native::page::paid_json;
 use crate::api::params::{PathText, invalid, path_text};
 use crate::api::refusal::Refusal;
 use crate::trails::definition::Definition;
-use crate::trails::roster::Trails;
-use crate::trails::status;
+use crate::trails::roster::all::Trails;
+use crate::trails::roster::status;
 
 /// The longest body: a definition with the keys of eight sinks.
 const BODY_BYTES_MAX: u64 = 1 << 20;
@@ -126,7 +126,7 @@ pub(super) async fn status(State(context): State<Arc<Context>>, path: PathText) 
 
 async fn status_of(context: &Context, name: &str) -> Result<Response, Refusal> {
     let trail = trails(context)?.named(name).await.map_err(refused)?;
-    paid_json(context, &status::status(&trail, &context.backend).await.map_err(refused)?)
+    paid_json(context, &status::status(&trail, &context.backend).await)
 }
 
 /// `POST /v1/trails/{trail}/test`
@@ -152,21 +152,21 @@ pub(super) async fn backfill(State(context): State<Arc<Context>>, path: PathText
         read.ok_or_else(|| invalid(format!("`{member}` must be a time: RFC 3339 or epoch milliseconds")))
     };
     let job = trails(&context)?.backfill(&name, time("from")?, time("to")?).await.map_err(refused)?;
-    answer(&context, StatusCode::ACCEPTED, &status::job(&job))
+    answer(&context, StatusCode::ACCEPTED, &status::job(&job, &[]))
 }
 
 /// `POST /v1/trails/{trail}/backfill/{job}/cancel`
 pub(super) async fn cancel(State(context): State<Arc<Context>>, path: PathJob) -> Result<Response, Refusal> {
     let (name, id) = job_of(path)?;
     let job = trails(&context)?.cancel_backfill(&name, id).await.map_err(refused)?;
-    paid_json(&context, &status::job(&job))
+    paid_json(&context, &status::job(&job, &[]))
 }
 
 /// `POST /v1/trails/{trail}/backfill/{job}/resume`
 pub(super) async fn resume(State(context): State<Arc<Context>>, path: PathJob) -> Result<Response, Refusal> {
     let (name, id) = job_of(path)?;
     let job = trails(&context)?.resume_backfill(&name, id).await.map_err(refused)?;
-    paid_json(&context, &status::job(&job))
+    paid_json(&context, &status::job(&job, &[]))
 }
 
 fn job_of(path: PathJob) -> Result<(String, u64), Refusal> {

@@ -31,7 +31,7 @@ pub struct ArchiveArgs {
 enum What {
     /// Lists the segments.
     List(PlaceArgs),
-    /// Reads every segment and holds it against its manifest.
+    /// Reads every segment, holds it against its manifest, and looks whether the sequences follow each other.
     Verify(PlaceArgs),
     /// Brings segments into a folder, verified on the way.
     Fetch {
@@ -60,7 +60,11 @@ pub fn archive(args: &ArchiveArgs) -> Outcome {
             content.entries.iter().try_for_each(|entry| output.line(&row(entry)))?;
             content.problems.clone()
         }
-        What::Verify(_) => runtime.block_on(read_all(&archive, &content, |_, _| Ok(())))?,
+        What::Verify(_) => {
+            let mut problems = runtime.block_on(read_all(&archive, &content, |_, _| Ok(())))?;
+            problems.extend(content.gaps());
+            problems
+        }
         What::Fetch { into, .. } => {
             fs::create_dir_all(into).map_err(|e| Failure::usage(format!("cannot make {}: {e}", into.display())))?;
             runtime.block_on(read_all(&archive, &content, |entry, file| write(into, entry, file)))?

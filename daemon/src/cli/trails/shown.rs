@@ -45,26 +45,37 @@ pub fn status(answer: &Value, cells: usize) -> Vec<String> {
     let mut table = Table::new(heading);
     let sinks = || answer.get("sinks").and_then(Value::as_array).into_iter().flatten();
     for sink in sinks() {
-        let seconds = sink.get("lag_seconds").and_then(Value::as_f64).unwrap_or(0.0);
-        let count = |name: &str| thousands(number(sink, name));
+        // The log may be too busy to say.
+        let seconds = sink.get("lag_seconds").and_then(Value::as_f64).map_or_else(|| "?".to_owned(), |seconds| format!("{seconds:.0}"));
+        let count = |name: &str| sink.get(name).and_then(Value::as_u64).map_or_else(|| "?".to_owned(), thousands);
         let (position, behind) = (number(sink, "position").to_string(), count("lag_events"));
         let (events, objects, size) = (count("delivered_events"), count("delivered_objects"), bytes(number(sink, "delivered_bytes")));
-        table.row([text(sink, "type"), position, behind, format!("{seconds:.0}"), events, objects, size, text(sink, "last_delivery_at")]);
+        table.row([text(sink, "type"), position, behind, seconds, events, objects, size, text(sink, "last_delivery_at")]);
     }
     let mut lines = vec![format!("{}: {}", text(answer, "name"), text(answer, "state"))];
     lines.extend(table.lines(&table.widths(cells), true));
     lines.extend(sinks().flat_map(troubles));
+    lines.extend(answer.get("hold").and_then(held));
     for job in answer.get("backfills").and_then(Value::as_array).into_iter().flatten() {
         let shares = job.get("sinks").and_then(Value::as_array).into_iter().flatten();
         let least = shares.filter_map(|sink| sink.get("progress")?.as_f64()).fold(1.0, f64::min);
         let (id, state, from, to) = (text(job, "id"), text(job, "state"), text(job, "from"), text(job, "to"));
         lines.push(format!("backfill {id}: {state}, {:.0} %, from {from} to {to}", least * 100.0));
+        let shares = job.get("sinks").and_then(Value::as_array).into_iter().flatten();
+        lines.extend(shares.flat_map(troubles).map(|trouble| format!("backfill {id}: {trouble}")));
     }
     lines.iter().map(|line| crate::cli::terminal::text::printable(line)).collect()
 }
 
+/// What expiry waits for.
+fn held(hold: &Value) -> Option<String> {
+    let (held, max, gone) = (number(hold, "held_bytes"), number(hold, "bytes_max"), number(hold, "let_go_events"));
+    let gone = if gone > 0 { format!("; {} events were dropped undelivered, because more waited", thousands(gone)) } else { String::new() };
+    (held > 0 || !gone.is_empty()).then(|| format!("retention: {} of at most {} wait for trails{gone}", bytes(held), bytes(max)))
+}
+
 fn troubles(sink: &Value) -> Vec<String> {
-    let kind = text(sink, "type");
+    let kind = sink.get("type").and_then(Value::as_str).unwrap_or("sink").to_owned();
     let mut lines = Vec::new();
     let failed = number(sink, "failed_attempts");
     if let Some(error) = sink.get("last_error").and_then(Value::as_str) {
@@ -75,9 +86,11 @@ fn troubles(sink: &Value) -> Vec<String> {
     if failed > 0 {
         lines.push(format!("{kind}: {failed} attempts failed in a row; the next is at {}", text(sink, "next_retry_at")));
     }
-    for (name, what) in
-        [("dead_letters", "events refused for good, in the trail's .dead file"), ("lost_events", "events gone before they were delivered")]
-    {
+    for (name, what) in [
+        ("dead_letters", "events refused for good, in the trail's .dead file"),
+        ("lost_events", "events gone before they were delivered"),
+        ("gone_events", "events gone that are still to be delivered"),
+    ] {
         if number(sink, name) > 0 {
             lines.push(format!("{kind}: {} {what}", thousands(number(sink, name))));
         }
@@ -131,6 +144,18 @@ mod tests {
         assert_eq!(lines[4], "s3: 4 attempts failed in a row; the next is at 2026-11-22T08:01:00Z");
         assert_eq!(lines[5], "s3: 2 events refused for good, in the trail's .dead file");
         assert_eq!(lines[6], "backfill 1: running, 25 %, from a to b");
+        let hold = json!({"held_bytes": 2048, "bytes_max": 4096, "let_go_events": 7});
+        let job = json!({"id": 1, "state": "running", "sinks": [{"progress": 0.5, "last_error": "away", "last_error_at": "t"}]});
+        let lines = status(
+            &json!({"name": "all", "state": "enabled", "sinks": [{"type": "s3", "lag_events": null}], "backfills": [job], "hold": hold}),
+            160,
+        );
+        assert!(lines[2].contains('?'), "{lines:?}");
+        assert_eq!(
+            lines[3],
+            "retention: 2.0 KiB of at most 4.0 KiB wait for trails; 7 events were dropped undelivered, because more waited"
+        );
+        assert_eq!(lines[5], "backfill 1: sink: last error at t: away");
     }
 
     #[test]

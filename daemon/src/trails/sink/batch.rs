@@ -1,5 +1,6 @@
 //! [`Batch`]: events that are delivered together, and how many may be.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -40,20 +41,15 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// The two halves of a batch of several events, for a sink that finds it too large. Both keep its number: what they are called by a
-    /// sink that names them is the sequences.
+    /// Some of its events as a batch; `None` when there are no such events. Parts that follow each other cover the sequences of the whole. All keep its number:
+    /// what a sink that names them calls them is the sequences.
     #[must_use]
-    pub fn halves(&self) -> Option<(Batch, Batch)> {
-        let (early, late) = self.events.split_at(self.events.len() / 2);
-        let border = late.first().filter(|_| !early.is_empty())?.sequence;
-        let part = |events: &[Arc<StoredEvent>], first, last| Batch {
-            first,
-            last,
-            bytes: events.iter().map(|event| event.text.len() as u64).sum(),
-            events: events.to_vec(),
-            ..self.clone()
-        };
-        Some((part(early, self.first, Sequence(border.0.saturating_sub(1))), part(late, border, self.last)))
+    pub fn part(&self, part: Range<usize>) -> Option<Batch> {
+        let events = self.events.get(part.clone()).filter(|events| !events.is_empty())?;
+        let first = if part.start == 0 { self.first } else { events.first()?.sequence };
+        let last = self.events.get(part.end).map_or(self.last, |next| Sequence(next.sequence.0.saturating_sub(1)));
+        let bytes = events.iter().map(|event| event.text.len() as u64).sum();
+        Some(Batch { trail: self.trail.clone(), number: self.number, first, last, day: self.day, events: events.to_vec(), bytes })
     }
 }
 
@@ -64,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn halves_cover_the_whole() {
+    fn parts_cover_the_whole() {
         let event = |sequence| {
             let at = Timestamp(sequence as i64);
             let text = vec![b'x'; sequence as usize];
@@ -72,9 +68,11 @@ mod tests {
         };
         let events: Vec<_> = [12, 15, 19].map(event).to_vec();
         let batch = Batch { trail: "t".into(), number: 3, first: Sequence(10), last: Sequence(20), day: Day(0), events, bytes: 46 };
-        let (early, late) = batch.halves().unwrap();
+        let (early, late) = (batch.part(0..1).unwrap(), batch.part(1..3).unwrap());
         assert_eq!((early.first.0, early.last.0, early.bytes, early.number), (10, 14, 12, 3));
         assert_eq!((late.first.0, late.last.0, late.bytes, late.events.len()), (15, 20, 34, 2));
-        assert!(early.halves().is_none());
+        let whole = batch.part(0..3).unwrap();
+        assert_eq!((whole.first, whole.last, whole.bytes), (batch.first, batch.last, 46));
+        assert!(batch.part(1..1).is_none() && batch.part(2..4).is_none());
     }
 }

@@ -172,6 +172,9 @@ impl Elasticsearch {
         let answer = self.caller.call(&Call { method: Method::POST, path: self.path.clone(), headers, body }).await?;
         judge(self.caller.address(), &answer, told(&answer).as_deref())?;
         let place = self.caller.address().to_string();
+        if answer.cut {
+            return Err(Fault::new(FaultKind::TooLarge, format!("the answer of {place} for {items} events was too long")));
+        }
         let report: Report = serde_json::from_slice(&answer.body)
             .map_err(|_| Fault::setup(format!("{place} does not answer as Elasticsearch does: is `url` the cluster itself")))?;
         judge_items(&place, items, &report)
@@ -211,6 +214,10 @@ impl Sink for Elasticsearch {
             let body = documents.await.map_err(|e| Fault::later(format!("a batch cannot be written now: {e}")))?;
             let bytes = body.len() as u64;
             let refused = self.bulk(body, batch.events.len()).await?;
+            // Nothing was taken: it may be the index that takes nothing, which the worker finds out.
+            if let Some(first) = refused.first().filter(|_| refused.len() == batch.events.len() && refused.len() > 1) {
+                return Err(Fault::refused(first.reason.clone()));
+            }
             Ok(Delivered { objects: 1, bytes, refused, state: None })
         })
     }

@@ -4,7 +4,7 @@ use serde_json::Value;
 use trail_engine::event::DimensionSchema;
 
 use crate::backend::Hands;
-use crate::trails::keyring::Keyring;
+use crate::trails::keeping::keyring::Keyring;
 use crate::trails::setting::members::{Member, Members};
 use crate::trails::sink::batch::BatchLimits;
 use crate::trails::sink::seam::Sink;

@@ -10,6 +10,7 @@ use crate::event::extract::Extractor;
 use crate::id::{SegmentId, Sequence};
 use crate::index::TimeRange;
 use crate::lifecycle::live::catalog::Catalog;
+use crate::lifecycle::live::holding::Holding;
 use crate::lifecycle::live::parts::Parts;
 use crate::lifecycle::live::problems::Problems;
 use crate::lifecycle::live::queue::Queue;
@@ -39,6 +40,7 @@ pub(crate) struct Shared {
     pub(crate) catalog: Mutex<Catalog>,
     pub(crate) reserve: Reserve,
     pub(crate) trusted: TrustedClock,
+    pub(crate) holding: Holding,
     pub(crate) queue: Queue,
     pub(crate) counters: Counters,
     pub(crate) problems: Problems,
@@ -97,6 +99,7 @@ impl Shared {
         let trusted = TrustedClock::new(beginning.clock.clone(), beginning.catalog.trusted_time);
         let queue = Queue::new(beginning.options.pending_bytes_max);
         let counters = Counters::default();
+        let holding = Holding::new(beginning.options.expiry_waits);
         Counters::add(&counters.quarantined, beginning.quarantined);
         Shared {
             options: beginning.options,
@@ -109,6 +112,7 @@ impl Shared {
             catalog: Mutex::new(beginning.catalog),
             reserve: Reserve::default(),
             trusted,
+            holding,
             queue,
             counters,
             problems: Problems::new(beginning.problems, beginning.notes),

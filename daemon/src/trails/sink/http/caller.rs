@@ -2,13 +2,14 @@
 //!
 //! A connection is kept between requests and made again when it is gone: a request that failed on a kept connection before any answer began
 //! is sent once more on a fresh one, since closing it is what a service does with idle connections. The repeat is harmless as far as
-//! any repeat of the worker is. Limits: an answer has a time to be complete, and at most [`ANSWER_BYTES_MAX`] bytes.
+//! any repeat of the worker is. Limits: an answer has a time to be complete, and at most [`ANSWER_BYTES_MAX`] bytes: of a longer one the status is
+//! known and the body is not, which a sink that reads it takes for a batch that was too large.
 
 use std::error::Error as _;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt as _, Full, Limited};
+use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper::http::header::{HOST, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
 use hyper::http::{Method, Request, Response, StatusCode};
@@ -57,8 +58,10 @@ pub struct Answer {
     pub status: StatusCode,
     /// The headers.
     pub headers: HeaderMap,
-    /// The body.
+    /// The body; empty when it was cut off.
     pub body: Bytes,
+    /// Whether the body was longer than [`ANSWER_BYTES_MAX`]. The status stands all the same.
+    pub cut: bool,
 }
 
 /// A connection that can take a request.
@@ -109,7 +112,8 @@ impl Caller {
         });
         let late = |_| Fault::later(format!("{} gave no whole answer within {} s", self.address, self.patience.as_secs()));
         let answered = asked.await.map_err(late)??;
-        if answered.is_ok() {
+        // What is left of an answer that was cut off stands in the way of the next.
+        if answered.as_ref().is_ok_and(|answer| !answer.cut) {
             kept.used_at = Instant::now();
             *self.kept.lock().await = Some(kept);
         }
@@ -143,9 +147,12 @@ impl Caller {
 
     async fn read(&self, response: Response<hyper::body::Incoming>) -> Result<Answer, Fault> {
         let (head, body) = response.into_parts();
-        let read = Limited::new(body, ANSWER_BYTES_MAX).collect().await;
-        let body = read.map_err(|e| Fault::later(format!("the answer of {} broke off: {e}", self.address)))?.to_bytes();
-        Ok(Answer { status: head.status, headers: head.headers, body })
+        let body = match Limited::new(body, ANSWER_BYTES_MAX).collect().await {
+            Ok(body) => Some(body.to_bytes()),
+            Err(e) if e.is::<LengthLimitError>() => None,
+            Err(e) => return Err(Fault::later(format!("the answer of {} broke off: {e}", self.address))),
+        };
+        Ok(Answer { status: head.status, headers: head.headers, cut: body.is_none(), body: body.unwrap_or_default() })
     }
 
     fn broken(&self, error: &hyper::Error) -> Fault {

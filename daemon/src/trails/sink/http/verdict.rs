@@ -81,7 +81,7 @@ mod tests {
         if let Some(wait) = wait {
             headers.insert(RETRY_AFTER, wait.parse().unwrap());
         }
-        Answer { status: status.try_into().unwrap(), headers, body: Bytes::new() }
+        Answer { status: status.try_into().unwrap(), headers, body: Bytes::new(), cut: false }
     }
 
     #[test]

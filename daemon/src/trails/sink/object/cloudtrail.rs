@@ -45,7 +45,8 @@ fn make(order: &Order<'_>) -> Result<Box<dyn Format>, String> {
         (true, None) => return Err("`digests` need a place that keeps a signature beside an object: `s3`, `oss` or `gcs`".into()),
         (true, Some(bucket)) => {
             let prefix = members.text("prefix").unwrap_or_default().trim_matches('/').to_owned();
-            let place = Place { bucket: bucket.to_owned(), prefix, layout: layout.clone() };
+            let endpoint = members.text("endpoint").unwrap_or_default().to_owned();
+            let place = Place { endpoint, bucket: bucket.to_owned(), prefix, layout: layout.clone() };
             let period = members.number("digest_seconds").unwrap_or(3_600);
             Some(Mutex::new((Chain::new(place, period, order.keyring, order.state)?, None)))
         }
@@ -94,7 +95,7 @@ impl Format for CloudTrail {
             let hash = Sha256::digest(&records).iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
             let times = || batch.events.iter().map(|event| event.event_time);
             let (oldest, newest) = (times().min().map(seconds).unwrap_or_default(), times().max().map(seconds).unwrap_or_default());
-            let encoded = LogFile { key: key.clone(), hash, oldest, newest, at: 0 };
+            let encoded = LogFile { key: key.clone(), hash, oldest, newest, at: 0, elsewhere: None };
             chain.lock().unwrap_or_else(PoisonError::into_inner).1 = Some(encoded);
         }
         Ok(vec![Object::of_batch(batch, key, file, "application/json")])

@@ -4,7 +4,7 @@
 //! signature, and is signed itself (RSA, PKCS #1 v1.5, SHA-256; the signature stands beside the object as metadata). So a file that was altered or
 //! deleted is found, and a digest that was deleted leaves a chain that does not close. A digest ends at a full period (an hour), also when there were no
 //! files; it ends earlier when many files wait. While the server is away there are no digests: the next one covers the whole time. What the next one must
-//! know is kept with the position of the trail. Limits: who holds the key, which lies with the trails, can sign another history.
+//! know is kept with the position of the trail. A trail that gets another bucket or prefix of the same store goes on with its chain. Limits: who holds the key, which lies with the trails, can sign another history.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -14,7 +14,7 @@ use sha2::{Digest as _, Sha256};
 use trail_engine::error::ErrorKind;
 use trail_engine::id::Timestamp;
 
-use crate::trails::keyring::{Keyring, PublicKey};
+use crate::trails::keeping::keyring::{Keyring, PublicKey};
 use crate::trails::sink::fault::Fault;
 use crate::trails::sink::object::layout::{Layout, day_path, digits, seconds};
 use crate::trails::sink::object::ndjson::gzip;
@@ -28,6 +28,8 @@ const EARLY_SECONDS: u64 = 60;
 /// Where the files of a trail are.
 #[derive(Debug, Clone)]
 pub struct Place {
+    /// The store: its endpoint, empty for the default one.
+    pub endpoint: String,
     /// The bucket.
     pub bucket: String,
     /// What all names begin with, without slashes around it.
@@ -49,6 +51,17 @@ pub struct LogFile {
     pub newest: String,
     /// When it arrived, in seconds since the epoch.
     pub at: i64,
+    /// Where it is, when that is not where files go now.
+    #[serde(default)]
+    pub elsewhere: Option<Elsewhere>,
+}
+
+/// An object of the bucket or prefix that a trail delivered to before.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Elsewhere {
+    bucket: String,
+    /// Its whole name.
+    key: String,
 }
 
 /// The digest before.
@@ -57,15 +70,49 @@ struct Link {
     key: String,
     hash: String,
     signature: String,
+    #[serde(default)]
+    elsewhere: Option<Elsewhere>,
 }
 
 /// What is kept of a chain.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
 struct State {
     /// Where the last digest ended, in seconds since the epoch; 0 before the first file.
     ends_at: i64,
     previous: Option<Link>,
     files: Vec<LogFile>,
+    /// The place of all these: endpoint, bucket, prefix, account, region.
+    place: [String; 5],
+}
+
+impl State {
+    /// Goes on at a place: in another bucket or under another prefix of the same store the chain goes on, and says where what was before is; at another store, or
+    /// for another account or region, a new one begins.
+    fn moves_to(&mut self, place: [String; 5]) {
+        let old = std::mem::replace(&mut self.place, place);
+        let [endpoint, bucket, prefix, account, region] = &old;
+        let [new_endpoint, _, _, new_account, new_region] = &self.place;
+        if bucket.is_empty() || old == self.place {
+            return;
+        }
+        if [endpoint, account, region] != [new_endpoint, new_account, new_region] {
+            *self = State { place: self.place.clone(), ..State::default() };
+            return;
+        }
+        let at = |key: &str| Elsewhere { bucket: bucket.clone(), key: whole_key(prefix, key) };
+        for file in &mut self.files {
+            file.elsewhere.get_or_insert_with(|| at(&file.key));
+        }
+        if let Some(link) = &mut self.previous {
+            link.elsewhere.get_or_insert_with(|| at(&link.key));
+        }
+    }
+}
+
+/// A name with the prefix of its place.
+fn whole_key(prefix: &str, key: &str) -> String {
+    if prefix.is_empty() { key.to_owned() } else { format!("{prefix}/{key}") }
 }
 
 /// The digests of one trail.
@@ -86,7 +133,8 @@ impl Chain {
     /// When what was kept is not of a chain.
     pub fn new(place: Place, period: u64, keyring: &Keyring, kept: Option<&Value>) -> Result<Chain, String> {
         let state = kept.map_or(Ok(State::default()), State::deserialize);
-        let state = state.map_err(|e| format!("what was kept of the digests cannot be read: {e}"))?;
+        let mut state = state.map_err(|e| format!("what was kept of the digests cannot be read: {e}"))?;
+        state.moves_to([&place.endpoint, &place.bucket, &place.prefix, &place.layout.account, &place.layout.region].map(Clone::clone));
         Ok(Chain { place, period: period.max(1), keyring: keyring.clone(), state, drafted: None })
     }
 
@@ -97,7 +145,7 @@ impl Chain {
         if self.state.ends_at == 0 {
             self.state.ends_at = self.floor(at, self.period);
         }
-        self.state.files.retain(|known| known.key != file.key);
+        self.state.files.retain(|known| known.key != file.key || known.elsewhere.is_some());
         self.state.files.push(LogFile { at, ..file });
     }
 
@@ -140,8 +188,9 @@ impl Chain {
         let previous = self.state.previous.as_ref().map_or("null", |link| &link.signature);
         let signed = format!("{}\n{}/{}\n{hash}\n{previous}", iso(end), self.place.bucket, self.full(&name));
         let signature = hex(&key.sign(signed.as_bytes()).map_err(|e| Fault::later(format!("a digest cannot be signed: {e}")))?);
-        let link = Link { key: name.clone(), hash, signature: signature.clone() };
-        self.drafted = Some((name.clone(), State { ends_at: end, previous: Some(link), files: left }));
+        let link = Link { key: name.clone(), hash, signature: signature.clone(), elsewhere: None };
+        let next = State { ends_at: end, previous: Some(link), files: left, place: self.state.place.clone() };
+        self.drafted = Some((name.clone(), next));
         let bytes = gzip(&text).map_err(|e| Fault::later(format!("a digest cannot be compressed: {e}")))?.into();
         let metadata = vec![("signature".to_owned(), signature), ("signature-algorithm".to_owned(), "SHA256withRSA".to_owned())];
         Ok(Some(Object { key: name, bytes, content_type: "application/json", metadata }))
@@ -159,18 +208,25 @@ impl Chain {
     }
 
     fn full(&self, key: &str) -> String {
-        if self.place.prefix.is_empty() { key.to_owned() } else { format!("{}/{key}", self.place.prefix) }
+        whole_key(&self.place.prefix, key)
+    }
+
+    /// The bucket and the whole name of an object of this chain.
+    fn at<'a>(&'a self, key: &str, elsewhere: Option<&'a Elsewhere>) -> (&'a str, String) {
+        elsewhere.map_or_else(|| (self.place.bucket.as_str(), self.full(key)), |old| (old.bucket.as_str(), old.key.clone()))
     }
 
     fn text(&self, end: i64, files: &[LogFile], key: &PublicKey) -> Result<Vec<u8>, Fault> {
         let bucket = &self.place.bucket;
         let listed = |file: &LogFile| {
+            let (bucket, key) = self.at(&file.key, file.elsewhere.as_ref());
             json!({
-                "s3Bucket": bucket, "s3Object": self.full(&file.key), "hashValue": file.hash, "hashAlgorithm": "SHA-256",
+                "s3Bucket": bucket, "s3Object": key, "hashValue": file.hash, "hashAlgorithm": "SHA-256",
                 "newestEventTime": file.newest, "oldestEventTime": file.oldest,
             })
         };
         let previous = self.state.previous.as_ref();
+        let (before, key_before) = previous.map(|link| self.at(&link.key, link.elsewhere.as_ref())).unzip();
         let text = json!({
             "awsAccountId": self.place.layout.account,
             "digestStartTime": iso(self.state.ends_at),
@@ -181,8 +237,8 @@ impl Chain {
             "digestSignatureAlgorithm": "SHA256withRSA",
             "newestEventTime": files.iter().map(|file| &file.newest).max(),
             "oldestEventTime": files.iter().map(|file| &file.oldest).min(),
-            "previousDigestS3Bucket": previous.map(|_| bucket),
-            "previousDigestS3Object": previous.map(|link| self.full(&link.key)),
+            "previousDigestS3Bucket": before,
+            "previousDigestS3Object": key_before,
             "previousDigestHashValue": previous.map(|link| &link.hash),
             "previousDigestHashAlgorithm": previous.map(|_| "SHA-256"),
             "previousDigestSignature": previous.map(|link| &link.signature),

@@ -75,9 +75,9 @@ impl Manifest {
         serde_json::to_vec_pretty(self).map_err(|e| format!("a manifest cannot be written: {e}"))
     }
 
-    /// Takes a segment in, in place of one with the same id.
+    /// Takes a segment in, in place of one with the same file. The id alone may be that of a log that is gone.
     pub fn take(&mut self, segment: Archived) {
-        self.segments.retain(|known| known.id != segment.id);
+        self.segments.retain(|known| known.file != segment.file);
         self.segments.push(segment);
         self.segments.sort_by_key(|segment| segment.first_sequence);
     }
@@ -144,6 +144,10 @@ mod tests {
         for (id, first) in [(7, 21), (5, 1), (7, 21), (6, 11)] {
             manifest.take(archived(id, first, b"file"));
         }
+        // Of a log from before, whose ids were given again.
+        let mut both = manifest.clone();
+        both.take(archived(7, 900, b"other"));
+        assert_eq!(both.segments.len(), 4);
         let ids: Vec<&str> = manifest.segments.iter().map(|segment| segment.id.as_str()).collect();
         assert_eq!(ids, ["0000000000000005", "0000000000000006", "0000000000000007"]);
         assert_eq!(Manifest::read(&manifest.write().unwrap()), Ok(manifest.clone()));

@@ -13,6 +13,7 @@ pub mod formats;
 pub mod layout;
 pub mod manifest;
 pub mod ndjson;
+pub mod owner;
 #[cfg(feature = "parquet")]
 pub mod parquet;
 pub mod probe;

@@ -166,7 +166,7 @@ fn write<T: DataType>(
 
 impl Format for Parquet {
     fn encode(&self, batch: &Batch) -> Result<Vec<Object>, Fault> {
-        let file = self.file(batch).map_err(|e| Fault::later(format!("a batch cannot be written as Parquet: {e}")))?;
+        let file = self.file(batch).map_err(|e| Fault::refused(format!("it cannot be written as Parquet: {e}")))?;
         Ok(vec![Object::of_batch(batch, key(batch, SUFFIX), file, "application/vnd.apache.parquet")])
     }
 

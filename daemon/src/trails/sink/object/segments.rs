@@ -1,18 +1,21 @@
 //! [`SegmentSink`]: sealed segments as they are, as an archive: `TRAIL/segments/day=2026-11-22/FIRST-LAST-ID.segment` beside the day's manifest.
 //!
 //! A file is put first, then the manifest that names it; both are the same when they are put again. Backfills put into the same archive, since a segment is
-//! what it is. Limits: a segment is put in one attempt of the worker (five minutes).
+//! what it is. The place is claimed before the first segment, and each carries the log's identity as its origin. Limits: a segment is put in one attempt of the worker
+//! (five minutes).
 
 use bytes::Bytes;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OnceCell};
 use trail_engine::{SegmentInfo, View};
 
 use crate::backend::Hands;
 use crate::trails::sink::batch::Batch;
 use crate::trails::sink::fault::Fault;
+use crate::trails::sink::kind::Order;
 use crate::trails::sink::object::manifest::{Archived, Manifest, NAME};
+use crate::trails::sink::object::owner::Owner;
 use crate::trails::sink::object::probe::probe;
-use crate::trails::sink::object::store::{Object, ObjectStore};
+use crate::trails::sink::object::store::{ORIGIN, Object, ObjectStore};
 use crate::trails::sink::seam::{Delivered, Feed, Sink, Work};
 
 /// The name of the format.
@@ -25,25 +28,31 @@ static MANIFESTS: Mutex<()> = Mutex::const_new(());
 #[derive(Debug)]
 pub struct SegmentSink {
     trail: String,
+    log: String,
     store: Box<dyn ObjectStore>,
     hands: Hands,
+    claimed: OnceCell<u64>,
 }
 
 impl SegmentSink {
     /// Puts the segments of a trail into a store.
     #[must_use]
-    pub fn new(trail: &str, store: Box<dyn ObjectStore>, hands: &Hands) -> SegmentSink {
-        SegmentSink { trail: trail.to_owned(), store, hands: hands.clone() }
+    pub fn new(order: &Order<'_>, store: Box<dyn ObjectStore>) -> SegmentSink {
+        let (trail, log) = (order.trail.to_owned(), order.log.to_owned());
+        SegmentSink { trail, log, store, hands: order.hands.clone(), claimed: OnceCell::new() }
     }
 
     async fn put(&self, segment: &SegmentInfo, file: &View) -> Result<Delivered, Fault> {
+        let owner = Owner { log: &self.log, trail: &self.trail, purpose: FORMAT };
+        self.claimed.get_or_try_init(|| owner.claim(&*self.store, 0)).await?;
         let (info, view) = (segment.clone(), file.clone());
         let archived = self.hands.compute.run(move || Ok(Archived::of(&info, &view))).await;
         let archived = archived.map_err(|e| Fault::later(format!("a segment cannot be summed now: {e}")))?;
         let folder = format!("{}/segments/day={}", self.trail, segment.day);
         let object =
             |name: &str, bytes, content_type| Object { key: format!("{folder}/{name}"), bytes, content_type, metadata: Vec::new() };
-        let whole = object(&archived.file, Bytes::from_owner(file.clone()), "application/octet-stream");
+        let mut whole = object(&archived.file, Bytes::from_owner(file.clone()), "application/octet-stream");
+        whole.metadata.push((ORIGIN.to_owned(), self.log.clone()));
         self.store.put(&whole).await?;
         let place = format!("{folder}/{NAME}");
         // A trail and its backfills write the same manifests.

@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use trail_engine::clock::{Clock, SystemClock};
 use trail_engine::id::{Sequence, Timestamp};
@@ -14,13 +12,11 @@ use crate::trails::sink::fault::Fault;
 use crate::trails::sink::kind::Order;
 use crate::trails::sink::object::format::Format;
 use crate::trails::sink::object::formats;
+use crate::trails::sink::object::owner::Owner;
 use crate::trails::sink::object::probe::probe;
 use crate::trails::sink::object::segments::{FORMAT as SEGMENTS, SegmentSink};
 use crate::trails::sink::object::store::{Object, ObjectStore};
 use crate::trails::sink::seam::{Delivered, Mark, Sink, Work};
-
-/// What the name of the object begins with that says which log's objects a trail's are.
-const OWNER: &str = "traild-owner-";
 
 /// The sink that puts into a store what a definition asks for.
 ///
@@ -28,7 +24,7 @@ const OWNER: &str = "traild-owner-";
 /// A sentence about the format.
 pub fn into_store(order: &Order<'_>, store: Box<dyn ObjectStore>) -> Result<Box<dyn Sink>, String> {
     if formats::named(&order.members) == SEGMENTS {
-        return Ok(Box::new(SegmentSink::new(order.trail, store, order.hands)));
+        return Ok(Box::new(SegmentSink::new(order, store)));
     }
     Ok(Box::new(ObjectSink::new(store, formats::of(order)?, order)))
 }
@@ -52,29 +48,6 @@ impl ObjectSink {
         ObjectSink { store, format: format.into(), log: order.log.to_owned(), purpose, hands: order.hands.clone() }
     }
 
-    /// The number of the last object that was there when this log began to deliver this to the place, which is said there. `found` is that of the
-    /// last object that is there now.
-    async fn claim(&self, trail: &str, found: u64) -> Result<u64, Fault> {
-        let key = format!("{OWNER}{trail}.json");
-        if let Some(bytes) = self.store.get(&key).await? {
-            let owner: Value = serde_json::from_slice(&bytes).unwrap_or_default();
-            let says = |member: &str| owner.get(member).and_then(Value::as_str).unwrap_or_default();
-            if says("log") != self.log {
-                let place = self.store.place();
-                return Err(Fault::setup(format!(
-                    "another log delivers a trail `{trail}` to {place}: give this one another name or prefix, or remove {key} there if that log is gone"
-                )));
-            }
-            if says("purpose") == self.purpose {
-                return Ok(owner.get("number").and_then(Value::as_u64).unwrap_or(u64::MAX));
-            }
-        }
-        let owner = json!({ "log": self.log, "trail": trail, "purpose": self.purpose, "number": found });
-        let object = Object { key, bytes: Bytes::from(owner.to_string()), content_type: "application/json", metadata: Vec::new() };
-        self.store.put(&object).await?;
-        Ok(found)
-    }
-
     /// How far this log got before. Objects from before it began to deliver this only give their numbers: nothing is passed over
     /// because of them. The same again, however often it is asked.
     async fn marked(&self, trail: &str) -> Result<Option<Mark>, Fault> {
@@ -83,7 +56,8 @@ impl ObjectSink {
             None => Vec::new(),
         };
         let mark = keys.iter().filter_map(|key| self.format.mark(key)).max_by_key(|mark| mark.number);
-        let before = self.claim(trail, mark.map_or(0, |mark| mark.number)).await?;
+        let owner = Owner { log: &self.log, trail, purpose: &self.purpose };
+        let before = owner.claim(&*self.store, mark.map_or(0, |mark| mark.number)).await?;
         Ok(mark.map(|mark| if mark.number > before { mark } else { Mark { last: Sequence::ZERO, ..mark } }))
     }
 

@@ -85,10 +85,10 @@ mod tests {
     use crate::backend::{Hands, Schedule};
     use crate::config::Config;
     use crate::dialect::default_schema;
-    use crate::trails::keyring::Keyring;
+    use crate::trails::keeping::keyring::Keyring;
+    use crate::trails::keeping::store::Store;
     use crate::trails::sink::fault::FaultKind;
     use crate::trails::sink::registry::named;
-    use crate::trails::store::Store;
 
     /// A sink of a kind, made as a trail makes it.
     fn made(kind: &str, members: &Value) -> Result<Box<dyn Sink>, String> {

@@ -14,7 +14,8 @@ use sha2::{Digest, Sha256};
 use trail_engine::error::{Error, ErrorKind, Result};
 use trail_engine::storage::Storage;
 
-use crate::trails::kept::{Kept, VERSION};
+use crate::trails::keeping::holds::Holds;
+use crate::trails::keeping::kept::{Kept, VERSION};
 
 /// The name of the file with the identity of the log.
 const IDENTITY: &str = "identity";
@@ -29,6 +30,7 @@ const FILE_BYTES_MAX: u64 = 16 << 20;
 #[derive(Clone)]
 pub struct Store {
     storage: Arc<dyn Storage>,
+    holds: Arc<Holds>,
 }
 
 /// What was found at the start.
@@ -41,10 +43,16 @@ pub struct Loaded {
 }
 
 impl Store {
-    /// The trails in a directory.
+    /// The trails in a directory. Which of them hold the retention is told to nobody.
     #[must_use]
     pub fn new(storage: Arc<dyn Storage>) -> Store {
-        Store { storage }
+        Store::holding(storage, Arc::new(Holds::new(Box::new(|_| {}))))
+    }
+
+    /// The trails in a directory; notes how far those that hold the retention have everything.
+    #[must_use]
+    pub fn holding(storage: Arc<dyn Storage>, holds: Arc<Holds>) -> Store {
+        Store { storage, holds }
     }
 
     /// Reads all trails; sets aside what cannot be read.
@@ -74,6 +82,7 @@ impl Store {
                 Err(error) => return Err(error),
             }
         }
+        self.holds.begin(loaded.trails.iter().map(|(name, kept)| (name.as_str(), kept)));
         Ok(loaded)
     }
 
@@ -153,7 +162,9 @@ impl Store {
     /// When it could not be written; the old one is then still there.
     pub fn save(&self, name: &str, kept: &Kept) -> Result<()> {
         let json = serde_json::to_vec(kept).map_err(|e| Error::invalid("a trail cannot be written as JSON").because(e))?;
-        self.write_sealed(&format!("{name}{SUFFIX}"), &json)
+        self.write_sealed(&format!("{name}{SUFFIX}"), &json)?;
+        self.holds.note(name, kept);
+        Ok(())
     }
 
     /// Keeps JSON with a checksum in a file; when this returns it is durable.
@@ -182,7 +193,9 @@ impl Store {
     pub fn remove(&self, name: &str) -> Result<()> {
         let file = format!("{name}{SUFFIX}");
         let removed = self.storage.remove(&file).and_then(|()| self.storage.sync_directory());
-        removed.map_err(|e| Error::io("cannot remove a trail", e).in_file(file))
+        removed.map_err(|e| Error::io("cannot remove a trail", e).in_file(file))?;
+        self.holds.forget(name);
+        Ok(())
     }
 
     /// Appends dead letters; when this returns they are durable.
@@ -254,7 +267,7 @@ mod tests {
     use trail_engine::storage::FileStorage;
 
     use super::*;
-    use crate::trails::kept::{Pending, State};
+    use crate::trails::keeping::kept::{Pending, State};
 
     fn store(directory: &Path) -> Store {
         Store::new(Arc::new(FileStorage::open(directory).unwrap()))

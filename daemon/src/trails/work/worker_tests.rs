@@ -1,7 +1,7 @@
 //! A worker that is dropped at any moment, against a sink that fails in every way: what arrived is what matches, in order, once.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -14,10 +14,11 @@ use trail_engine::storage::FileStorage;
 use super::*;
 use crate::backend::Backend;
 use crate::config::Config;
-use crate::trails::kept::Kept;
+use crate::trails::keeping::kept::Kept;
+use crate::trails::keeping::store::Store;
+use crate::trails::reading::source::Source;
 use crate::trails::sink::seam::{Mark, Work};
-use crate::trails::source::Source;
-use crate::trails::store::Store;
+use crate::trails::work::sending;
 
 const EVENTS: u64 = 600;
 /// Every third event matches.
@@ -58,6 +59,12 @@ struct Moody {
     place: Arc<Mutex<Place>>,
     random: Mutex<Random>,
     named: bool,
+    /// Refuses a batch whole when one of its events is bad, and does not say which.
+    whole: bool,
+}
+
+fn is_bad(sequence: u64) -> bool {
+    sequence.is_multiple_of(97)
 }
 
 impl Moody {
@@ -66,7 +73,6 @@ impl Moody {
     }
 
     fn take(&self, batch: &Batch) -> Delivered {
-        let is_bad = |sequence: u64| sequence.is_multiple_of(97);
         let refused: Vec<Refusal> = (0..batch.events.len())
             .filter(|i| is_bad(batch.events[*i].sequence.0))
             .map(|index| Refusal { index, reason: "bad".into() })
@@ -92,11 +98,17 @@ impl Sink for Moody {
             match self.draw(8) {
                 0 => Err(Fault::later("away")),
                 1 => Err(Fault::setup("no such place").after(Some(Duration::from_millis(1)))),
-                2 => {
+                2 if !self.whole => {
                     self.take(batch);
                     Err(Fault::later("the answer was lost"))
                 }
                 3 if batch.events.len() > 1 && !self.named => Err(Fault::new(FaultKind::TooLarge, "too large")),
+                _ if self.whole && batch.events.iter().any(|event| is_bad(event.sequence.0)) => {
+                    if batch.events.len() == 1 {
+                        self.place.lock().unwrap().refused.push(batch.events[0].sequence.0);
+                    }
+                    Err(Fault::refused("something in it is bad"))
+                }
                 _ => Ok(self.take(batch)),
             }
         })
@@ -140,10 +152,10 @@ async fn log(directory: &std::path::Path) -> Backend {
 }
 
 /// Runs a worker again and again, each time for a moment only, until it has everything; loses the trail's file now and then.
-async fn live(backend: &Backend, directory: &std::path::Path, seed: u64, named: bool) -> (Place, Progress, usize) {
+async fn live(backend: &Backend, directory: &std::path::Path, seed: u64, (named, whole): (bool, bool)) -> (Place, Progress, usize) {
     let mut random = Random::of(seed);
     let place = Arc::new(Mutex::new(Place::default()));
-    let storage = Arc::new(FileStorage::open(&directory.join(format!("trails-{named}-{seed}"))).unwrap());
+    let storage = Arc::new(FileStorage::open(&directory.join(format!("trails-{named}-{whole}-{seed}"))).unwrap());
     let store = Store::new(storage);
     let source = Source::new(backend.clone());
     let limits = BatchLimits { events: 1 + random.below(40) as usize, bytes: 1 << 20, delay: Duration::from_millis(random.below(4)) };
@@ -156,7 +168,7 @@ async fn live(backend: &Backend, directory: &std::path::Path, seed: u64, named: 
         let kept = store.load().unwrap().trails.remove(0).1;
         let ledger = Arc::new(Ledger::new("t".into(), store.clone(), backend.hands().clone(), kept));
         let moods = Mutex::new(Random::of(seed.wrapping_add(lives as u64)));
-        let sink = Box::new(Moody { place: place.clone(), random: moods, named });
+        let sink = Box::new(Moody { place: place.clone(), random: moods, named, whole });
         let (_stop, stopping) = watch::channel(false);
         let (live, tally) = (Arc::new(Live::default()), Arc::new(Uncounted));
         let worker = Worker {
@@ -170,6 +182,7 @@ async fn live(backend: &Backend, directory: &std::path::Path, seed: u64, named: 
             live,
             tally,
             stop: stopping,
+            strikes: AtomicUsize::new(0),
         };
         let reader = |filter: &str| source.reader(workers.fetch_add(1, Ordering::Relaxed), filter.into());
         // Longer with each life, so that a slow machine gets there too.
@@ -196,8 +209,8 @@ async fn whatever_happens_all_that_matches_arrives_in_order() {
     let bad: Vec<u64> = (1..=EVENTS).filter(|i| i % 3 == 0 && i % 97 == 0).collect();
     let (mut lives, mut repeats) = (0, 0);
     for seed in 1..=24_u64 {
-        let named = seed % 2 == 0;
-        let (place, progress, lived) = live(&backend, directory.path(), seed.wrapping_mul(0x9E37_79B9_7F4A_7C15), named).await;
+        let (named, whole) = (seed % 2 == 0, seed % 4 == 1);
+        let (place, progress, lived) = live(&backend, directory.path(), seed.wrapping_mul(0x9E37_79B9_7F4A_7C15), (named, whole)).await;
         lives += lived;
         let mut all: Vec<u64> = place.objects.values().flatten().copied().collect();
         assert_eq!(place.changed, 0, "seed {seed}: a name was written with other events");
@@ -219,4 +232,124 @@ async fn whatever_happens_all_that_matches_arrives_in_order() {
     }
     println!("24 trails, {lives} lives, {repeats} events twice in sinks without names");
     assert!(lives > 40, "{lives} lives: nothing was interrupted");
+}
+
+/// A sink that takes nothing at all until it is mended, and knows what it was asked.
+#[derive(Debug)]
+struct Closed {
+    place: Arc<Mutex<Vec<u64>>>,
+    mended: Arc<AtomicBool>,
+    asked: Arc<AtomicU64>,
+}
+
+impl Sink for Closed {
+    fn deliver<'a>(&'a self, batch: &'a Batch) -> Work<'a, Delivered> {
+        Box::pin(async move {
+            self.asked.fetch_add(1, Ordering::SeqCst);
+            if !self.mended.load(Ordering::SeqCst) {
+                return Err(Fault::refused("there is nothing here"));
+            }
+            self.place.lock().unwrap().extend(batch.events.iter().map(|event| event.sequence.0));
+            Ok(Delivered { objects: 1, ..Delivered::default() })
+        })
+    }
+
+    fn probe(&self) -> Work<'_, ()> {
+        Box::pin(async { Ok(()) })
+    }
+}
+
+/// The events that a trail has given up, and those that arrived, in batches of so many, at a sink that refuses everything for a while.
+async fn at_a_closed_door(backend: &Backend, directory: &std::path::Path, events: usize) -> (Vec<u64>, Vec<u64>, Progress) {
+    let store = Store::new(Arc::new(FileStorage::open(&directory.join(format!("closed-{events}"))).unwrap()));
+    let mut first = Kept::fresh(json!({}), 1, 0);
+    first.sinks[0].position = Some(0);
+    let ledger = Arc::new(Ledger::new("closed".into(), store, backend.hands().clone(), first));
+    let (place, mended, asked) = (Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+    let sink = Box::new(Closed { place: place.clone(), mended: mended.clone(), asked: asked.clone() });
+    let (_stop, stop) = watch::channel(false);
+    let slot = Slot { backfill: None, sink: 0 };
+    let limits = BatchLimits { events, bytes: 1 << 20, delay: Duration::from_millis(1) };
+    let live = Arc::new(Live::default());
+    let worker = Worker {
+        ledger: ledger.clone(),
+        slot,
+        label: "closed".into(),
+        filter: FILTER.into(),
+        kind: "closed",
+        sink,
+        limits,
+        live: live.clone(),
+        tally: Arc::new(Uncounted),
+        stop,
+        strikes: AtomicUsize::new(0),
+    };
+    let source = Source::new(backend.clone());
+    let reader = move |filter: &str| source.reader(1, filter.into());
+    let work = tokio::spawn(worker.run(reader, backend.published(), Some(Sequence(EVENTS))));
+    while live.now().failures < 2 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let now = live.now();
+    let trouble = now.last_trouble.unwrap();
+    assert!(
+        trouble.needs_operator && trouble.message.contains("none was taken") && trouble.message.contains("there is nothing here"),
+        "{trouble:?}"
+    );
+    // A few requests for each round, not two for each event.
+    let asked = asked.load(Ordering::SeqCst);
+    assert!(asked < 120, "{events}: {asked} requests for two rounds");
+    mended.store(true, Ordering::SeqCst);
+    timeout(Duration::from_secs(60), work).await.unwrap().unwrap();
+    let dead = std::fs::read_to_string(directory.join(format!("closed-{events}/closed.dead"))).unwrap_or_default();
+    let dead = dead.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["sequence"].as_u64().unwrap()).collect();
+    let arrived = std::mem::take(&mut *place.lock().unwrap());
+    (dead, arrived, ledger.progress(slot).await.unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sink_that_refuses_everything_does_not_drain_the_log() {
+    let directory = tempfile::tempdir().unwrap();
+    let backend = log(directory.path()).await;
+    let wanted: Vec<u64> = (1..=EVENTS).filter(|i| i % 3 == 0).collect();
+    for (events, given_up) in [(200, 0), (40, 0), (9, 0), (5, 5), (1, sending::SUSPECTS_MAX)] {
+        let (dead, arrived, progress) = at_a_closed_door(&backend, directory.path(), events).await;
+        assert_eq!((dead.len(), progress.dead_letters), (given_up, given_up as u64), "batches of {events}: {dead:?}");
+        let mut all = [dead, arrived].concat();
+        all.sort_unstable();
+        assert_eq!(all, wanted, "batches of {events}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_that_cannot_be_read_is_said() {
+    let directory = tempfile::tempdir().unwrap();
+    let backend = log(directory.path()).await;
+    let store = Store::new(Arc::new(FileStorage::open(&directory.path().join("unread")).unwrap()));
+    let mut first = Kept::fresh(json!({}), 1, 0);
+    first.sinks[0].position = Some(0);
+    let (_stop, stop) = watch::channel(false);
+    let live = Arc::new(Live::default());
+    let worker = Worker {
+        ledger: Arc::new(Ledger::new("unread".into(), store, backend.hands().clone(), first)),
+        slot: Slot { backfill: None, sink: 0 },
+        label: "unread".into(),
+        filter: "no.such(".into(),
+        kind: "closed",
+        sink: Box::new(Closed { place: Arc::default(), mended: Arc::default(), asked: Arc::default() }),
+        limits: BatchLimits { events: 10, bytes: 1 << 20, delay: Duration::from_millis(1) },
+        live: live.clone(),
+        tally: Arc::new(Uncounted),
+        stop,
+        strikes: AtomicUsize::new(0),
+    };
+    let source = Source::new(backend.clone());
+    let reader = move |filter: &str| source.reader(1, filter.into());
+    let work = tokio::spawn(worker.run(reader, backend.published(), None));
+    while live.now().last_trouble.is_none() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let trouble = live.now().last_trouble.unwrap();
+    assert!(trouble.message.starts_with("the log cannot be read, which is tried again: "), "{trouble:?}");
+    work.abort();
 }

@@ -4,17 +4,18 @@
 //! begin behind those of the one before, so that together they leave nothing out.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until};
-use trail_engine::error::ErrorKind;
+use trail_engine::error::{Error, ErrorKind};
 use trail_engine::id::{Day, Sequence};
 use trail_engine::index::StoredEvent;
 
+use crate::trails::reading::source::{Reader, Window};
 use crate::trails::sink::batch::BatchLimits;
-use crate::trails::source::{Reader, Window};
 
 /// How long to wait before the log is read again after an error.
 const ERROR_PAUSE: Duration = Duration::from_secs(1);
@@ -41,8 +42,10 @@ pub struct Draft {
     pub lost: u64,
 }
 
+/// Who is told that the log cannot be read.
+type Tell = Box<dyn Fn(&Error) + Send + Sync>;
+
 /// Reads for one worker.
-#[derive(Debug)]
 pub struct Gatherer {
     reader: Reader,
     limits: BatchLimits,
@@ -58,6 +61,13 @@ pub struct Gatherer {
     /// Whether the last reading brought so little that the next may wait for more.
     is_slow: bool,
     lost: u64,
+    tell: Tell,
+}
+
+impl fmt::Debug for Gatherer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Gatherer").field("covered", &self.covered).field("position", &self.position).finish_non_exhaustive()
+    }
 }
 
 impl Gatherer {
@@ -70,7 +80,14 @@ impl Gatherer {
         after: Sequence,
         until: Option<Sequence>,
     ) -> Gatherer {
-        Gatherer { reader, limits, published, covered: after, position: after, left: VecDeque::new(), until, is_slow: false, lost: 0 }
+        let (left, tell): (_, Tell) = (VecDeque::new(), Box::new(|_| {}));
+        Gatherer { reader, limits, published, covered: after, position: after, left, until, is_slow: false, lost: 0, tell }
+    }
+
+    /// The same, which tells somebody whenever the log cannot be read.
+    #[must_use]
+    pub fn telling(self, tell: impl Fn(&Error) + Send + Sync + 'static) -> Gatherer {
+        Gatherer { tell: Box::new(tell), ..self }
     }
 
     /// The last sequence that a draft covers.
@@ -160,6 +177,7 @@ impl Gatherer {
             Err(error) if error.kind() == ErrorKind::Closed => false,
             Err(error) => {
                 tracing::warn!(error = ?error, "a trail cannot read the log");
+                (self.tell)(&error);
                 sleep(ERROR_PAUSE).await;
                 true
             }

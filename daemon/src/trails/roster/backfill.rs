@@ -7,9 +7,9 @@
 use trail_engine::error::{Error, ErrorKind, Result};
 use trail_engine::id::Timestamp;
 
-use crate::trails::kept::{Backfill, Progress, State};
-use crate::trails::roster::{Trails, missing};
-use crate::trails::trail::Trail;
+use crate::trails::keeping::kept::{Backfill, Progress, State};
+use crate::trails::roster::all::Trails;
+use crate::trails::roster::trail::Trail;
 
 /// The most jobs that are kept of one trail; the oldest that is over makes room.
 const JOBS_MAX: usize = 32;
@@ -30,8 +30,7 @@ impl Trails {
             return Err(Error::invalid("nothing that is retained was received in this range"));
         }
         let (first, last) = (first.0, behind.0.saturating_sub(1));
-        let trails = self.held().await;
-        let trail = trails.get(name).ok_or_else(|| missing(name))?;
+        let (trail, _turn) = self.turn(name).await?;
         let job = trail.ledger.change(|kept| {
             if kept.state != State::Enabled {
                 return Err(Error::invalid("the trail is not enabled: start it first"));
@@ -50,7 +49,7 @@ impl Trails {
             Ok(job)
         });
         let job = job.await?;
-        trail.begin_backfill(&job).await.map_err(Error::invalid)?;
+        trail.begin_in_time().await;
         Ok(job)
     }
 
@@ -59,9 +58,8 @@ impl Trails {
     /// # Errors
     /// `NotFound`, what keeping it gives.
     pub async fn cancel_backfill(&self, name: &str, id: u64) -> Result<Backfill> {
-        let trails = self.held().await;
-        let trail = trails.get(name).ok_or_else(|| missing(name))?;
-        let job = mark(trail, id, true).await?;
+        let (trail, _turn) = self.turn(name).await?;
+        let job = mark(&trail, id, true).await?;
         trail.end_backfill(id).await;
         Ok(job)
     }
@@ -71,14 +69,13 @@ impl Trails {
     /// # Errors
     /// `NotFound`, `Invalid` when the trail is not enabled, what keeping it gives.
     pub async fn resume_backfill(&self, name: &str, id: u64) -> Result<Backfill> {
-        let trails = self.held().await;
-        let trail = trails.get(name).ok_or_else(|| missing(name))?;
+        let (trail, _turn) = self.turn(name).await?;
         if trail.ledger.kept().await.state != State::Enabled {
             return Err(Error::invalid("the trail is not enabled: start it first"));
         }
-        let job = mark(trail, id, false).await?;
+        let job = mark(&trail, id, false).await?;
         trail.end_backfill(id).await;
-        trail.begin_backfill(&job).await.map_err(Error::invalid)?;
+        trail.begin_in_time().await;
         Ok(job)
     }
 }

@@ -15,7 +15,7 @@ use rsa::{Pkcs1v15Sign, RsaPrivateKey};
 use serde::{Deserialize, Serialize};
 use trail_engine::error::{Error, Result};
 
-use crate::trails::store::Store;
+use crate::trails::keeping::store::Store;
 
 const FILE: &str = "digest.keys";
 const BITS: usize = 2_048;

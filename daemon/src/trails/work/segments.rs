@@ -13,7 +13,7 @@ use trail_engine::error::ErrorKind;
 use trail_engine::id::Sequence;
 
 use crate::backend::Backend;
-use crate::trails::worker::{Going, Worker};
+use crate::trails::work::worker::{Going, Worker};
 
 /// How often there is a look at the list of segments: they are sealed by the quarter of an hour.
 const LOOK: Duration = Duration::from_secs(5);

@@ -6,23 +6,27 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use serde_json::{Value, json};
-use tokio::sync::{Mutex, MutexGuard};
+use tokio::sync::{Mutex, OwnedMutexGuard};
+use tokio::task::JoinSet;
 use trail_engine::clock::{Clock, SystemClock};
 use trail_engine::error::{Error, ErrorKind, Result};
 use trail_engine::event::DimensionSchema;
-use trail_engine::id::Sequence;
 use trail_engine::storage::FileStorage;
 
 use crate::backend::Backend;
 use crate::config::TrailEntry;
 use crate::metrics::Metrics;
-use crate::trails::definition::{Definition, Start};
-use crate::trails::kept::{Kept, Progress, State};
-use crate::trails::keyring::Keyring;
-use crate::trails::ledger::Ledger;
-use crate::trails::source::Source;
-use crate::trails::store::Store;
-use crate::trails::trail::{Surroundings, Trail};
+use crate::trails::definition::Definition;
+use crate::trails::keeping::holds::Holds;
+use crate::trails::keeping::kept::{Kept, State};
+use crate::trails::keeping::keyring::Keyring;
+use crate::trails::keeping::ledger::Ledger;
+use crate::trails::keeping::store::Store;
+use crate::trails::reading::source::Source;
+use crate::trails::roster::carry::carried_over;
+use crate::trails::roster::surroundings::Surroundings;
+use crate::trails::roster::trail::{Trail, Turn};
+use crate::trails::roster::waiting::watch;
 
 /// The folder of the data directory in which trails are kept.
 const FOLDER: &str = "trails";
@@ -34,9 +38,14 @@ const TRAILS_MAX: usize = 64;
 pub struct Trails {
     around: Arc<Surroundings>,
     store: Store,
+    /// Held for a moment only: who changes a trail has its [`Turn`].
     trails: Mutex<BTreeMap<String, Arc<Trail>>>,
     /// Trails that are kept and cannot be taken up: their definition no longer reads.
     unread: Mutex<BTreeMap<String, Kept>>,
+    /// The turn of all of them.
+    unread_turn: Turn,
+    /// Says what expiry waits for; ends with this.
+    _watch: JoinSet<()>,
 }
 
 /// There is no trail of this name.
@@ -48,16 +57,11 @@ fn invalid(problem: String) -> Error {
     Error::invalid(problem)
 }
 
-/// The sinks of a definition as it is shown, without how they are batched.
-fn sinks_of(shown: &Value) -> Vec<Value> {
-    let plain = |sink: &Value| {
-        let mut sink = sink.clone();
-        if let Some(members) = sink.as_object_mut() {
-            members.remove("batch");
-        }
-        sink
-    };
-    shown.get("sinks").and_then(Value::as_array).into_iter().flatten().map(plain).collect()
+fn set_state(kept: &mut Kept, state: State) -> Result<()> {
+    if kept.state != state {
+        (kept.state, kept.changed_at_ms) = (state, now_ms());
+    }
+    Ok(())
 }
 
 fn now_ms() -> i64 {
@@ -78,10 +82,13 @@ impl Trails {
         configured: &[TrailEntry],
     ) -> Result<Trails> {
         let path = directory.join(FOLDER);
+        let log = backend.clone();
+        let holds = Arc::new(Holds::new(Box::new(move |behind| log.hold(behind))));
+        let holding = holds.clone();
         let opened = backend.hands().compute.run(move || {
             let storage = FileStorage::open(&path)
                 .map_err(|e| Error::io("cannot open the folder of trails", e).in_file(path.display().to_string()))?;
-            let store = Store::new(Arc::new(storage));
+            let store = Store::holding(Arc::new(storage), holding);
             let loaded = store.load()?;
             let identity = store.identity()?;
             Ok((store, loaded, identity))
@@ -90,17 +97,26 @@ impl Trails {
         for problem in &loaded.problems {
             tracing::error!("{problem}");
         }
+        let mut looks = JoinSet::new();
+        looks.spawn(watch(backend.clone(), holds));
         let source = Source::new(backend.clone());
         let keyring = Keyring::new(store.clone());
         let around = Arc::new(Surroundings { backend, source, identity, schema, keyring, metrics, workers: AtomicU64::new(0) });
-        let trails = Trails { around, store, trails: Mutex::new(BTreeMap::new()), unread: Mutex::new(BTreeMap::new()) };
+        let trails = Trails {
+            around,
+            store,
+            trails: Mutex::new(BTreeMap::new()),
+            unread: Mutex::new(BTreeMap::new()),
+            unread_turn: Turn::default(),
+            _watch: looks,
+        };
         for (name, kept) in loaded.trails {
             trails.take_up(&name, kept).await;
         }
         for entry in configured {
             let wrong = |error: Error| Error::new(error.kind(), format!("{}: {}", entry.place, error.message())).because(error);
             let definition = Definition::read(&entry.definition, None, &trails.around.schema).map_err(invalid).map_err(wrong)?;
-            // A sink that cannot be made now, as when a secret is not there, must not keep the log from taking events.
+            // What is wrong with a trail must not keep the log from taking events.
             if let Err(error) = trails.configure(&definition, &entry.definition).await {
                 tracing::error!(trail = definition.name, "{}: the trail does not deliver: {error}", entry.place);
             }
@@ -108,7 +124,7 @@ impl Trails {
         Ok(trails)
     }
 
-    /// Goes on with a trail that was kept. One that cannot be made any more is said, and stays at rest.
+    /// Goes on with a trail that was kept. One whose definition no longer reads is said, and stays at rest.
     async fn take_up(&self, name: &str, kept: Kept) {
         let definition = match Definition::read(&kept.definition, Some(name), &self.around.schema) {
             Ok(definition) => definition,
@@ -118,32 +134,33 @@ impl Trails {
                 return;
             }
         };
-        let trail = Arc::new(self.rest(definition, kept.clone()));
-        if kept.state == State::Enabled
-            && let Err(problem) = self.begin(&trail).await
-        {
-            tracing::error!(trail = name, "a trail cannot begin: {problem}");
+        let is_enabled = kept.state == State::Enabled;
+        let trail = Arc::new(self.rest(definition, kept, Turn::default()));
+        self.trails.lock().await.insert(name.to_owned(), trail.clone());
+        if is_enabled {
+            trail.begin_in_time().await;
         }
-        self.trails.lock().await.insert(name.to_owned(), trail);
     }
 
-    fn rest(&self, definition: Definition, kept: Kept) -> Trail {
+    fn rest(&self, definition: Definition, kept: Kept, turn: Turn) -> Trail {
         let name: Arc<str> = definition.name.as_str().into();
         let ledger = Ledger::new(name, self.store.clone(), self.around.backend.hands().clone(), kept);
-        Trail::new(definition, ledger, self.around.clone())
+        Trail::new(definition, ledger, self.around.clone(), turn)
     }
 
+    /// Makes, starts or changes a trail as the configuration has it. A sink that cannot be made now, as when a secret is not there, is tried again.
     async fn configure(&self, definition: &Definition, value: &Value) -> Result<()> {
         let unread = self.unread.lock().await.contains_key(&definition.name);
         let known = self.trails.lock().await.get(&definition.name).map(|trail| trail.definition.kept());
         match known {
-            None if unread => self.replace(&definition.name, value).await.map(|_| ()),
-            None => {
-                self.create(value).await?;
-                self.start(&definition.name).await
+            None if !unread => {
+                let trail = self.found(definition.clone()).await?;
+                trail.ledger.change(|kept| set_state(kept, State::Enabled)).await?;
+                trail.begin_in_time().await;
+                Ok(())
             }
             Some(known) if known == definition.kept() => Ok(()),
-            Some(_) => self.replace(&definition.name, value).await.map(|_| ()),
+            _ => self.change(&definition.name, value, false).await.map(|_| ()),
         }
     }
 
@@ -167,9 +184,20 @@ impl Trails {
         self.trails.lock().await.get(name).cloned().ok_or_else(|| missing(name))
     }
 
-    /// All trails, which nobody else makes, changes or removes while this is held.
-    pub(super) async fn held(&self) -> MutexGuard<'_, BTreeMap<String, Arc<Trail>>> {
-        self.trails.lock().await
+    /// The trail of this name, which nobody else changes, starts, stops or removes while the guard is held.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub(super) async fn turn(&self, name: &str) -> Result<(Arc<Trail>, OwnedMutexGuard<()>)> {
+        loop {
+            let turn = self.named(name).await?.turn.clone();
+            let held = turn.clone().lock_owned().await;
+            // Meanwhile it may have been changed, or removed and made again.
+            let now = self.named(name).await?;
+            if Arc::ptr_eq(&now.turn, &turn) {
+                return Ok((now, held));
+            }
+        }
     }
 
     /// All trails, by name.
@@ -184,59 +212,84 @@ impl Trails {
     /// keeping it gives.
     pub async fn create(&self, value: &Value) -> Result<Arc<Trail>> {
         let definition = Definition::read(value, None, &self.around.schema).map_err(invalid)?;
+        self.is_free(&*self.trails.lock().await, &definition.name).await?;
+        // Reads files, which can hang, and so holds nothing.
+        let kept = Kept::fresh(definition.kept(), definition.sinks.len(), now_ms());
+        self.rest(definition.clone(), kept, Turn::default()).check().await.map_err(invalid)?;
+        self.found(definition).await
+    }
+
+    async fn found(&self, definition: Definition) -> Result<Arc<Trail>> {
         let mut trails = self.trails.lock().await;
-        if trails.contains_key(&definition.name) || self.unread.lock().await.contains_key(&definition.name) {
-            return Err(Error::new(ErrorKind::Locked, format!("there is a trail `{}` already; change it with PUT", definition.name)));
-        }
-        if trails.len() >= TRAILS_MAX {
-            return Err(Error::new(ErrorKind::Limit, format!("there are {TRAILS_MAX} trails, as many as there may be")));
-        }
+        self.is_free(&trails, &definition.name).await?;
         let kept = Kept::fresh(definition.kept(), definition.sinks.len(), now_ms());
         let name = definition.name.clone();
-        let trail = Arc::new(self.rest(definition, kept));
-        trail.check().await.map_err(invalid)?;
+        let trail = Arc::new(self.rest(definition, kept, Turn::default()));
         trail.ledger.found().await?;
         trails.insert(name, trail.clone());
         Ok(trail)
     }
 
-    /// Gives a trail another definition; a trail that delivers goes on delivering. A sink that was there goes on where it was. Where there are as many
-    /// as before, one that was changed goes on behind the position of the one in its place, as a new one: its place is asked whose
-    /// objects it holds. Others begin where the new definition says.
+    async fn is_free(&self, trails: &BTreeMap<String, Arc<Trail>>, name: &str) -> Result<()> {
+        if trails.contains_key(name) || self.unread.lock().await.contains_key(name) {
+            return Err(Error::new(ErrorKind::Locked, format!("there is a trail `{name}` already; change it with PUT")));
+        }
+        if trails.len() >= TRAILS_MAX {
+            return Err(Error::new(ErrorKind::Limit, format!("there are {TRAILS_MAX} trails, as many as there may be")));
+        }
+        Ok(())
+    }
+
+    /// Gives a trail another definition; a trail that delivers goes on delivering, its sinks from where [`carried_over`] says; a place
+    /// of a changed sink is asked whose objects it holds.
     ///
     /// # Errors
     /// `NotFound`, `Invalid`, what keeping it gives.
     pub async fn replace(&self, name: &str, value: &Value) -> Result<Arc<Trail>> {
+        self.change(name, value, true).await
+    }
+
+    /// The same; unless `checked`, also when its sinks cannot be made yet.
+    async fn change(&self, name: &str, value: &Value, checked: bool) -> Result<Arc<Trail>> {
         let definition = Definition::read(value, Some(name), &self.around.schema).map_err(invalid)?;
-        let mut trails = self.trails.lock().await;
-        let old = trails.get(name).cloned();
+        let (old, held) = match self.turn(name).await {
+            Ok((old, held)) => (Some(old), held),
+            Err(_) => (None, self.unread_turn.clone().lock_owned().await),
+        };
         let mut kept = self.kept_of(name, old.as_deref()).await?;
-        let new = self.rest(definition, kept.clone());
-        new.check().await.map_err(invalid)?;
+        let turn = old.as_ref().map_or_else(Turn::default, |old| old.turn.clone());
+        let new = Arc::new(self.rest(definition, kept.clone(), turn));
+        if checked {
+            new.check().await.map_err(invalid)?;
+        }
         if let Some(old) = &old {
             old.end().await;
             kept = old.ledger.kept().await;
         }
-        kept.sinks = self.carried_over(&kept, &new.definition);
+        kept.sinks = carried_over(&kept, &new.definition, &self.around.schema);
         kept.definition = new.definition.kept();
         kept.backfills.clear();
-        let new = Arc::new(new);
+        let is_enabled = kept.state == State::Enabled;
         let changed = new.ledger.change(|known| {
-            *known = kept.clone();
+            *known = kept;
             Ok(())
         });
-        let changed = changed.await;
-        let going_on = if changed.is_ok() { Some(new.clone()) } else { old };
-        let mut begun = Ok(());
-        if let Some(going_on) = going_on {
-            trails.insert(name.to_owned(), going_on.clone());
-            if kept.state == State::Enabled {
-                begun = self.begin(&going_on).await;
+        if let Err(error) = changed.await {
+            if let Some(old) = old.filter(|_| is_enabled) {
+                old.begin_in_time().await;
             }
+            return Err(error);
         }
-        changed?;
+        if let Some(old) = &old {
+            old.ledger.retire().await;
+        }
+        self.trails.lock().await.insert(name.to_owned(), new.clone());
         self.unread.lock().await.remove(name);
-        begun.map(|()| new)
+        if is_enabled {
+            new.begin_in_time().await;
+        }
+        drop(held);
+        Ok(new)
     }
 
     async fn kept_of(&self, name: &str, trail: Option<&Trail>) -> Result<Kept> {
@@ -246,35 +299,13 @@ impl Trails {
         }
     }
 
-    /// What each sink of a new definition goes on from.
-    fn carried_over(&self, kept: &Kept, new: &Definition) -> Vec<Progress> {
-        // Without what may be rotated.
-        let read = Definition::read(&kept.definition, None, &self.around.schema).map(|old| old.shown());
-        let old = sinks_of(&read.unwrap_or_else(|_| kept.definition.clone()));
-        let new = sinks_of(&new.shown());
-        let as_many = old.len() == new.len();
-        let carry = |(i, sink): (usize, &Value)| {
-            let same = old.iter().position(|other| other == sink);
-            let in_place = old.get(i).filter(|other| as_many && other.get("type") == sink.get("type"));
-            match (same, in_place) {
-                (Some(at), _) => kept.sinks.get(at).cloned().unwrap_or_default(),
-                (None, Some(_)) => {
-                    let position = kept.sinks.get(i).and_then(|progress| progress.position);
-                    Progress { position, ..Progress::default() }
-                }
-                (None, None) => Progress::default(),
-            }
-        };
-        new.iter().enumerate().map(carry).collect()
-    }
-
     /// Removes a trail. What it delivered stays where it is, and so do its dead letters.
     ///
     /// # Errors
     /// `NotFound`, what removing it gives.
     pub async fn remove(&self, name: &str) -> Result<()> {
-        let mut trails = self.trails.lock().await;
-        let Some(trail) = trails.get(name).cloned() else {
+        let Ok((trail, _turn)) = self.turn(name).await else {
+            let _turn = self.unread_turn.lock().await;
             let kept = self.kept_of(name, None).await?;
             let ledger = Ledger::new(name.into(), self.store.clone(), self.around.backend.hands().clone(), kept);
             ledger.erase().await?;
@@ -282,8 +313,13 @@ impl Trails {
             return Ok(());
         };
         trail.end().await;
-        trail.ledger.erase().await?;
-        trails.remove(name);
+        if let Err(error) = trail.ledger.erase().await {
+            if trail.ledger.kept().await.state == State::Enabled {
+                trail.begin_in_time().await;
+            }
+            return Err(error);
+        }
+        self.trails.lock().await.remove(name);
         Ok(())
     }
 
@@ -292,48 +328,9 @@ impl Trails {
     /// # Errors
     /// `NotFound`, `Invalid` when a sink cannot be made, what keeping it gives.
     pub async fn start(&self, name: &str) -> Result<()> {
-        let trails = self.held().await;
-        let trail = trails.get(name).ok_or_else(|| missing(name))?;
-        self.begin(trail).await?;
-        let enabled = trail.ledger.change(|kept| {
-            if kept.state != State::Enabled {
-                (kept.state, kept.changed_at_ms) = (State::Enabled, now_ms());
-            }
-            Ok(())
-        });
-        enabled.await
-    }
-
-    async fn begin(&self, trail: &Trail) -> Result<()> {
-        let kept = trail.ledger.kept().await;
-        if kept.sinks.iter().any(|sink| sink.position.is_none()) {
-            let first = self.first_position(trail.definition.start).await?;
-            let placed = trail.ledger.change(|kept| {
-                for sink in &mut kept.sinks {
-                    sink.position.get_or_insert(first.0);
-                }
-                Ok(())
-            });
-            placed.await?;
-        }
-        trail.begin().await.map_err(invalid)?;
-        for job in kept.backfills.iter().filter(|job| !job.cancelled && !job.is_done()) {
-            trail.begin_backfill(job).await.map_err(invalid)?;
-        }
-        Ok(())
-    }
-
-    /// The sequence behind which a trail begins.
-    async fn first_position(&self, start: Start) -> Result<Sequence> {
-        let backend = &self.around.backend;
-        let before = |sequence: Sequence| Sequence(sequence.0.saturating_sub(1));
-        let oldest = before(backend.oldest_sequence());
-        Ok(match start {
-            Start::Now => backend.last_sequence(),
-            Start::Oldest => oldest,
-            Start::Sequence(sequence) => before(sequence).max(oldest),
-            Start::Time(time) => before(backend.first_received(time).await?).max(oldest),
-        })
+        let (trail, _turn) = self.turn(name).await?;
+        trail.begin().await?;
+        trail.ledger.change(|kept| set_state(kept, State::Enabled)).await
     }
 
     /// Stops to deliver, backfills too; what is kept stays.
@@ -341,16 +338,9 @@ impl Trails {
     /// # Errors
     /// `NotFound`, what keeping it gives.
     pub async fn stop(&self, name: &str) -> Result<()> {
-        let trails = self.held().await;
-        let trail = trails.get(name).ok_or_else(|| missing(name))?;
+        let (trail, _turn) = self.turn(name).await?;
         trail.end().await;
-        let disabled = trail.ledger.change(|kept| {
-            if kept.state == State::Enabled {
-                (kept.state, kept.changed_at_ms) = (State::Disabled, now_ms());
-            }
-            Ok(())
-        });
-        disabled.await
+        trail.ledger.change(|kept| if kept.state == State::Enabled { set_state(kept, State::Disabled) } else { Ok(()) }).await
     }
 
     /// Stops all workers; the trails go on with the next start of the server.

@@ -2,7 +2,7 @@
 
 use crate::metrics::{Metrics, TrailCounters};
 use crate::trails::sink::seam::Delivered;
-use crate::trails::worker::Tally;
+use crate::trails::work::worker::Tally;
 
 /// Counts the deliveries of one sink.
 #[derive(Debug)]

@@ -6,6 +6,7 @@
 //! the position that nobody needs after a crash (nothing matched) is kept once in five seconds.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
@@ -13,15 +14,15 @@ use tokio::time::{Instant, interval, sleep, timeout};
 use trail_engine::clock::{Clock, SystemClock};
 use trail_engine::id::{Sequence, Timestamp};
 
-use crate::trails::backoff::Backoff;
-use crate::trails::gather::{Draft, Gatherer};
-use crate::trails::kept::{Pending, Progress};
-use crate::trails::ledger::{Ledger, Letter, Slot};
-use crate::trails::live::Live;
+use crate::trails::keeping::kept::{Pending, Progress};
+use crate::trails::keeping::ledger::{Ledger, Letter, Slot};
+use crate::trails::reading::gather::{Draft, Gatherer};
+use crate::trails::reading::source::Reader;
 use crate::trails::sink::batch::{Batch, BatchLimits};
 use crate::trails::sink::fault::{Fault, FaultKind};
 use crate::trails::sink::seam::{Delivered, Refusal, Sink};
-use crate::trails::source::Reader;
+use crate::trails::work::backoff::Backoff;
+use crate::trails::work::live::Live;
 
 /// The longest that one attempt may take.
 const ATTEMPT_MAX: Duration = Duration::from_secs(300);
@@ -65,6 +66,8 @@ pub struct Worker {
     pub stop: watch::Receiver<bool>,
     /// Which events it delivers.
     pub filter: Arc<str>,
+    /// Events that were given up since the sink last took one.
+    pub strikes: AtomicUsize,
 }
 
 /// Why a worker ends before its work does.
@@ -94,7 +97,7 @@ impl Worker {
             progress = self.progress().await?;
         }
         self.live.reached(progress.after());
-        let mut gatherer = Gatherer::new(reader(&self.filter), self.limits, published, progress.after(), until);
+        let mut gatherer = Gatherer::new(reader(&self.filter), self.limits, published, progress.after(), until).telling(self.unreadable());
         let (drafts, mut gathered) = mpsc::channel(1);
         let gather = async move {
             while let Some(draft) = gatherer.next().await {
@@ -147,6 +150,19 @@ impl Worker {
         self.progress().await
     }
 
+    /// Says in the status that the log cannot be read.
+    fn unreadable(&self) -> impl Fn(&trail_engine::Error) + Send + Sync + 'static {
+        let (live, tally) = (self.live.clone(), self.tally.clone());
+        move |error| {
+            tally.failed();
+            live.trouble(
+                &format!("the log cannot be read, which is tried again: {error}"),
+                now(),
+                error.kind() == trail_engine::ErrorKind::Corrupt,
+            );
+        }
+    }
+
     pub(in crate::trails) async fn progress(&self) -> Going<Progress> {
         self.ledger.progress(self.slot).await.ok_or(Stopped)
     }
@@ -155,7 +171,7 @@ impl Worker {
     async fn repeat(&self, pending: Pending, reader: Reader, published: watch::Receiver<Sequence>) -> Going<()> {
         let all = BatchLimits { events: usize::MAX, bytes: u64::MAX, delay: ATTEMPT_MAX };
         let after = Sequence(pending.first.saturating_sub(1));
-        let mut gatherer = Gatherer::new(reader, all, published, after, Some(Sequence(pending.last)));
+        let mut gatherer = Gatherer::new(reader, all, published, after, Some(Sequence(pending.last))).telling(self.unreadable());
         let mut whole = Draft { first: Sequence(pending.first), last: Sequence(pending.last), ..Draft::default() };
         while let Some(draft) = gatherer.next().await {
             whole.bytes += draft.bytes;
@@ -241,31 +257,6 @@ impl Worker {
         self.tally.delivered(events, &delivered);
         self.live.reached(batch.last);
         Ok(())
-    }
-
-    /// Sends a batch, in halves where it is too large.
-    async fn send(&self, batch: &Batch) -> Going<Delivered> {
-        let mut sum = Delivered::default();
-        let mut waiting = vec![(batch.clone(), 0)];
-        while let Some((part, offset)) = waiting.pop() {
-            let whole = |reason: &str| (0..part.events.len()).map(|index| Refusal { index, reason: reason.to_owned() }).collect();
-            let delivered = match self.attempts(|| self.sink.deliver(&part)).await? {
-                Ok(delivered) => delivered,
-                Err(fault) => match part.halves().filter(|_| fault.kind == FaultKind::TooLarge) {
-                    Some((early, late)) => {
-                        waiting.push((late, offset + early.events.len()));
-                        waiting.push((early, offset));
-                        continue;
-                    }
-                    None => Delivered { refused: whole(&fault.message), ..Delivered::default() },
-                },
-            };
-            sum.objects += delivered.objects;
-            sum.bytes += delivered.bytes;
-            sum.refused.extend(delivered.refused.into_iter().map(|refusal| Refusal { index: refusal.index + offset, ..refusal }));
-            sum.state = delivered.state.or(sum.state);
-        }
-        Ok(sum)
     }
 
     /// Tries until it goes well, or for good not.

@@ -1,16 +1,18 @@
 //! [`Ledger`]: what is kept of one trail, changed by its workers and by its operator, durable before anybody acts on it.
 //!
 //! A worker that is stopped is dropped wherever it waits, and a write to the disk cannot be taken back. So every write runs to its end in a
-//! task that holds the lock: whoever comes next finds the file and the memory as that write left them.
+//! task that holds the lock: whoever comes next finds the file and the memory as that write left them. A ledger that was erased, or has given its
+//! file to another, is closed for ever: who comes late finds that the trail is gone, and never writes it again.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::{Mutex, OwnedMutexGuard};
 use trail_engine::error::{Error, ErrorKind, Result};
 
 use crate::backend::Hands;
-use crate::trails::kept::{Backfill, Kept, Progress};
-use crate::trails::store::{DeadLetter, Store};
+use crate::trails::keeping::kept::{Backfill, Kept, Progress};
+use crate::trails::keeping::store::{DeadLetter, Store};
 
 /// Which progress of a trail a worker makes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,13 +30,15 @@ pub struct Ledger {
     store: Store,
     hands: Hands,
     kept: Arc<Mutex<Kept>>,
+    /// Changed and read under the lock.
+    closed: Arc<AtomicBool>,
 }
 
 impl Ledger {
     /// The ledger of a trail that was loaded, or is to be kept for the first time by the first change.
     #[must_use]
     pub fn new(name: Arc<str>, store: Store, hands: Hands, kept: Kept) -> Ledger {
-        Ledger { name, store, hands, kept: Arc::new(Mutex::new(kept)) }
+        Ledger { name, store, hands, kept: Arc::new(Mutex::new(kept)), closed: Arc::default() }
     }
 
     /// The name of the trail.
@@ -54,6 +58,7 @@ impl Ledger {
     /// When it could not be written.
     pub async fn change<T>(&self, change: impl FnOnce(&mut Kept) -> Result<T>) -> Result<T> {
         let kept = self.kept.clone().lock_owned().await;
+        self.is_open()?;
         let mut next = kept.clone();
         let answer = change(&mut next)?;
         if next != *kept {
@@ -82,7 +87,24 @@ impl Ledger {
     /// When it could not be removed.
     pub async fn erase(&self) -> Result<()> {
         let kept = self.kept.clone().lock_owned().await;
-        self.write(kept, |store, name, _| store.remove(name)).await
+        self.is_open()?;
+        let closed = self.closed.clone();
+        let erase = move |store: &Store, name: &str, _: &mut Kept| {
+            store.remove(name)?;
+            closed.store(true, Ordering::Relaxed);
+            Ok(())
+        };
+        self.write(kept, erase).await
+    }
+
+    /// Leaves the file to another ledger: nothing is written here any more.
+    pub async fn retire(&self) {
+        let _kept = self.kept.lock().await;
+        self.closed.store(true, Ordering::Relaxed);
+    }
+
+    fn is_open(&self) -> Result<()> {
+        if self.closed.load(Ordering::Relaxed) { Err(Error::new(ErrorKind::NotFound, "the trail is gone")) } else { Ok(()) }
     }
 
     /// Writes under the lock, to the end, also when nobody waits for it any more.
@@ -196,6 +218,22 @@ mod tests {
             let loaded = store.load().unwrap();
             assert_eq!((loaded.trails[0].1.changed_at_ms, loaded.trails[0].1 == ledger.kept().await), (round * 2 + 1, true));
         }
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn who_comes_late_does_not_bring_back_what_was_removed() {
+        let directory = tempfile::tempdir().unwrap();
+        let (store, ledger) = ledger(directory.path());
+        ledger.found().await.unwrap();
+        ledger.erase().await.unwrap();
+        let slot = Slot { backfill: None, sink: 0 };
+        let late = ledger.advance(slot, |progress| progress.position = Some(7)).await;
+        assert_eq!(late.unwrap_err().kind(), ErrorKind::NotFound);
+        assert!(store.load().unwrap().trails.is_empty());
+        let (_, again) = self::ledger(&directory.path().join("again"));
+        again.found().await.unwrap();
+        again.retire().await;
+        assert!(again.advance(slot, |progress| progress.position = Some(7)).await.is_err() && again.erase().await.is_err());
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,0 +1,10 @@
+//! All trails: what can be done with them, what each is made of, and what is shown of it.
+
+pub mod all;
+pub mod backfill;
+mod carry;
+mod crew;
+pub mod status;
+pub mod surroundings;
+pub mod trail;
+mod waiting;
