@@ -136,7 +136,8 @@ impl Trail {
         let hands = self.around.backend.hands();
         let around = &self.around;
         let (schema, keyring, log) = (&around.schema, &around.keyring, around.identity.as_str());
-        let order = Order { trail: &self.definition.name, log, purpose, members, state: progress.sink.as_ref(), schema, keyring, hands };
+        let (state, begun) = (progress.sink.as_ref(), progress.pending.as_ref().map(|pending| pending.number));
+        let order = Order { trail: &self.definition.name, log, purpose, members, state, begun, schema, keyring, hands };
         (definition.kind.make)(&order).map_err(|problem| format!("sink {index} ({}): {problem}", definition.kind.name))
     }
 
