@@ -212,6 +212,7 @@ fn made(around: &Surroundings, definition: &Definition, index: usize, progress: 
     let members = sink.members()?;
     let hands = around.backend.hands();
     let (schema, keyring, log) = (&around.schema, &around.keyring, around.identity.as_str());
-    let order = Order { trail: &definition.name, log, purpose, members, state: progress.sink.as_ref(), schema, keyring, hands };
+    let (state, begun) = (progress.sink.as_ref(), progress.pending.as_ref().map(|pending| pending.number));
+    let order = Order { trail: &definition.name, log, purpose, members, state, begun, schema, keyring, hands };
     (sink.kind.make)(&order).map_err(|problem| format!("sink {index} ({}): {problem}", sink.kind.name))
 }

@@ -8,6 +8,7 @@ use opendal::services::Azblob;
 
 use crate::trails::setting::members::{Form, Member, Members};
 use crate::trails::sink::batch::BatchLimits;
+use crate::trails::sink::http::members::CA_FILE;
 use crate::trails::sink::kind::{Order, SinkKind};
 use crate::trails::sink::object::formats::{self, COUNT};
 use crate::trails::sink::object::remote::blame::Words;
@@ -25,13 +26,14 @@ pub const KIND: SinkKind = SinkKind {
     make,
 };
 
-const MEMBERS: [Member; 6 + COUNT] = formats::beside([
+const MEMBERS: [Member; 7 + COUNT] = formats::beside([
     Member::new("container", Form::Text, "the container; it must exist").required(),
     Member::new("prefix", Form::Text, "what all names begin with"),
     Member::new("endpoint", Form::Text, "the server's URL; default https://ACCOUNT.blob.core.windows.net"),
     Member::new("account_name", Form::Text, "the storage account").required(),
     Member::new("account_key", Form::Secret, "the account's key; this or `sas_token`"),
     Member::new("sas_token", Form::Secret, "a token for the container; this or `account_key`"),
+    CA_FILE,
 ]);
 
 fn builder(members: &Members<'_>, endpoint: &str, account: &str) -> Result<Azblob, String> {
@@ -47,7 +49,7 @@ fn make(order: &Order<'_>) -> Result<Box<dyn Sink>, String> {
     let members = &order.members;
     let account = bucket(members, "account_name")?;
     let endpoint = endpoint(members)?.map_or_else(|| format!("https://{account}.blob.core.windows.net"), ToOwned::to_owned);
-    let operator = operator(builder(members, &endpoint, account)?)?;
+    let operator = operator(builder(members, &endpoint, account)?, members)?;
     let place = place("azblob", bucket(members, "container")?, prefix(members)?, &endpoint);
     sink(order, operator.clone(), operator, Words { place, keys: "`account_key` or `sas_token`", bucket: "container" })
 }

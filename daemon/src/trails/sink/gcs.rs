@@ -11,6 +11,7 @@ use opendal::services::Gcs;
 
 use crate::trails::setting::members::{Form, Member, Members};
 use crate::trails::sink::batch::BatchLimits;
+use crate::trails::sink::http::members::CA_FILE;
 use crate::trails::sink::kind::{Order, SinkKind};
 use crate::trails::sink::object::formats::{self, COUNT};
 use crate::trails::sink::object::remote::blame::Words;
@@ -30,12 +31,13 @@ pub const KIND: SinkKind = SinkKind {
 
 const GOOGLE: &str = "https://storage.googleapis.com";
 
-const MEMBERS: [Member; 5 + COUNT] = formats::beside([
+const MEMBERS: [Member; 6 + COUNT] = formats::beside([
     Member::new("bucket", Form::Text, "the bucket; it must exist").required(),
     Member::new("prefix", Form::Text, "what all names begin with"),
     Member::new("endpoint", Form::Text, "the server's URL; default Google"),
     Member::new("credential", Form::Secret, "the JSON key of a service account; without it nothing is signed"),
     Member::new("storage_class", Form::Text, "the storage class of objects, such as NEARLINE"),
+    CA_FILE,
 ]);
 
 fn builder(members: &Members<'_>, endpoint: &str) -> Result<Gcs, String> {
@@ -58,7 +60,7 @@ fn builder(members: &Members<'_>, endpoint: &str) -> Result<Gcs, String> {
 fn make(order: &Order<'_>) -> Result<Box<dyn Sink>, String> {
     let members = &order.members;
     let endpoint = endpoint(members)?.unwrap_or(GOOGLE);
-    let operator = operator(builder(members, endpoint)?)?;
+    let operator = operator(builder(members, endpoint)?, members)?;
     let place = place("gs", bucket(members, "bucket")?, prefix(members)?, endpoint);
     sink(order, operator.clone(), operator, Words { place, keys: "`credential`", bucket: "bucket" })
 }

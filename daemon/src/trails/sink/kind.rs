@@ -22,6 +22,8 @@ pub struct Order<'a> {
     pub members: Members<'a>,
     /// What it kept with its position, when it was made before.
     pub state: Option<&'a Value>,
+    /// The number of a batch that was begun before a crash and comes again first, if there is one.
+    pub begun: Option<u64>,
     /// What is indexed of events.
     pub schema: &'a DimensionSchema,
     /// The keys that sign digests.

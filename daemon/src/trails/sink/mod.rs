@@ -8,11 +8,13 @@
 pub mod azblob;
 pub mod batch;
 pub mod elasticsearch;
+pub mod event_id;
 pub mod fault;
 pub mod file;
 #[cfg(feature = "object-stores")]
 pub mod gcs;
 pub mod http;
+pub mod kafka;
 pub mod kind;
 pub mod nats;
 pub mod object;

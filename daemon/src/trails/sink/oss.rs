@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::trails::setting::members::{Form, Member};
 use crate::trails::sink::batch::BatchLimits;
+use crate::trails::sink::http::members::CA_FILE;
 use crate::trails::sink::kind::{Order, SinkKind};
 use crate::trails::sink::object::formats::{self, COUNT};
 use crate::trails::sink::object::remote::opening;
@@ -25,7 +26,7 @@ pub const KIND: SinkKind = SinkKind {
     make,
 };
 
-const MEMBERS: [Member; 8 + COUNT] = formats::beside([
+const MEMBERS: [Member; 9 + COUNT] = formats::beside([
     Member::new("bucket", Form::Text, "the bucket; it must exist").required(),
     Member::new("prefix", Form::Text, "what all names begin with"),
     Member::new("endpoint", Form::Text, "the URL of the region; default https://s3.oss-REGION.aliyuncs.com"),
@@ -34,6 +35,7 @@ const MEMBERS: [Member; 8 + COUNT] = formats::beside([
     Member::new("secret_access_key", Form::Secret, "the key").required(),
     Member::new("session_token", Form::Secret, "the token of a key that is lent"),
     Member::new("path_style", Form::Flag, "whether the bucket stands in the path: for servers that stand in for OSS; default false"),
+    CA_FILE,
 ]);
 
 /// The endpoint that speaks S3, of a region's own one.

@@ -6,18 +6,17 @@
 //! missing in both places; some will be in both. Limits: no way to tell a repeat: an answer that was lost means the same records twice. After 500 the
 //! batch is sent again, although the protocol would have it dropped: a record twice is better than none.
 
-use std::borrow::Cow;
 use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::http::Method;
 use hyper::http::header::HeaderMap;
-use serde::Deserialize;
 use trail_engine::index::StoredEvent;
 
 use crate::backend::Hands;
 use crate::trails::setting::members::{Form, Member};
 use crate::trails::sink::batch::{Batch, BatchLimits};
+use crate::trails::sink::event_id::event_id;
 use crate::trails::sink::fault::Fault;
 use crate::trails::sink::http::caller::{Call, Caller, put};
 use crate::trails::sink::http::members::{CA_FILE, HEADERS, TIMEOUT, caller};
@@ -82,27 +81,6 @@ fn attribute(key: &str, any: &Message) -> Message {
     pair.bytes(1, key.as_bytes());
     pair.message(2, any);
     pair
-}
-
-/// The ids of events at their usual places.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Ids<'a> {
-    #[serde(borrow, rename = "eventID")]
-    event_id_upper: Option<Cow<'a, str>>,
-    #[serde(borrow, rename = "eventId")]
-    event_id: Option<Cow<'a, str>>,
-    #[serde(borrow, rename = "auditID")]
-    audit_id: Option<Cow<'a, str>>,
-    #[serde(borrow, rename = "insertId")]
-    insert_id: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    id: Option<Cow<'a, str>>,
-}
-
-fn event_id(text: &[u8]) -> Option<Cow<'_, str>> {
-    let ids: Ids<'_> = serde_json::from_slice(text).ok()?;
-    ids.event_id_upper.or(ids.event_id).or(ids.audit_id).or(ids.insert_id).or(ids.id)
 }
 
 fn record(trail: &str, event: &StoredEvent) -> Message {

@@ -2,6 +2,7 @@
 
 use crate::trails::sink::elasticsearch;
 use crate::trails::sink::file;
+use crate::trails::sink::kafka;
 use crate::trails::sink::kind::SinkKind;
 use crate::trails::sink::nats;
 use crate::trails::sink::otlp;
@@ -28,6 +29,7 @@ pub const SINKS: &[&SinkKind] = &[
     &otlp::KIND,
     &syslog::KIND,
     &nats::sink::KIND,
+    &kafka::sink::KIND,
 ];
 
 /// The kind of this name.

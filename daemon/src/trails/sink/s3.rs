@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 use crate::backend::Hands;
 use crate::trails::setting::members::{Form, Member, Members};
 use crate::trails::sink::batch::BatchLimits;
+use crate::trails::sink::http::members::CA_FILE;
 use crate::trails::sink::kind::{Order, SinkKind};
 use crate::trails::sink::object::formats::{self, COUNT};
 use crate::trails::sink::object::remote::blame::Words;
@@ -31,7 +32,7 @@ pub const KIND: SinkKind = SinkKind {
     make,
 };
 
-const MEMBERS: [Member; 11 + COUNT] = formats::beside([
+const MEMBERS: [Member; 12 + COUNT] = formats::beside([
     Member::new("bucket", Form::Text, "the bucket; it must exist").required(),
     Member::new("prefix", Form::Text, "what all names begin with"),
     Member::new("endpoint", Form::Text, "the server's URL; default AWS"),
@@ -43,6 +44,7 @@ const MEMBERS: [Member; 11 + COUNT] = formats::beside([
     Member::new("storage_class", Form::Text, "the storage class of objects, such as STANDARD_IA"),
     Member::new("sse", Form::Choice(&["AES256", "aws:kms"]), "how the server encrypts objects"),
     Member::new("sse_kms_key_id", Form::Text, "the key with which it encrypts"),
+    CA_FILE,
 ]);
 
 /// The address of AWS's S3 in a region.
@@ -91,8 +93,8 @@ pub fn open(order: &Order<'_>, scheme: &str, endpoint: &str, is_path_style: bool
 }
 
 fn bucket_at(members: &Members<'_>, hands: &Hands, scheme: &str, endpoint: &str, is_path_style: bool) -> Result<Bucket, String> {
-    let small = operator(builder(members, endpoint, is_path_style)?.checksum_algorithm("md5"))?;
-    let large = operator(builder(members, endpoint, is_path_style)?)?;
+    let small = operator(builder(members, endpoint, is_path_style)?.checksum_algorithm("md5"), members)?;
+    let large = operator(builder(members, endpoint, is_path_style)?, members)?;
     let place = place(scheme, bucket(members, "bucket")?, prefix(members)?, endpoint);
     let words = Words { place, keys: "`access_key_id` and `secret_access_key`", bucket: "bucket" };
     Ok(Bucket::new(small, large, words, hands))

@@ -3,6 +3,8 @@
 use opendal::{Builder, HttpTransporter, OperationContext, Operator};
 
 use crate::trails::setting::members::Members;
+use crate::trails::sink::http::address::Address;
+use crate::trails::sink::http::tls::Trust;
 use crate::trails::sink::kind::Order;
 use crate::trails::sink::object::remote::blame::Words;
 use crate::trails::sink::object::remote::bucket::Bucket;
@@ -42,11 +44,11 @@ pub fn prefix<'a>(members: &Members<'a>) -> Result<&'a str, String> {
 /// A sentence when it is none.
 pub fn endpoint<'a>(members: &Members<'a>) -> Result<Option<&'a str>, String> {
     let Some(endpoint) = members.text("endpoint").map(|endpoint| endpoint.trim_end_matches('/')) else { return Ok(None) };
-    let host = endpoint.strip_prefix("https://").or_else(|| endpoint.strip_prefix("http://"));
-    match host.filter(|host| !host.is_empty() && !host.contains(['@', ' ', '?', '#'])) {
-        Some(_) => Ok(Some(endpoint)),
-        None => Err("`endpoint` must be a URL: http://HOST:PORT or https://HOST".into()),
+    let address = Address::read("endpoint", endpoint)?;
+    if address.query.is_some() || endpoint.contains('#') {
+        return Err("`endpoint` must be a URL without `?` and `#`".into());
     }
+    Ok(Some(endpoint))
 }
 
 /// What an operator is called in messages.
@@ -56,12 +58,13 @@ pub fn place(scheme: &str, bucket: &str, prefix: &str, endpoint: &str) -> String
     format!("{scheme}://{bucket}{path} at {endpoint}")
 }
 
-/// An operator over this program's own HTTP.
+/// An operator over this program's own HTTP, which believes whom the member `ca_file` says.
 ///
 /// # Errors
 /// A sentence that names what of the setting is wrong.
-pub fn operator(builder: impl Builder) -> Result<Operator, String> {
-    let context = OperationContext::default().with_http_transport(HttpTransporter::new(Transport::new()?));
+pub fn operator(builder: impl Builder, members: &Members<'_>) -> Result<Operator, String> {
+    let transport = Transport::new(Trust::new(members.text("ca_file"))?);
+    let context = OperationContext::default().with_http_transport(HttpTransporter::new(transport));
     Ok(Operator::new(builder).map_err(|e| e.message().to_owned())?.with_context(context))
 }
 
@@ -97,7 +100,17 @@ mod tests {
         let keyring = Keyring::new(Store::new(Arc::new(FileStorage::open(directory.path()).unwrap())));
         let (schema, hands) = (default_schema().unwrap(), Hands::new(&Schedule::of(&Config::default())));
         let members = Members::check(members.as_object().unwrap(), kind.members, &[])?;
-        (kind.make)(&Order { trail: "t", log: "l", purpose: "p", members, state: None, schema: &schema, keyring: &keyring, hands: &hands })
+        (kind.make)(&Order {
+            trail: "t",
+            log: "l",
+            purpose: "p",
+            members,
+            state: None,
+            begun: None,
+            schema: &schema,
+            keyring: &keyring,
+            hands: &hands,
+        })
     }
 
     fn definitions() -> [(&'static str, Value); 4] {
@@ -129,6 +142,9 @@ mod tests {
             };
             assert_eq!(problem("format", json!("ndjson")), None, "{kind}");
             assert!(problem("endpoint", json!("127.0.0.1:9000")).unwrap().contains("`endpoint` must be a URL"), "{kind}");
+            assert!(problem("endpoint", json!("http://169.254.169.254/")).unwrap().contains("`endpoint`"), "{kind}");
+            assert!(problem("endpoint", json!("http://h/?a=b")).unwrap().contains("`endpoint`"), "{kind}");
+            assert!(problem("ca_file", json!("/nowhere")).unwrap().contains("`ca_file`"), "{kind}");
             assert!(problem("prefix", json!("a/../b")).unwrap().contains("`prefix`"), "{kind}");
             let bucket = if kind == "azblob" { "container" } else { "bucket" };
             assert!(problem(bucket, json!("a/b")).unwrap().contains(bucket), "{kind}");

@@ -1,9 +1,10 @@
-//! [`Transport`]: HTTP for opendal, over the hyper and the rustls that the rest of the program uses.
+//! [`Transport`]: HTTP for opendal, over the hyper and the connections that the rest of the program uses.
 //!
 //! opendal brings no HTTP of its own when its default features are off; its usual one would bring a second TLS provider. Connections are
 //! kept and used again. Redirections are not followed: a signed request fits one host only, and a store that redirects says with it that
-//! the region or endpoint is wrong, which [`super::blame`] tells. Limits: HTTP/1.1; certificates are checked against the roots of Mozilla.
+//! the region or endpoint is wrong, which [`super::blame`] tells. Limits: HTTP/1.1.
 
+use std::error::Error as _;
 use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -14,14 +15,15 @@ use http_body::Body as _;
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::{Request, Response};
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::client::legacy::{Client, connect::HttpConnector};
+use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use opendal::{Buffer, Error, ErrorKind, HttpBody, HttpTransport};
 use tokio::time::timeout;
 
-/// The longest wait for a connection.
-const CONNECT: Duration = Duration::from_secs(10);
+use crate::trails::sink::fault::{Fault, FaultKind};
+use crate::trails::sink::http::tls::Trust;
+use crate::trails::sink::object::remote::dial::Dial;
+
 /// The longest wait for the head of an answer, the sending of the request included: 16 MiB at 140 KB/s.
 const ANSWER: Duration = Duration::from_secs(120);
 /// How long an unused connection is kept.
@@ -29,24 +31,15 @@ const IDLE: Duration = Duration::from_secs(60);
 
 /// HTTP for opendal.
 pub struct Transport {
-    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    client: Client<Dial, Full<Bytes>>,
 }
 
 impl Transport {
-    /// A transport with connections of its own.
-    ///
-    /// # Errors
-    /// None in practice: the provider has what TLS 1.2 and 1.3 need.
-    pub fn new() -> Result<Transport, String> {
-        let mut http = HttpConnector::new();
-        http.set_connect_timeout(Some(CONNECT));
-        http.set_nodelay(true);
-        http.enforce_http(false);
-        let provider = rustls::crypto::ring::default_provider();
-        let builder = HttpsConnectorBuilder::new().with_provider_and_webpki_roots(provider).map_err(|e| format!("no TLS: {e}"))?;
-        let connector = builder.https_or_http().enable_http1().wrap_connector(http);
-        let client = Client::builder(TokioExecutor::new()).pool_timer(TokioTimer::new()).pool_idle_timeout(IDLE).build(connector);
-        Ok(Transport { client })
+    /// A transport with connections of its own, which believes those over TLS.
+    #[must_use]
+    pub fn new(trust: Trust) -> Transport {
+        let builder = &mut Client::builder(TokioExecutor::new());
+        Transport { client: builder.pool_timer(TokioTimer::new()).pool_idle_timeout(IDLE).build(Dial::new(trust)) }
     }
 }
 
@@ -61,7 +54,7 @@ impl HttpTransport for Transport {
         let request = request.map(|body| Full::new(body.to_bytes()));
         let answer = timeout(ANSWER, self.client.request(request)).await;
         let answer = answer.map_err(|_| lost(format!("no answer within {} s", ANSWER.as_secs())))?;
-        let answer = answer.map_err(|e| lost(chain(&e)))?;
+        let answer = answer.map_err(|e| failed(&e))?;
         Ok(answer.map(|body| {
             let length = body.size_hint().exact();
             HttpBody::new(Pieces(body), length)
@@ -93,6 +86,19 @@ impl futures_core::Stream for Pieces {
 /// The network failed: the same may go well later.
 fn lost(message: String) -> Error {
     Error::new(ErrorKind::Unexpected, message).set_temporary()
+}
+
+/// No answer: why no connection was made, as every sink says it, or what broke one.
+fn failed(error: &hyper_util::client::legacy::Error) -> Error {
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        match error.downcast_ref::<Fault>() {
+            Some(fault) if fault.kind == FaultKind::Setup => return Error::new(ErrorKind::Unexpected, fault.message.clone()),
+            Some(fault) => return lost(fault.message.clone()),
+            None => cause = error.source(),
+        }
+    }
+    lost(chain(error))
 }
 
 /// An error and what caused it, in one line.
