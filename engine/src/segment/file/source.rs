@@ -79,7 +79,7 @@ impl Source {
         let mut next = range.start;
         while next < range.end {
             let end = range.end.min(next.saturating_add(PIECE_BYTES));
-            running.take(&*self.read(next..end)?);
+            running.take(&self.read(next..end)?);
             next = end;
         }
         Ok(running.end())
