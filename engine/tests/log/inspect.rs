@@ -184,7 +184,7 @@ fn what_a_bad_sector_leaves_is_counted() {
         });
         counts.extend(count.map(str::to_owned));
     }
-    assert!(counts.contains(&"452".to_owned()) && counts.contains(&"0".to_owned()) || counts.contains(&"2048".to_owned()), "{counts:?}");
+    assert!(counts.iter().any(|count| count == "452" || count == "2048"), "{counts:?}");
 }
 
 #[test]
