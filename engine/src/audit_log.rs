@@ -23,7 +23,7 @@ use crate::options::{Hold, Options};
 use crate::query::{
     self, Context, Count, FollowPage, Histogram, HistogramRequest, Page, PageRequest, Selection, TailPage, Terms, TermsRequest,
 };
-use crate::status::{DamagedSegment, DimensionInfo, Gap, Health, Notice, Repaired, SegmentInfo, Stats};
+use crate::status::{DimensionInfo, Gap, Health, Inspected, Notice, OnStep, Repaired, SegmentInfo, Stats};
 use crate::storage::{FileStorage, Storage, View};
 use crate::sync::{JoinHandle, Mutex, mpsc};
 use crate::threads;
@@ -83,15 +83,42 @@ impl AuditLog {
         AuditLog::open_storage(open_directory(directory, options.read_only)?, options, clock)
     }
 
+    /// Looks for everything that is wrong with a directory that no process has open: catalog, journal, segments. Nothing is written. All is read
+    /// by calls, so that what the medium cannot read is said, and does not end the process.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] when there is no log, [`ErrorKind::Io`] when the directory cannot be listed, [`ErrorKind::Unsupported`] for a
+    /// catalog of another version, [`ErrorKind::Cancelled`].
+    pub fn inspect(directory: &FilePath, options: &Options, cancel: &Cancel, on_step: OnStep) -> Result<Inspected> {
+        AuditLog::inspect_storage(open_directory(directory, true)?, options, Arc::new(SystemClock::new()), cancel, on_step)
+    }
+
+    /// The same on any storage, with a clock of the caller's.
+    ///
+    /// # Errors
+    /// As [`AuditLog::inspect`].
+    pub fn inspect_storage(
+        storage: Arc<dyn Storage>,
+        options: &Options,
+        clock: Arc<dyn Clock>,
+        cancel: &Cancel,
+        on_step: OnStep,
+    ) -> Result<Inspected> {
+        options.check()?;
+        let budget = Budget::new(clock.clone(), Duration::MAX, u64::MAX, cancel.clone());
+        lifecycle::repair::run::inspect(storage, options, clock, &budget, on_step)
+    }
+
     /// Makes a log of what can be read of a damaged directory that no process has open. Damaged files are set aside under another name, all
     /// that can be read is kept with its sequences, and what is lost is named. The options must be those that the log is used with: events of
-    /// damaged files are indexed anew. A rehearsal writes nothing.
+    /// damaged files are indexed anew. A rehearsal writes nothing, and neither does a repair of what cannot be read now: see [`Repaired::unread`].
     ///
     /// # Errors
     /// As [`AuditLog::open`], and [`ErrorKind::NotFound`] when there is no log.
-    pub fn repair(directory: &FilePath, options: &Options, rehearsal: bool, cancel: &Cancel) -> Result<Repaired> {
+    pub fn repair(directory: &FilePath, options: &Options, rehearsal: bool, cancel: &Cancel, on_step: OnStep) -> Result<Repaired> {
         let read_only = !directory.is_dir() || rehearsal;
-        AuditLog::repair_storage(open_directory(directory, read_only)?, options, Arc::new(SystemClock::new()), rehearsal, cancel)
+        let storage = open_directory(directory, read_only)?;
+        AuditLog::repair_storage(storage, options, Arc::new(SystemClock::new()), rehearsal, cancel, on_step)
     }
 
     /// The same on any storage, with a clock of the caller's.
@@ -104,10 +131,11 @@ impl AuditLog {
         clock: Arc<dyn Clock>,
         rehearsal: bool,
         cancel: &Cancel,
+        on_step: OnStep,
     ) -> Result<Repaired> {
         options.check()?;
         let budget = Budget::new(clock.clone(), Duration::MAX, u64::MAX, cancel.clone());
-        lifecycle::repair::run::run(storage, options, clock, rehearsal, &budget)
+        lifecycle::repair::run::run(storage, options, clock, rehearsal, &budget, on_step)
     }
 
     /// The same on any storage.
@@ -331,7 +359,7 @@ impl AuditLog {
             return Ok(None);
         };
         match &live.segment {
-            Some(segment) => Ok(Some(segment.view().clone())),
+            Some(segment) => Ok(segment.view().cloned()),
             None => Err(Error::corrupt("the segment is damaged").in_file(live.entry.file_name())),
         }
     }
@@ -353,16 +381,8 @@ impl AuditLog {
     /// # Errors
     /// [`ErrorKind::Cancelled`].
     pub fn verify(&self, cancel: &Cancel) -> Result<Vec<Error>> {
-        Ok(self.examine(cancel, &|_| ())?.into_iter().flat_map(|damaged| damaged.errors).collect())
-    }
-
-    /// The same, segment by segment, with how much of each can still be read. `on_read` is told of bytes of segments as they are read.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Cancelled`].
-    pub fn examine(&self, cancel: &Cancel, on_read: &dyn Fn(u64)) -> Result<Vec<DamagedSegment>> {
         let budget = Budget::new(self.shared.clock.clone(), Duration::MAX, u64::MAX, cancel.clone());
-        lifecycle::verify::run(&self.shared, &budget, on_read)
+        lifecycle::verify::run(&self.shared, &budget)
     }
 
     /// Sets what is told of problems when they come and when they are over; it is told at once of those that there are, and of what opening

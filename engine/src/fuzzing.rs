@@ -37,6 +37,7 @@ use crate::segment::documents::received::Received;
 use crate::segment::documents::sequences::Sequences;
 use crate::segment::documents::timestamps::Timestamps;
 use crate::segment::file::footer;
+use crate::segment::file::source;
 use crate::segment::meta::{Meta, read_dimensions};
 use crate::segment::postings::lists::PostingsReader;
 use crate::storage::View;
@@ -60,7 +61,7 @@ pub fn taken_apart_and_put_together(text: &str) -> Option<Vec<u8>> {
 /// # Errors
 /// [`crate::ErrorKind::Corrupt`] or [`crate::ErrorKind::Unsupported`].
 pub fn segment(bytes: &[u8]) -> Result<()> {
-    let segment = Segment::open(View::new(bytes.to_vec()), "fuzzed", Arc::new(Caches::new(CACHE_BYTES)))?;
+    let segment = Segment::open(source::Source::View(View::new(bytes.to_vec())), "fuzzed", Arc::new(Caches::new(CACHE_BYTES)))?;
     let budget = Budget::unlimited(Arc::new(SystemClock::new()));
     let documents: Vec<u32> = (0..segment.extent().documents.min(LOOKS_MAX)).collect();
     let all: RoaringBitmap = documents.iter().copied().collect();
@@ -129,7 +130,7 @@ pub fn component(kind: u8, bytes: &[u8]) -> Result<()> {
             layout::read(columns, shapes).map(drop)
         }
         9 => places_of_shared(bytes).map(drop),
-        10 => footer::read(bytes).map(drop),
+        10 => footer::read(&source::Source::View(View::new(bytes.to_vec()))).map(drop),
         11 => read_anything(bytes),
         12 => Catalog::decode(bytes).map(drop),
         _ => dictionary(bytes),

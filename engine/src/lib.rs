@@ -108,5 +108,5 @@ pub use error::{Error, ErrorKind, Result};
 pub use event::{Batch, Rejection};
 pub use lifecycle::live::queue::{OnDone, Receipt};
 pub use options::{Hold, Options};
-pub use status::{DamagedSegment, DimensionInfo, Gap, Health, Notice, Repaired, SegmentInfo, Stats};
+pub use status::{DimensionInfo, Gap, Health, Inspected, Notice, OnStep, Repaired, SegmentInfo, Stats, Step};
 pub use storage::View;

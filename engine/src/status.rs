@@ -1,8 +1,8 @@
 //! What a log says about itself, as plain data.
 
 use std::fmt;
+use std::sync::Arc;
 
-use crate::error::Error;
 use crate::event::Dimension;
 use crate::id::{Day, SegmentId, Sequence, Timestamp};
 
@@ -114,21 +114,33 @@ pub struct Stats {
     pub quarantined: u64,
 }
 
-/// A segment file that is not what was written.
-#[derive(Debug)]
-pub struct DamagedSegment {
-    /// The file.
-    pub file: String,
-    /// The sequence of its first event.
-    pub first_sequence: Sequence,
-    /// The sequence of its last event.
-    pub last_sequence: Sequence,
-    /// How many events it has.
+/// How far reading a directory is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Step<'a> {
+    /// The file that is being read; empty at the end.
+    pub about: &'a str,
+    /// So many bytes were read. What is read twice counts twice.
+    pub done: u64,
+    /// So many are to be read, as far as it is known.
+    pub total: u64,
+}
+
+/// What is told how far it is; called often, on the thread that reads.
+pub type OnStep = Arc<dyn Fn(Step<'_>) + Send + Sync>;
+
+/// What a look at a directory has found, in words; each line begins with the file that it is about.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Inspected {
+    /// What is wrong, and how many events of a damaged segment can still be read.
+    pub found: Vec<String>,
+    /// What the operating system did not let be read, with the place and its reason: a bad sector, a file that may not be opened.
+    pub unread: Vec<String>,
+    /// What needs nobody.
+    pub notes: Vec<String>,
+    /// How many segments there are.
+    pub segments: u64,
+    /// How many events there are, in segments and journal.
     pub events: u64,
-    /// How many of them can still be read.
-    pub readable: u64,
-    /// What is wrong with it, and where.
-    pub errors: Vec<Error>,
 }
 
 /// What a repair has found and done, in words; each line begins with the file that it is about.
@@ -136,6 +148,9 @@ pub struct DamagedSegment {
 pub struct Repaired {
     /// What is wrong. Empty: nothing is, and nothing was done.
     pub found: Vec<String>,
+    /// What the operating system did not let be read. As long as there is any, nothing is done: it may be readable on another machine, or
+    /// from a copy, and is not damaged for that.
+    pub unread: Vec<String>,
     /// What was done about it. Empty in a rehearsal.
     pub done: Vec<String>,
     /// The events that could not be read anywhere, and are in no answer from now on. Empty in a rehearsal.

@@ -1,12 +1,13 @@
 //! `trail-sim`: puts the engine through the fault matrix, as far as it runs in process, and prints the table.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use trail_sim::classes::ALL;
 use trail_sim::runner::Scale;
 use trail_sim::table::{Row, row};
 
-const USAGE: &str = "usage: trail-sim [--counts pr|long] [--percent P] [--class N] [--seed S] [--point P]
+const USAGE: &str = "usage: trail-sim [--counts pr|long] [--percent P] [--class N] [--seed S] [--point P] [--table FOLDER]
 
 Injects faults into the engine on a simulated disk and clock, and holds what it then has against what it had acknowledged.
 Ends with status 1 when anything is lost, altered or wrong, when a thread panics, or when a class has fewer cases than its target.
@@ -17,15 +18,17 @@ Ends with status 1 when anything is lost, altered or wrong, when a thread panics
   --class N      only this class
   --seed S       where randomness comes from; a number
   --point P      only this case of the class and seed: what a failure prints
+  --table FOLDER each row of the table in a file of its own besides, for tests/table
 ";
 
 struct Arguments {
     scale: Scale,
     class: Option<u32>,
+    table: Option<PathBuf>,
 }
 
 fn read(mut words: impl Iterator<Item = String>) -> Result<Arguments, String> {
-    let mut arguments = Arguments { scale: Scale { long: false, percent: 100, seed: 1, point: None }, class: None };
+    let mut arguments = Arguments { scale: Scale { long: false, percent: 100, seed: 1, point: None }, class: None, table: None };
     while let Some(word) = words.next() {
         let value = words.next().ok_or_else(|| format!("{word} needs a value"))?;
         let number = || value.parse::<u64>().map_err(|_| format!("{word}: {value} is no number"));
@@ -34,6 +37,7 @@ fn read(mut words: impl Iterator<Item = String>) -> Result<Arguments, String> {
             "--class" => arguments.class = Some(number()? as u32),
             "--percent" if (1..=100).contains(&number()?) => arguments.scale.percent = number()?,
             "--seed" => arguments.scale.seed = number()?,
+            "--table" => arguments.table = Some(PathBuf::from(&value)),
             "--point" => arguments.scale.point = Some(number()?),
             _ => return Err(format!("{word} {value} is not understood")),
         }
@@ -68,6 +72,10 @@ fn main() -> ExitCode {
         let row = row(class, arguments.scale);
         println!("{row}");
         good &= row.is_good();
+        if let Some(Err(error)) = arguments.table.as_deref().map(|folder| row.keep(folder)) {
+            eprintln!("trail-sim: the row cannot be kept: {error}");
+            good = false;
+        }
     }
     if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

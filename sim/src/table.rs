@@ -1,6 +1,8 @@
 //! The table: class, injected, count, target, lost, altered, wrong, panics.
 
+use std::path::Path;
 use std::time::Duration;
+use std::{fs, io};
 
 use crate::classes::Class;
 use crate::runner::{Run, Scale, Tally};
@@ -29,6 +31,16 @@ impl Row {
     pub fn is_good(&self) -> bool {
         let Tally { count, lost, altered, wrong, panics } = self.tally;
         count >= self.target && lost + altered + wrong + panics == 0
+    }
+
+    /// Writes the row to a file of its own in a folder, which is made if need be.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn keep(&self, folder: &Path) -> io::Result<()> {
+        fs::create_dir_all(folder)?;
+        let name = format!("{:02}-{}", self.class.number, self.class.name.replace(|c: char| !c.is_ascii_alphanumeric(), "-"));
+        fs::write(folder.join(name), format!("{self}\n"))
     }
 
     /// The heading of the columns.

@@ -14,6 +14,7 @@ use crate::receiver::Receiver;
 use crate::seed::Random;
 use crate::server::Server;
 use crate::table::{Row, wait_for};
+use crate::wrong::Wrong;
 
 /// Small heads.
 pub const SETTINGS: [(&str, &str); 2] = [("TRAILD_HEAD_BYTES_MAX", "64KiB"), ("TRAILD_LOG_LEVEL", "error")];
@@ -155,7 +156,7 @@ impl Held {
     ///
     /// # Errors
     /// What is wrong.
-    pub fn at_least_once(self) -> Result<(), String> {
+    pub fn at_least_once(self) -> Result<(), Wrong> {
         Held { duplicated: 0, ..self }.exactly_once()
     }
 
@@ -163,11 +164,11 @@ impl Held {
     ///
     /// # Errors
     /// What is wrong.
-    pub fn exactly_once(self) -> Result<(), String> {
+    pub fn exactly_once(self) -> Result<(), Wrong> {
         match self {
-            Held { lost: 1.., .. } => Err(format!("lost events: {self:?}")),
+            Held { lost: 1.., .. } => Err(Wrong::Lost(format!("lost events: {self:?}"))),
             Held { duplicated: 0, strange: 0, ordered: true, .. } => Ok(()),
-            _ => Err(format!("events that are there twice, out of order or not owed: {self:?}")),
+            _ => Err(Wrong::Altered(format!("events that are there twice, out of order or not owed: {self:?}"))),
         }
     }
 }
@@ -236,7 +237,7 @@ impl Bench {
     ///
     /// # Panics
     /// When that takes too long, or something is there that must never be.
-    pub fn judge(&self, trail: &str, receiver: &Receiver, is_ordered: bool) -> (Held, Result<(), String>) {
+    pub fn judge(&self, trail: &str, receiver: &Receiver, is_ordered: bool) -> (Held, Result<(), Wrong>) {
         let mut client = self.client();
         wait_until_done(&mut client, trail);
         let owed = owed(&mut client);
@@ -256,7 +257,7 @@ impl Bench {
 ///
 /// # Panics
 /// When something is wrong, or nothing was injected.
-pub fn tell(row: &Row, class: &str, injected: u64, held: (Held, Result<(), String>)) {
+pub fn tell(row: &Row, class: &str, injected: u64, held: (Held, Result<(), Wrong>)) {
     println!("14 | {class} | {injected} injected | {} events | {} lost | {} duplicated", held.0.owed, held.0.lost, held.0.duplicated);
     assert!(injected > 0, "{class}: nothing was injected");
     row.hit();

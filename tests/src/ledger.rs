@@ -1,6 +1,8 @@
 //! [`Ledger`]: what a server promised, kept outside of it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+
+use crate::wrong::Wrong;
 
 /// A batch of events as it was sent, one event with an id of its own a line.
 #[derive(Debug, Clone)]
@@ -64,27 +66,34 @@ impl Ledger {
     ///
     /// # Errors
     /// With the first thing that is wrong.
-    pub fn check(&self, stored: &[(u64, Vec<u8>)]) -> Result<(), String> {
+    pub fn check(&self, stored: &[(u64, Vec<u8>)]) -> Result<(), Wrong> {
+        // First what is gone: it leaves holes in the sequences too.
+        let there: HashSet<&[u8]> = stored.iter().map(|(_, event)| event.as_slice()).collect();
+        let mut promised = self.promised.iter().flat_map(|batch| batch.ids.iter().zip(&batch.events));
+        if let Some((id, _)) = promised.find(|(_, event)| !there.contains(event.as_slice())) {
+            return Err(Wrong::Lost(format!("the acknowledged event {id} is not there as it was sent")));
+        }
         let mut sequences: Vec<u64> = stored.iter().map(|(sequence, _)| *sequence).collect();
         sequences.sort_unstable();
         if let Some((at, sequence)) = sequences.iter().enumerate().find(|(i, s)| *i as u64 + 1 != **s) {
-            return Err(format!("sequence {sequence} stands at place {} of {}", at + 1, sequences.len()));
+            return Err(Wrong::Altered(format!("sequence {sequence} stands at place {} of {}", at + 1, sequences.len())));
         }
         let mut places: HashMap<&[u8], u64> = HashMap::new();
         for (sequence, event) in stored {
             if !self.sent.contains_key(event) {
-                return Err(format!("sequence {sequence} was never sent: {}", String::from_utf8_lossy(event)));
+                return Err(Wrong::Altered(format!("sequence {sequence} was never sent: {}", String::from_utf8_lossy(event))));
             }
             if let Some(other) = places.insert(event, *sequence) {
-                return Err(format!("sequences {other} and {sequence} are the same event"));
+                return Err(Wrong::Altered(format!("sequences {other} and {sequence} are the same event")));
             }
         }
         for batch in &self.promised {
             let mut last = 0;
             for (id, event) in batch.ids.iter().zip(&batch.events) {
-                let place = *places.get(event.as_slice()).ok_or_else(|| format!("the acknowledged event {id} is lost or changed"))?;
+                let place = places.get(event.as_slice()).copied().unwrap_or_default();
                 if place <= last {
-                    return Err(format!("the event {id} stands at {place}, before the one that was sent before it at {last}"));
+                    let why = format!("the event {id} stands at {place}, before the one that was sent before it at {last}");
+                    return Err(Wrong::Altered(why));
                 }
                 last = place;
             }
@@ -113,12 +122,13 @@ mod tests {
         for good in [&["a", "b"][..], &["a", "c", "b"]] {
             assert_eq!(ledger.check(&stored(good)), Ok(()));
         }
-        for (bad, reason) in
-            [(&["a"][..], "lost"), (&["a", "b", "b"], "the same"), (&["a", "b", "B"], "never sent"), (&["b", "a"], "before")]
-        {
+        assert!(matches!(ledger.check(&stored(&["a"])), Err(Wrong::Lost(_))));
+        assert!(matches!(ledger.check(&[(2, b"b".to_vec())]), Err(Wrong::Lost(_))));
+        for (bad, reason) in [(&["a", "b", "b"][..], "the same"), (&["a", "b", "B"], "never sent"), (&["b", "a"], "before")] {
             let told = ledger.check(&stored(bad)).unwrap_err();
-            assert!(told.contains(reason), "{bad:?}: {told}");
+            assert!(matches!(&told, Wrong::Altered(why) if why.contains(reason)), "{bad:?}: {told:?}");
         }
-        assert!(ledger.check(&[(1, b"a".to_vec()), (3, b"b".to_vec())]).unwrap_err().contains("sequence 3"));
+        let told = ledger.check(&[(1, b"a".to_vec()), (3, b"b".to_vec())]).unwrap_err();
+        assert!(matches!(&told, Wrong::Altered(why) if why.contains("sequence 3")), "{told:?}");
     }
 }

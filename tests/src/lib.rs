@@ -35,3 +35,4 @@ pub mod strace;
 pub mod syslogd;
 pub mod table;
 pub mod victim;
+pub mod wrong;

@@ -21,6 +21,7 @@ use crate::power::{Loss, Recording, copy};
 use crate::recorder::{Recorder, ext4, log_of};
 use crate::seed::Random;
 use crate::server::Server;
+use crate::wrong::Wrong;
 
 /// Large enough for the load, small enough to be copied in no time.
 const DISK_BYTES: u64 = 64 << 20;
@@ -207,7 +208,7 @@ impl Life {
     }
 
     /// Starts a server on what a cut has left, and holds what it has against the ledger.
-    fn look(&self, data: &Path, cut: Cut) -> Result<Server, String> {
+    fn look(&self, data: &Path, cut: Cut) -> Result<Server, Wrong> {
         let server = start(data, &self.settings)?;
         let stored = self.old.taken_out(everything(&server))?;
         self.ledger(cut).check(&stored)?;
@@ -218,7 +219,7 @@ impl Life {
     ///
     /// # Errors
     /// What is wrong.
-    pub fn survives(&self, image: &Path, cut: Cut, place: &Path) -> Result<(), String> {
+    pub fn survives(&self, image: &Path, cut: Cut, place: &Path) -> Result<(), Wrong> {
         let mount = Mount::image(image, place)?;
         let data = mount.place().join("log");
         let server = self.look(&data, cut)?;
@@ -226,11 +227,11 @@ impl Life {
         let batch = Source::new(format!("after-{}", cut.seed), random.fork()).batch();
         let sent = send(&mut server.client(), &batch);
         if !matches!(sent, Sent::Kept) {
-            return Err(format!("afterwards it takes nothing: {sent:?}"));
+            return Err(Wrong::Other(format!("afterwards it takes nothing: {sent:?}")));
         }
         let said = server.said();
         if let Some(line) = said.lines().find(|line| line.contains("panicked at")) {
-            return Err(line.to_owned());
+            return Err(Wrong::Other(line.to_owned()));
         }
         if random.below(2) == 0 {
             server.kill()
@@ -239,7 +240,7 @@ impl Life {
         }
         let (code, out, errors) = run(traild().arg("verify").arg("--data-dir").arg(&data).envs(self.settings.iter().cloned()));
         drop(mount);
-        if code == 0 { Ok(()) } else { Err(format!("verify: {out}{errors}; the server said: {said}")) }
+        if code == 0 { Ok(()) } else { Err(Wrong::Other(format!("verify: {out}{errors}; the server said: {said}"))) }
     }
 
     /// Records the recovery from a cut, and a load after it: a life in which all that was promised before the cut was promised at its
@@ -247,7 +248,7 @@ impl Life {
     ///
     /// # Errors
     /// What is wrong.
-    pub fn again(&self, image: &Path, cut: Cut, folder: &Path) -> Result<Life, String> {
+    pub fn again(&self, image: &Path, cut: Cut, folder: &Path) -> Result<Life, Wrong> {
         fs::create_dir_all(folder).map_err(|e| e.to_string())?;
         copy(image, &folder.join("base.img"))?;
         let recorder = Recorder::begin(image, folder)?;
@@ -258,6 +259,6 @@ impl Life {
         let (before, after) = self.promised.iter().partition::<Vec<_>, _>(|(requests, _)| *requests <= cut.requests);
         told.promised.extend(before.into_iter().map(|(_, batch)| (0, batch.clone())));
         told.open.extend(after.into_iter().map(|(_, batch)| batch.clone()).chain(self.open.iter().cloned()));
-        Life::end(folder, recorder, self.settings.clone(), self.old.clone(), told)
+        Life::end(folder, recorder, self.settings.clone(), self.old.clone(), told).map_err(Wrong::from)
     }
 }

@@ -7,6 +7,7 @@ use crate::fixtures::ALWAYS;
 use crate::ledger::{Batch, Ledger};
 use crate::seed::Random;
 use crate::server::Server;
+use crate::wrong::Wrong;
 
 /// Makes batches, each event with an id and bytes of its own.
 #[derive(Debug, Clone)]
@@ -116,7 +117,7 @@ impl Book {
     ///
     /// # Errors
     /// See [`Ledger::check`].
-    pub fn check(&self, server: &Server) -> Result<(), String> {
+    pub fn check(&self, server: &Server) -> Result<(), Wrong> {
         self.ledger.check(&everything(server))
     }
 }

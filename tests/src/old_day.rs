@@ -15,6 +15,7 @@ use trail_engine::id::Timestamp;
 use trail_engine::options::Options;
 
 use crate::ledger::Batch;
+use crate::wrong::Wrong;
 
 const DAY: Duration = Duration::from_secs(86_400);
 
@@ -90,12 +91,13 @@ impl OldDay {
     ///
     /// # Errors
     /// When a part of a segment is there.
-    pub fn taken_out(&self, mut stored: Vec<(u64, Vec<u8>)>) -> Result<Vec<(u64, Vec<u8>)>, String> {
+    pub fn taken_out(&self, mut stored: Vec<(u64, Vec<u8>)>) -> Result<Vec<(u64, Vec<u8>)>, Wrong> {
         for batch in &self.batches {
             let (mut old, rest): (Vec<_>, Vec<_>) = stored.into_iter().partition(|(_, event)| batch.events.contains(event));
             old.sort_unstable();
             if !old.is_empty() && !old.iter().map(|(_, event)| event).eq(&batch.events) {
-                return Err(format!("{} of {} old events are left, in order or not; the others are lost", old.len(), batch.events.len()));
+                let why = format!("{} of {} old events are left, in order or not", old.len(), batch.events.len());
+                return Err(if old.len() < batch.events.len() { Wrong::Lost(why) } else { Wrong::Altered(why) });
             }
             stored = rest;
         }

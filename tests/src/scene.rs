@@ -17,6 +17,7 @@ use crate::seed::Random;
 use crate::server::Server;
 use crate::strace::{Strace, thread_named, wrapper};
 use crate::table::wait_for;
+use crate::wrong::Wrong;
 
 /// How long after a template was made the old day is over. A server goes on from the time that the log trusted when it was closed, at
 /// twice the speed of the clock: so it drops the day half of this after any later start.
@@ -257,7 +258,7 @@ impl Round<'_> {
     ///
     /// # Errors
     /// What is wrong.
-    pub fn check(&self, server: &Server) -> Result<(), String> {
+    pub fn check(&self, server: &Server) -> Result<(), Wrong> {
         let stored = self.template.old.taken_out(everything(server))?;
         self.book.ledger.check(&stored)
     }

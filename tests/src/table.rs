@@ -1,7 +1,7 @@
 //! [`Row`]: what a fault class injected into the real process, and what came of it, in the form of the simulator's table.
 //!
 //! A row counts while its tests run and is said when it ends: on standard output, and in a file of its own under `fault-table/` in the
-//! target directory, so that one command can gather the table (`tests/faults`). A row that is dropped by a panic says so. Limit: what
+//! target directory, from which `tests/table` makes the one table. A row that is dropped by a panic says so. Limit: what
 //! is found wrong ends its test at once, so that a row never counts more than one thing that is wrong.
 
 use std::fmt;
@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use crate::wrong::Wrong;
 
 /// How often a row says how far it is.
 const STEPS: u64 = 20;
@@ -28,7 +30,7 @@ pub struct Row {
 }
 
 impl Row {
-    /// A class that is to inject so many faults; `name` says what is injected, in at most 28 characters.
+    /// A class that is to inject so many faults; `name` says what is injected, in at most 28 characters. [`BUGS`] is no class of the matrix.
     #[must_use]
     pub fn begin(class: u32, name: &'static str, target: u64) -> Row {
         let zero = || AtomicU64::new(0);
@@ -70,12 +72,14 @@ impl Row {
     ///
     /// # Panics
     /// When it says that anything is wrong.
-    pub fn judge(&self, ledger: Result<(), String>, place: &str) {
-        if let Err(problem) = ledger {
-            let column = if problem.contains("lost") { &self.lost } else { &self.altered };
-            column.fetch_add(1, Ordering::SeqCst);
-            panic!("class {}, {place}: {problem}", self.class);
-        }
+    pub fn judge(&self, found: Result<(), impl Into<Wrong>>, place: &str) {
+        let Err(wrong) = found.map_err(Into::into) else { return };
+        match &wrong {
+            Wrong::Lost(_) => self.lost.fetch_add(1, Ordering::SeqCst),
+            Wrong::Altered(_) => self.altered.fetch_add(1, Ordering::SeqCst),
+            Wrong::Other(_) => 0,
+        };
+        panic!("class {}, {place}: {wrong}", self.class);
     }
 
     /// Takes what a server wrote to its log.
@@ -107,7 +111,7 @@ impl Row {
 impl fmt::Display for Row {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let number = |of: &AtomicU64| of.load(Ordering::SeqCst);
-        write!(f, "{:>5} {:<28}", self.class, self.name)?;
+        write!(f, "{:>5} {:<28}", class(self.class), self.name)?;
         let columns = [&self.count, &AtomicU64::new(self.target), &self.lost, &self.altered];
         columns.into_iter().try_for_each(|of| write!(f, "{:>9}", number(of)))?;
         write!(f, "{:>9}{:>9}{:>9.1}", u8::from(!self.is_good()), number(&self.panics), self.start.elapsed().as_secs_f64())?;
@@ -121,6 +125,14 @@ impl Drop for Row {
     }
 }
 
+/// The row of the bugs on purpose, which comes last.
+pub const BUGS: u32 = 99;
+
+/// A class as the table has it.
+fn class(number: u32) -> String {
+    if number == BUGS { "bugs".to_owned() } else { number.to_string() }
+}
+
 fn say(class: u32, name: &str, line: &str) {
     println!("{line}");
     let folder = folder();
@@ -131,14 +143,18 @@ fn say(class: u32, name: &str, line: &str) {
     }
 }
 
-/// `fault-table` in the target directory, in which the running test stands at `debug/deps/name`.
+/// Where the rows are: `TRAIL_FAULT_TABLE`, or `fault-table` in the target directory, in which the running program stands in `debug`.
 ///
 /// # Panics
-/// When the test stands elsewhere.
+/// When the program stands elsewhere.
 #[must_use]
 pub fn folder() -> PathBuf {
-    let test = std::env::current_exe().unwrap();
-    test.ancestors().nth(3).unwrap().join("fault-table")
+    if let Some(folder) = std::env::var_os("TRAIL_FAULT_TABLE") {
+        return PathBuf::from(folder);
+    }
+    let program = std::env::current_exe().unwrap();
+    let profile = program.ancestors().find(|folder| folder.ends_with("debug") || folder.ends_with("release"));
+    profile.and_then(Path::parent).expect("a program in a target directory").join("fault-table")
 }
 
 /// Says why a class cannot run here.
@@ -146,12 +162,12 @@ pub fn folder() -> PathBuf {
 /// # Panics
 /// When `CI=true`: what is not tested there is tested nowhere.
 pub fn skip(class: u32, name: &'static str, why: &str) {
-    say(class, name, &format!("{class:>5} {name:<28} skipped: {why}"));
+    say(class, name, &format!("{:>5} {name:<28} skipped: {why}", self::class(class)));
     assert!(std::env::var("CI").as_deref() != Ok("true"), "class {class} was skipped: {why}");
 }
 
-/// A count: the one of every change; that of a release when `TRAILD_FAULTS=long`; so many times the first one, up to that of a release, when it
-/// is a number.
+/// A count: the one of every change; a tenth of it when `TRAILD_FAULTS=quick`; that of a release when it is `long`; so many times the first
+/// one, up to that of a release, when it is a number.
 ///
 /// # Panics
 /// When it is neither.
@@ -159,8 +175,9 @@ pub fn skip(class: u32, name: &'static str, why: &str) {
 pub fn scale(change: u64, release: u64) -> u64 {
     match std::env::var("TRAILD_FAULTS").as_deref() {
         Err(_) | Ok("") => change,
+        Ok("quick") => change.div_ceil(10),
         Ok("long") => release,
-        Ok(times) => (change * times.parse::<u64>().expect("TRAILD_FAULTS: long, or a number")).min(release),
+        Ok(times) => (change * times.parse::<u64>().expect("TRAILD_FAULTS: quick, long, or a number")).min(release),
     }
 }
 

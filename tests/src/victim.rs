@@ -1,6 +1,7 @@
 //! [`Victim`]: a server that is treated badly, and must still have what it had.
 
 use std::io::Write;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -20,6 +21,7 @@ pub struct Victim {
     pub server: Server,
     /// What it must still have.
     pub promised: Vec<Vec<u8>>,
+    refused: AtomicU64,
     _folder: TempDir,
 }
 
@@ -34,7 +36,7 @@ impl Victim {
         let server = Server::start(&folder.path().join("log"), settings);
         let answer = server.client().post(NDJSON, &bytes("actiontrail"));
         assert_eq!(answer.status, 200, "{}", answer.text());
-        Victim { server, promised: lines("actiontrail"), _folder: folder }
+        Victim { server, promised: lines("actiontrail"), refused: AtomicU64::new(0), _folder: folder }
     }
 
     /// Sends a body with these headers; the answer must have this status and code, and accept nothing.
@@ -46,22 +48,24 @@ impl Victim {
         let head = format!("POST /v1/events HTTP/1.1\r\nhost: {}\r\n{head}content-length: {}\r\n\r\n", self.server.address, body.len());
         let answer = self.server.client().raw(&[head.as_bytes(), body].concat()).unwrap_or_else(|e| panic!("{headers:?}: {e}"));
         assert_refused(&answer, status, code, &format!("{headers:?}"));
+        self.refused.fetch_add(1, Ordering::SeqCst);
     }
 
-    /// Looks whether it lives, is not too large, and has what it had.
+    /// Looks whether it lives, no thread of it panicked, is not too large, and has what it had; how many bodies it has refused.
     ///
     /// # Panics
     /// When it is not so.
-    pub fn survives(self) {
-        self.survives_with(0);
+    pub fn survives(self) -> u64 {
+        self.survives_with(0)
     }
 
     /// The same when so many events were stored besides.
     ///
     /// # Panics
     /// See [`Victim::survives`].
-    pub fn survives_with(mut self, others: usize) {
-        assert!(self.server.is_alive(), "{}", self.server.said());
+    pub fn survives_with(mut self, others: usize) -> u64 {
+        let said = self.server.said();
+        assert!(self.server.is_alive() && !said.contains("panicked at"), "{said}");
         let peak = self.server.peak_bytes();
         println!("peak memory {} MiB", peak >> 20);
         assert!(peak < MEMORY_MAX, "{} MiB", peak >> 20);
@@ -71,6 +75,7 @@ impl Victim {
         }
         assert_eq!(client.json(&format!("/v1/count?{ALWAYS}"))["count"], self.promised.len() + others);
         self.server.stop();
+        self.refused.into_inner()
     }
 }
 

@@ -9,6 +9,7 @@ use trail_tests::load::everything;
 use trail_tests::server::Server;
 use trail_tests::table::Row;
 use trail_tests::victim::{Victim, gzip, zstd};
+use trail_tests::wrong::Wrong;
 
 /// The most time of the processor that a body may take on average: what is asked of a release build on a quiet machine for the worst one.
 const MEAN_MAX: Duration = Duration::from_millis(100);
@@ -369,7 +370,10 @@ fn bodies_made_to_hurt() {
         all.sort();
         all.into_iter().map(|(_, event)| event).collect()
     };
-    row.judge(if stored == expected { Ok(()) } else { Err("an odd event did not come back as it came".to_owned()) }, "afterwards");
+    row.judge(
+        if stored == expected { Ok(()) } else { Err(Wrong::Altered("an odd event did not come back as it came".to_owned())) },
+        "afterwards",
+    );
     row.no_panic(victim.server.log());
     let others = expected.len() - victim.promised.len();
     victim.survives_with(others);

@@ -3,16 +3,18 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
 use tempfile::tempdir;
-use trail_tests::binary::{run, traild};
+use trail_tests::binary::{binary, clean, run, traild};
 use trail_tests::fixtures::{lines, path};
 use trail_tests::load::Source;
 use trail_tests::old_day::{OldDay, retention_that_ends_after};
 use trail_tests::seed::Random;
 use trail_tests::server::Server;
-use trail_tests::table::wait_for;
+use trail_tests::strace::obstacle;
+use trail_tests::table::{Row, skip, wait_for};
 
 const EVER: [&str; 4] = ["--from", "1700-01-01T00:00:00Z", "--to", "2200-01-01T00:00:00Z"];
 
@@ -75,9 +77,61 @@ fn what_is_gone_at_the_start_is_said_at_the_start() {
     assert_eq!(verify(&data).0, 0);
     let (code, _, errors) = verify(&folder.path().join("nowhere"));
     assert_eq!(code, 2, "{errors}");
+}
+
+/// A damaged catalog is said, and hides nothing of what else is wrong.
+#[test]
+fn verify_reads_on_behind_a_damaged_catalog() {
+    let folder = tempdir().unwrap();
+    let (data, segment) = imported(folder.path());
     fs::write(data.join("catalog"), b"no catalog").unwrap();
+    let (code, out, errors) = verify(&data);
+    assert!(code == 1 && out.lines().count() == 1 && out.starts_with("catalog: "), "{code} {out}");
+    let events = lines("actiontrail").len();
+    assert!(errors.contains(&format!("1 segments read, {events} events; 1 problems")), "{errors}");
+    let mut bytes = fs::read(&segment).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 2;
+    fs::write(&segment, bytes).unwrap();
+    let name = segment.file_name().unwrap().to_str().unwrap();
     let (code, out, _) = verify(&data);
-    assert!(code == 1 && out.starts_with("catalog"), "{code} {out}");
+    assert!(code == 1 && out.lines().any(|line| line.starts_with("catalog: ")), "{code} {out}");
+    assert!(out.lines().any(|line| line.starts_with(name) && line.contains(" can still be read")), "{out}");
+}
+
+/// Every read of a segment fails from the second on, as on a disk that dies: the file and its places are named, the rest is read, nothing is
+/// mapped (a map would end the process with SIGBUS), and a repair changes nothing.
+#[test]
+fn what_the_disk_does_not_give_is_said_and_not_taken_for_damage() {
+    if let Some(why) = obstacle() {
+        return skip(7, "EIO under verify and repair", &why);
+    }
+    let row = Row::begin(7, "EIO under verify and repair", 4);
+    let folder = tempdir().unwrap();
+    let (data, segment) = imported(folder.path());
+    let name = segment.file_name().unwrap().to_str().unwrap();
+    let right = fs::read(&segment).unwrap();
+    fs::write(data.join("catalog"), b"no catalog").unwrap();
+    for (command, code, prefix, when) in
+        [("verify", 1, "", "1+"), ("verify", 1, "", "2+"), ("repair", 1, "unread: ", "1+"), ("repair --apply", 4, "unread: ", "2+")]
+    {
+        let calls = folder.path().join("calls");
+        let mut words = command.split(' ');
+        let mut strace = clean(Command::new("strace"));
+        strace.args(["-f", "-qq", "-P"]).arg(&segment).arg("-o").arg(&calls).args(["-e", "trace=pread64,mmap"]);
+        strace.args(["-e", &format!("inject=pread64:error=EIO:when={when}")]).arg(binary()).args(words.next());
+        let (ended, out, errors) = run(strace.arg("--data-dir").arg(&data).args(words));
+        assert_eq!(ended, code, "{command}: {out}{errors}");
+        let told = |what: &str| out.lines().any(|line| line.contains(name) && line.starts_with(prefix) && line.contains(what));
+        assert!(told("Input/output error") && (when != "1+" || told(" bytes at byte 0 cannot be read: ")), "{command}: {out}{errors}");
+        assert!(out.lines().any(|line| line.contains("catalog: ")), "{command}: {out}");
+        let calls = fs::read_to_string(&calls).unwrap();
+        assert!(calls.contains("(INJECTED)") && !calls.contains("mmap("), "{command}: {calls}");
+        assert_eq!(fs::read(&segment).unwrap(), right, "{command}");
+        assert_eq!(fs::read(data.join("catalog")).unwrap(), b"no catalog", "{command}");
+        row.hit();
+    }
+    row.end();
 }
 
 /// A crash between the catalog that drops a day and the removal of its files leaves files that the next start removes. Only who knows

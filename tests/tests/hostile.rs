@@ -6,10 +6,12 @@ use std::time::{Duration, Instant};
 
 use trail_tests::client::{Answer, JSON, NDJSON, connect};
 use trail_tests::fixtures::{ALWAYS, bytes, lines};
+use trail_tests::table::Row;
 use trail_tests::victim::{Victim, assert_refused, gzip, zstd};
 
 #[test]
 fn bodies_that_lie_about_their_encoding() {
+    let row = Row::begin(19, "lies about encodings", 14);
     let victim = Victim::start(&[]);
     let plain = bytes("cloudtrail");
     let cut = |packed: Vec<u8>| packed[..packed.len() / 2].to_vec();
@@ -37,11 +39,13 @@ fn bodies_that_lie_about_their_encoding() {
         }
         victim.refuses(&headers, &plain, 415, "unsupported_encoding");
     }
-    victim.survives();
+    row.hits(victim.survives());
+    row.end();
 }
 
 #[test]
 fn bombs() {
+    let row = Row::begin(19, "bombs of 256 MiB", 8);
     let victim = Victim::start(&[]);
     let blanks = vec![b' '; 256 << 20];
     for (encoding, bomb) in [("gzip", gzip(&blanks)), ("zstd", zstd(&blanks))] {
@@ -54,11 +58,13 @@ fn bombs() {
     victim.refuses(&[("content-type", NDJSON), ("content-encoding", "gzip")], &gzip(&gzip(&blanks)), 400, "all_rejected");
     let members = gzip(&vec![b' '; 1 << 20]).repeat(100);
     victim.refuses(&[("content-type", NDJSON), ("content-encoding", "gzip")], &members, 413, "body_too_large");
-    victim.survives();
+    row.hits(victim.survives());
+    row.end();
 }
 
 #[test]
 fn nesting_and_strings_without_an_end() {
+    let row = Row::begin(19, "nesting, endless strings", 11);
     let victim = Victim::start(&[]);
     let deep = |open: &str, close: &str| format!("{}1{}", open.repeat(100_000), close.repeat(100_000));
     for (kind, body) in [
@@ -79,12 +85,14 @@ fn nesting_and_strings_without_an_end() {
     victim.refuses(&[("content-type", NDJSON)], mixed.as_bytes(), 400, "all_rejected");
     let many = format!("{{{}\"z\":1}}", (0..100_000).map(|i| format!("\"k{i}\":{i},")).collect::<String>());
     victim.refuses(&[("content-type", NDJSON)], many.repeat(2).as_bytes(), 413, "event_too_large");
-    victim.survives();
+    row.hits(victim.survives());
+    row.end();
 }
 
 /// One string of 80 MiB, sent in chunks without a length: it ends at the limit of a body, not at the end of memory.
 #[test]
 fn a_huge_string_in_chunks() {
+    let row = Row::begin(19, "80 MiB in chunks, 1 GiB said", 5);
     let victim = Victim::start(&[]);
     for _ in 0..4 {
         let mut connection = connect(victim.server.address).unwrap();
@@ -92,6 +100,7 @@ fn a_huge_string_in_chunks() {
         let stream = connection.get_mut();
         stream.write_all(head.as_bytes()).unwrap();
         let piece = format!("100000\r\n{}\r\n", "x".repeat(1 << 20));
+        row.hit();
         let mut sent = stream.write_all(b"8\r\n{\"a\": \"x\r\n").map(|()| 0);
         for _ in 0..80 {
             sent = sent.and_then(|count| stream.write_all(piece.as_bytes()).map(|()| count + 1));
@@ -107,11 +116,14 @@ fn a_huge_string_in_chunks() {
     }
     let announced = format!("POST /v1/events HTTP/1.1\r\nhost: {}\r\ncontent-length: 1073741824\r\n\r\n{{", victim.server.address);
     assert_refused(&victim.server.client().raw(announced.as_bytes()).unwrap(), 413, "body_too_large", "1 GiB");
-    victim.survives();
+    row.hit();
+    row.hits(victim.survives());
+    row.end();
 }
 
 #[test]
 fn types_that_nobody_knows_and_requests_that_are_none() {
+    let row = Row::begin(20, "types, paths nobody knows", 13);
     let victim = Victim::start(&[]);
     let body = bytes("cloudtrail");
     for kind in ["text/plain", "application/xml", "multipart/form-data; boundary=x", "json", "application/x-ndjson2", "*/*"] {
@@ -127,16 +139,19 @@ fn types_that_nobody_knows_and_requests_that_are_none() {
         ("GET /v1/count?q=user:( HTTP/1.1\r\nhost: HOST\r\n\r\n", 400, "invalid_query"),
         ("POST /v1/events HTTP/1.1\r\nhost: HOST\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n{}\r\n0\r\n\r\n", 400, "body_broken"),
     ] {
+        row.hit();
         let request = request.replace("HOST", &victim.server.address.to_string());
         let answer = client.raw(request.as_bytes()).unwrap_or_else(|e| panic!("{request}: {e}"));
         assert_refused(&answer, status, code, &request);
     }
-    victim.survives();
+    row.hits(victim.survives());
+    row.end();
 }
 
 /// Heads that are wrong or mean two things: an answer like any other, behind the answers to what came before, and nothing stored.
 #[test]
 fn heads_that_mean_nothing_or_two_things() {
+    let row = Row::begin(20, "heads of no or two meanings", 12);
     let victim = Victim::start(&[]);
     let client = victim.server.client();
     let many = "x: y\r\n".repeat(101);
@@ -156,6 +171,7 @@ fn heads_that_mean_nothing_or_two_things() {
         ("NONSENSE\r\n\r\n".into(), 400, "invalid_request"),
         ("\u{16}\u{3}\u{1}\u{2}\0\u{1}\0\u{1}".into(), 400, "invalid_request"),
     ] {
+        row.hit();
         let request = request.replace("HOST", &victim.server.address.to_string());
         let shown: String = request.chars().take(200).collect();
         let answer = client.raw(request.as_bytes()).unwrap_or_else(|e| panic!("{shown:?}: {e}"));
@@ -167,12 +183,14 @@ fn heads_that_mean_nothing_or_two_things() {
         assert_eq!(Answer::read(&mut connection).unwrap().status, 200, "{shown:?}");
         assert_refused(&Answer::read(&mut connection).unwrap(), status, code, &shown);
     }
-    victim.survives();
+    row.hits(victim.survives());
+    row.end();
 }
 
 /// Requests that stop in the middle, by going away and by going silent, a hundred of each at once.
 #[test]
 fn half_a_request() {
+    let row = Row::begin(18, "half a request", 400);
     let victim = Victim::start(&[("TRAILD_HEADER_TIMEOUT", "1s"), ("TRAILD_BODY_TIMEOUT", "1s")]);
     let address = victim.server.address;
     let event = String::from_utf8(lines("cloudtrail")[0].clone()).unwrap();
@@ -185,11 +203,13 @@ fn half_a_request() {
     };
     for half in halves {
         (0..100).for_each(|_| drop(begin(half)));
+        row.hits(100);
     }
     let start = Instant::now();
     let mut silent: Vec<_> = (0..100).map(|i| (halves[i % 3], begin(halves[i % 3]))).collect();
     assert_eq!(victim.server.client().get("/healthz").status, 200, "the server has no time for others");
     for (half, connection) in &mut silent {
+        row.hit();
         let mut answer = Vec::new();
         let ended = connection.read_to_end(&mut answer);
         let closed = ended.as_ref().map_or_else(|e| e.kind() == ErrorKind::ConnectionReset, |_| true);
@@ -199,12 +219,14 @@ fn half_a_request() {
         assert!(told.starts_with("HTTP/1.1 408") && told.contains(code), "{half:?}: {told:?}, {ended:?}");
     }
     assert!(start.elapsed() < Duration::from_secs(15), "{:?}", start.elapsed());
-    victim.survives();
+    row.hits(victim.survives());
+    row.end();
 }
 
 /// A header that never ends, a byte at a time: the deadline is for all of the headers, not for each byte.
 #[test]
 fn slow_headers() {
+    let row = Row::begin(18, "a header byte by byte", 1);
     let victim = Victim::start(&[("TRAILD_HEADER_TIMEOUT", "1s")]);
     let start = Instant::now();
     let mut connection = connect(victim.server.address).unwrap();
@@ -215,13 +237,16 @@ fn slow_headers() {
         assert!(start.elapsed() < Duration::from_secs(10), "still listening after {dripped} bytes");
         thread::sleep(Duration::from_millis(100));
     }
+    row.hit();
     assert!(dripped >= 5, "the connection ended after {dripped} bytes");
-    victim.survives();
+    row.hits(victim.survives());
+    row.end();
 }
 
 /// Clients that ask for a lot and read nothing: what waits for them is bounded, others are told to wait, and go on when they are gone.
 #[test]
 fn slow_readers() {
+    let row = Row::begin(17, "readers that do not read", 30);
     const EVENTS: usize = 40;
     let victim = Victim::start(&[("TRAILD_ANSWER_BYTES_MAX", "64MiB")]);
     let mut client = victim.server.client();
@@ -238,6 +263,7 @@ fn slow_readers() {
         connection
     };
     let readers: Vec<_> = (0..30).map(ask).collect();
+    row.hits(30);
     let start = Instant::now();
     let refused = loop {
         let answer = client.get(&page);
@@ -262,5 +288,6 @@ fn slow_readers() {
         assert!(start.elapsed() < Duration::from_secs(60), "the budget does not come back");
         thread::sleep(Duration::from_millis(100));
     }
-    victim.survives_with(EVENTS);
+    row.hits(victim.survives_with(EVENTS));
+    row.end();
 }

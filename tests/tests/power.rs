@@ -17,6 +17,7 @@ use trail_tests::power::Replay;
 use trail_tests::recorder::{Recorder, ext4};
 use trail_tests::seed::Random;
 use trail_tests::table::{Row, folder, scale, skip};
+use trail_tests::wrong::Wrong;
 
 const CLASS: u32 = 2;
 const NAME: &str = "power cuts of a real ext4";
@@ -56,13 +57,13 @@ fn cut(life: &Life, cuts: &[Cut], deep: bool, row: &Row) {
 }
 
 /// The second life after a cut.
-fn again(life: &Life, cut: Cut, image: &Path, row: &Row) -> Result<(), String> {
+fn again(life: &Life, cut: Cut, image: &Path, row: &Row) -> Result<(), Wrong> {
     let folder = life.folder.join("again");
     let second = life.again(image, cut, &folder)?;
     let cuts = second.cuts(CUTS_AGAIN, &mut Random::new(cut.seed));
     self::cut(&second, &cuts, false, row);
     drop(second);
-    fs::remove_dir_all(&folder).map_err(|e| e.to_string())
+    fs::remove_dir_all(&folder).map_err(|e| Wrong::Other(e.to_string()))
 }
 
 fn say_how_to_repeat(life: &Life, cut: Cut) -> Result<(), String> {

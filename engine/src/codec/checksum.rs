@@ -7,12 +7,35 @@ pub(crate) fn crc32(bytes: &[u8]) -> u32 {
     crc32fast::hash(bytes)
 }
 
+/// The checksum of bytes that come piece by piece.
+#[derive(Default)]
+pub(crate) struct Running(crc32fast::Hasher);
+
+impl Running {
+    /// Takes the next bytes.
+    pub(crate) fn take(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// The checksum of all that was taken.
+    pub(crate) fn end(self) -> u32 {
+        self.0.finalize()
+    }
+}
+
 /// Compares a stored checksum with that of the bytes.
 ///
 /// # Errors
 /// [`crate::ErrorKind::Corrupt`] with both values.
 pub(crate) fn check_crc32(bytes: &[u8], stored: u32) -> Result<()> {
-    let computed = crc32(bytes);
+    compare_crc32(crc32(bytes), stored)
+}
+
+/// Compares a stored checksum with the one that the bytes have.
+///
+/// # Errors
+/// [`crate::ErrorKind::Corrupt`] with both values.
+pub(crate) fn compare_crc32(computed: u32, stored: u32) -> Result<()> {
     if computed == stored {
         return Ok(());
     }

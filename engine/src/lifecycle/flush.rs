@@ -15,6 +15,7 @@ use crate::lifecycle::live::shared::{Counters, Shared};
 use crate::mutants;
 use crate::segment::Segment;
 use crate::segment::cache::Caches;
+use crate::segment::file::source::Source;
 use crate::segment::write::input::{DimensionInput, EntriesInput, SegmentInput};
 use crate::segment::write::segment::write;
 use crate::storage::{File, Storage};
@@ -92,12 +93,13 @@ fn entry(state: &State, head: &DayHead, id: SegmentId, file_bytes: u64, crc32: u
 /// Opens a live segment.
 pub(crate) fn open_segment(storage: &dyn Storage, entry: &CatalogEntry, caches: &Arc<Caches>) -> Result<Segment> {
     let name = entry.file_name();
-    let file = storage.open(&name).map_err(|e| Error::io("cannot open a segment", e).in_file(&name))?;
-    let view = file.view().map_err(|e| Error::io("cannot map a segment", e).in_file(&name))?;
-    if view.len() as u64 != entry.file_bytes {
-        return Err(Error::corrupt("a segment's length differs from the catalog's").in_file(&name).expected(entry.file_bytes, view.len()));
+    let source = Source::open(storage, &name)?;
+    if source.len() != entry.file_bytes {
+        return Err(Error::corrupt("a segment's length differs from the catalog's")
+            .in_file(&name)
+            .expected(entry.file_bytes, source.len()));
     }
-    let segment = Segment::open(view, &name, caches.clone())?;
+    let segment = Segment::open(source, &name, caches.clone())?;
     if segment.id() != entry.id || segment.meta().documents != entry.documents || segment.meta().first_sequence != entry.first_sequence {
         return Err(Error::corrupt("a segment file is not the one that the catalog names").in_file(&name).expected(entry.id, segment.id()));
     }

@@ -33,7 +33,8 @@ pub(crate) fn mapped_bytes() -> Option<u64> {
 /// Maps a whole file for reading.
 ///
 /// Only for files that were finished before: nobody writes or shortens them any more, and the engine holds the
-/// directory's lock. A read error of the medium under a map is a SIGBUS; `DESIGN.md` says so among the assumptions.
+/// directory's lock. A read error of the medium under a map is a SIGBUS; `DESIGN.md` says so among what is not promised, and
+/// who looks for damage reads by calls (`by_calls`).
 #[expect(unsafe_code, reason = "mapping a file is unsafe by nature; this module is the only one that does")]
 pub(crate) fn map(file: &File) -> io::Result<View> {
     if file.metadata()?.len() == 0 {

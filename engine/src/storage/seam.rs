@@ -25,6 +25,12 @@ pub trait Storage: Send + Sync + fmt::Debug {
 
     /// Makes created, renamed and removed names durable.
     fn sync_directory(&self) -> io::Result<()>;
+
+    /// Whether finished files may be read by [`File::view`]: of a map, a place that the medium cannot read is no error but the end of the
+    /// process. Where this says no, they are read by [`File::read_at`] alone.
+    fn may_map(&self) -> bool {
+        true
+    }
 }
 
 /// An open file.

@@ -9,6 +9,7 @@ mod concurrent;
 mod damaged;
 mod faults;
 mod golden;
+mod inspect;
 mod lifecycle;
 mod oracle;
 mod repair;

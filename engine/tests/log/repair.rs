@@ -57,7 +57,11 @@ fn journal(files: &Files) -> String {
 }
 
 fn repair(disk: &Disk, rehearsal: bool) -> Repaired {
-    AuditLog::repair_storage(Arc::new(disk.clone()), &options(), Hands::at(START), rehearsal, &Cancel::default()).unwrap()
+    AuditLog::repair_storage(Arc::new(disk.clone()), &options(), Hands::at(START), rehearsal, &Cancel::default(), Arc::new(|_| ())).unwrap()
+}
+
+fn try_repair(disk: &Disk) -> trail_engine::Result<Repaired> {
+    AuditLog::repair_storage(Arc::new(disk.clone()), &options(), Hands::at(START), false, &Cancel::default(), Arc::new(|_| ()))
 }
 
 /// The sequences that a log gives; every event is what was sent.
@@ -199,7 +203,7 @@ fn of_a_damaged_journal_every_other_frame_is_kept() {
 #[test]
 fn where_there_is_no_log_none_is_made() {
     let disk = Disk::default();
-    let error = AuditLog::repair_storage(Arc::new(disk.clone()), &options(), Hands::at(START), false, &Cancel::default()).unwrap_err();
+    let error = try_repair(&disk).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound);
     assert!(disk.files().is_empty());
 }
@@ -231,7 +235,7 @@ fn every_call_fails_once(changes: &'static [Kind], least: u64, bad_catalog: bool
     for after in 0.. {
         let disk = Disk::of(damaged.clone());
         disk.arm(Fault::once(changes, after, Failure::EIO));
-        let result = AuditLog::repair_storage(Arc::new(disk.clone()), &options(), Hands::at(START), false, &Cancel::default());
+        let result = try_repair(&disk);
         if disk.disarm() {
             assert!(after > least, "only {after} operations");
             return;

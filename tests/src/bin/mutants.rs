@@ -2,13 +2,14 @@
 //!
 //! The engine has places at which a rule of durability can be broken on purpose (`engine/src/mutants.rs`). `tests/mutants.txt` says for each
 //! which commands are to catch it. All are built once, with the feature; then every command must go well without a bug, and with each
-//! bug one of its commands must fail. The table says which test it was. Ends with 1 when a bug survives, when a command fails
-//! without one, or when list and sources do not name the same bugs.
+//! bug one of its commands must fail. The table says which test it was. A command that finds no end is an outcome of its own: it catches a bug
+//! only where the list says `, or hangs` behind it, for a machine that is merely slow would catch them all. Ends with 1 when a bug
+//! survives, when a command fails or hangs without one, or when list and sources do not name the same bugs. Says a row of the fault table.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
-use std::process::{Child, Command, ExitCode, Stdio};
+use std::process::{Child, Command, ExitCode, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -16,9 +17,10 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use trail_tests::binary::root;
 use trail_tests::house::sources;
+use trail_tests::table::{BUGS, Row};
 
 const LIST: &str = "tests/mutants.txt";
-/// A command that takes longer is as good as one that fails: a test that hangs is no pass.
+/// A command that takes longer hangs.
 const TIME_MAX: Duration = Duration::from_secs(240);
 /// Through how many interleavings each model is run.
 const SCHEDULES: &str = "8000";
@@ -31,8 +33,36 @@ struct Mutant {
     commands: Vec<String>,
 }
 
-/// How a command ended: `None` when all went well, else the test that failed.
-type Ending = Option<String>;
+/// What the list says behind a command that may catch a bug by finding no end.
+const MAY_HANG: &str = ", or hangs";
+
+/// How a command ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Ending {
+    /// All went well.
+    Passed,
+    /// A test failed: which.
+    Failed(String),
+    /// There was no end within the time.
+    Hung(String),
+}
+
+impl Ending {
+    /// Whether a command of the list has caught a bug by this.
+    fn catches(&self, command: &str) -> bool {
+        matches!(self, Ending::Failed(_)) || (matches!(self, Ending::Hung(_)) && command.ends_with(MAY_HANG))
+    }
+}
+
+impl std::fmt::Display for Ending {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Ending::Passed => f.write_str("NOTHING"),
+            Ending::Failed(test) => f.write_str(test),
+            Ending::Hung(command) => write!(f, "no end after {} s: {command}", TIME_MAX.as_secs()),
+        }
+    }
+}
 
 fn main() -> ExitCode {
     let wanted: BTreeSet<String> = std::env::args().skip(1).collect();
@@ -44,20 +74,37 @@ fn main() -> ExitCode {
     let clean: BTreeSet<&String> = mutants.iter().flat_map(|mutant| &mutant.commands).collect();
     let clean: Vec<&String> = clean.into_iter().collect();
     for (command, ending) in clean.iter().zip(side_by_side(&clean, |command| run(&programs, command, ""))) {
-        if let Some(test) = ending {
-            println!("without a bug, `{command}` fails: {test}");
+        if ending != Ending::Passed {
+            println!("without a bug, `{command}` fails: {ending}");
             good = false;
         }
     }
+    let row = Row::begin(BUGS, "bugs on purpose, caught", mutants.len() as u64);
     println!("{:<38} caught by", "mutant");
     let caught = side_by_side(&mutants, |mutant| {
-        let caught = mutant.commands.iter().find_map(|command| run(&programs, command, &mutant.name));
-        println!("{:<38} {}", mutant.name, caught.as_deref().unwrap_or("NOTHING"));
+        let (caught, by) = tried(mutant, |command| run(&programs, command, &mutant.name));
+        row.hits(u64::from(caught));
+        println!("{:<38} {}{by}", mutant.name, if caught { "" } else { "SURVIVES: " });
         caught
     });
-    let survivors = caught.iter().filter(|caught| caught.is_none()).count();
+    let survivors = caught.iter().filter(|caught| !**caught).count();
     println!("{} mutants, {} caught, {survivors} survive, {} s", mutants.len(), mutants.len() - survivors, begun.elapsed().as_secs());
     if good && survivors == 0 && !mutants.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Tries the commands of a bug one after the other; whether one of them caught it, and how that, or the last one, ended.
+fn tried(mutant: &Mutant, mut run: impl FnMut(&str) -> Ending) -> (bool, Ending) {
+    let mut last = Ending::Passed;
+    for command in &mutant.commands {
+        let ending = run(command);
+        if ending.catches(command) {
+            return (true, ending);
+        }
+        if ending != Ending::Passed {
+            last = ending;
+        }
+    }
+    (false, last)
 }
 
 /// The list: `name: command; command`, a line each; `#` begins a remark.
@@ -108,7 +155,7 @@ fn build() -> BTreeMap<String, PathBuf> {
 
 /// Runs a command of the list with a bug; its end, or its first failure, whichever is earlier.
 fn run(programs: &BTreeMap<String, PathBuf>, command: &str, mutant: &str) -> Ending {
-    let mut words = command.split_whitespace();
+    let mut words = command.strip_suffix(MAY_HANG).unwrap_or(command).split_whitespace();
     let name = words.next().unwrap_or_default();
     let program = match name {
         "engine" => "trail_engine",
@@ -126,23 +173,28 @@ fn run(programs: &BTreeMap<String, PathBuf>, command: &str, mutant: &str) -> End
     let readers = [listen(child.stdout.take(), &failed, &ran), listen(child.stderr.take(), &failed, &ran)];
     let status = wait(&mut child, &failed);
     readers.into_iter().for_each(|reader| reader.join().unwrap());
-    assert!(ran.load(Ordering::SeqCst) || status.is_some(), "{LIST}: `{command}` runs no test");
     let test = failed.lock().unwrap().take();
-    test.map(|test| format!("{name}: {test}")).or_else(|| status.map(|why| format!("{name}: {why} ({command})")))
+    assert!(ran.load(Ordering::SeqCst) || status.is_none_or(|status| !status.success()), "{LIST}: `{command}` runs no test");
+    match (test, status) {
+        (Some(test), _) => Ending::Failed(format!("{name}: {test}")),
+        (None, None) => Ending::Hung(command.to_owned()),
+        (None, Some(status)) if status.success() => Ending::Passed,
+        (None, Some(status)) => Ending::Failed(format!("{name}: {status} ({command})")),
+    }
 }
 
-/// Waits for the end of a process, and ends it when it is known how it will go; says why it is not well.
-fn wait(child: &mut Child, failed: &Mutex<Ending>) -> Ending {
+/// Waits for the end of a process, and ends it when it is known how it will go; `None` when it was ended because it was late.
+fn wait(child: &mut Child, failed: &Mutex<Option<String>>) -> Option<ExitStatus> {
     let begun = Instant::now();
     loop {
         if let Some(status) = child.try_wait().unwrap() {
-            return (!status.success()).then(|| status.to_string());
+            return Some(status);
         }
         let is_late = begun.elapsed() > TIME_MAX;
         if is_late || failed.lock().unwrap().is_some() {
             child.kill().unwrap();
-            child.wait().unwrap();
-            return is_late.then(|| format!("no end after {} s", TIME_MAX.as_secs()));
+            let status = child.wait().unwrap();
+            return (!is_late).then_some(status);
         }
         std::thread::sleep(Duration::from_millis(20));
     }
@@ -151,7 +203,7 @@ fn wait(child: &mut Child, failed: &Mutex<Ending>) -> Ending {
 /// Reads what a process prints, for the name of the first test that fails.
 fn listen(
     pipe: Option<impl std::io::Read + Send + 'static>,
-    failed: &Arc<Mutex<Ending>>,
+    failed: &Arc<Mutex<Option<String>>>,
     ran: &Arc<AtomicBool>,
 ) -> std::thread::JoinHandle<()> {
     let (failed, ran) = (failed.clone(), ran.clone());
@@ -181,4 +233,25 @@ fn side_by_side<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) ->
         }
     });
     done.into_inner().unwrap().into_values().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mutant(commands: &[&str]) -> Mutant {
+        Mutant { name: "m".to_owned(), commands: commands.iter().map(|command| (*command).to_owned()).collect() }
+    }
+
+    #[test]
+    fn a_hang_catches_only_where_the_list_says_so() {
+        let hangs = |command: &str| Ending::Hung(command.to_owned());
+        assert!(!tried(&mutant(&["models a"]), hangs).0);
+        assert_eq!(tried(&mutant(&["models a", "models b, or hangs"]), hangs), (true, Ending::Hung("models b, or hangs".to_owned())));
+        let fails = |_: &str| Ending::Failed("models: a".to_owned());
+        assert!(tried(&mutant(&["models a"]), fails).0);
+        assert_eq!(tried(&mutant(&["models a", "sim"]), |_| Ending::Passed), (false, Ending::Passed));
+        let first = |command: &str| if command == "models a" { hangs(command) } else { Ending::Passed };
+        assert_eq!(tried(&mutant(&["models a", "sim"]), first), (false, Ending::Hung("models a".to_owned())));
+    }
 }

@@ -16,6 +16,7 @@ use trail_engine::storage::{FileStorage, Storage};
 use crate::cli::archive::command::read_all;
 use crate::cli::archive::place::{PlaceArgs, failed, runtime};
 use crate::cli::exit::{Exit, Failure, Outcome};
+use crate::cli::local::directory::bar;
 use crate::cli::terminal::output::{Output, tell};
 use crate::cli::terminal::text::{printable, thousands};
 use crate::trails::archive::Entry;
@@ -62,7 +63,12 @@ pub fn restore(args: &RestoreArgs) -> Outcome {
     let problems = runtime.block_on(read_all(&archive, &content, take))?;
     drop(storage);
     let options = Options { retention: FOR_EVER, ..Options::default() };
-    AuditLog::repair(&args.data_dir, &options, false, &Cancel::default()).map_err(Failure::from)?;
+    let (progress, on_step) = bar();
+    let repaired = AuditLog::repair(&args.data_dir, &options, false, &Cancel::default(), on_step);
+    progress.finish();
+    if let Some(unread) = repaired.map_err(Failure::from)?.unread.first() {
+        return Err(Failure::usage(format!("what was restored cannot be read: {unread}")));
+    }
     let log = AuditLog::open(&args.data_dir, Options { read_only: true, ..options }).map_err(Failure::from)?;
     let mut output = Output::new();
     problems.iter().try_for_each(|problem| output.line(&printable(problem)))?;

@@ -52,6 +52,15 @@ impl Progress {
         self.bar.set_message(format!("{}  {}/s  {}{left}", counted(events, "event"), thousands(rate as u64), bytes(read)));
     }
 
+    /// So many bytes of so many are done, now of this.
+    pub fn at(&self, about: &str, done: u64, total: u64) {
+        self.bar.set_length(total);
+        self.bar.set_position(done);
+        let left = time_left(self.bar.elapsed(), done, total).map(|left| format!("  {:#} left", HumanDuration(left))).unwrap_or_default();
+        self.bar.set_message(format!("{} of {}{left}", bytes(done), bytes(total)));
+        self.about(about);
+    }
+
     /// What is being done, or waited for.
     pub fn about(&self, text: &str) {
         self.bar.set_prefix(printable(text));

@@ -130,6 +130,11 @@ impl Problems {
         (state.lasting.iter().cloned().chain(passing).collect(), state.passing.iter().any(|passing| passing.disk_full))
     }
 
+    /// What opening found that needs nobody.
+    pub(crate) fn notes(&self) -> Vec<String> {
+        self.lock().notes.clone()
+    }
+
     /// Whether some work fails, and if so whether for want of space.
     pub(crate) fn is_failing(&self, work: Work) -> Option<bool> {
         let known = || self.lock().passing.iter().find(|passing| passing.work == work).map(|passing| passing.disk_full);

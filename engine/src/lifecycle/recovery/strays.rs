@@ -16,7 +16,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::budget::Budget;
-use crate::codec::checksum::crc32;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{SegmentId, Sequence};
 use crate::journal::{ReplayedFrame, replay};
@@ -26,6 +25,7 @@ use crate::lifecycle::live::retention::is_due;
 use crate::mutants;
 use crate::segment::Segment;
 use crate::segment::cache::Caches;
+use crate::segment::file::source::Source;
 use crate::segment::read::fetch::fetch_texts;
 use crate::segment::read::verify::verify;
 use crate::storage::Storage;
@@ -65,14 +65,13 @@ pub(crate) fn open(storage: &dyn Storage, names: Vec<(String, SegmentId)>, cache
 }
 
 fn open_one(storage: &dyn Storage, name: &str, id: SegmentId, caches: &Arc<Caches>) -> Result<(CatalogEntry, Arc<Segment>)> {
-    let file = storage.open(name).map_err(|e| Error::io("cannot open a segment", e).in_file(name))?;
-    let view = file.view().map_err(|e| Error::io("cannot map a segment", e).in_file(name))?;
-    let (file_bytes, crc32) = (view.len() as u64, crc32(&view));
-    let segment = Segment::open(view, name, caches.clone())?;
+    let source = Source::open(storage, name)?;
+    let crc32 = source.checksum(0..source.len()).map_err(|e| e.in_file(name))?;
+    let segment = Segment::open(source, name, caches.clone())?;
     if segment.id() != id {
         return Err(Error::corrupt("the file is of another segment than its name says").in_file(name).expected(id, segment.id()));
     }
-    let entry = CatalogEntry::of(id, segment.meta(), file_bytes, crc32);
+    let entry = CatalogEntry::of(id, segment.meta(), segment.file_bytes(), crc32);
     Ok((entry, Arc::new(segment)))
 }
 

@@ -16,10 +16,11 @@ use crate::lifecycle::live::catalog::{Catalog, CatalogEntry};
 use crate::lifecycle::recovery::strays::{self, end_of_flushed, is_covered};
 use crate::segment::Segment;
 use crate::segment::cache::Caches;
-use crate::segment::read::verify::verify;
+use crate::segment::read::verify::verify_with;
 use crate::storage::Storage;
 
 /// A segment with everything that is wrong with it.
+#[derive(Debug)]
 pub(crate) struct Examined {
     /// What the catalog says of it, or would say.
     pub(crate) entry: CatalogEntry,
@@ -45,15 +46,38 @@ pub(crate) fn unused_id(storage: &dyn Storage, at_least: SegmentId) -> Result<Se
     Ok(SegmentId(used.unwrap_or(1).max(at_least.0)))
 }
 
-/// The catalog that the files of a directory make, and all segments that it names.
+/// What the files of a directory say of themselves.
+#[derive(Debug)]
+pub(crate) struct Rebuilt {
+    /// The catalog that they make.
+    pub(crate) catalog: Catalog,
+    /// All segments that it names.
+    pub(crate) segments: Vec<Examined>,
+    /// What the system did not let be read, so that it may be missing.
+    pub(crate) refused: Vec<Error>,
+}
+
+/// The catalog that the files of a directory make, and all segments that it names. `on_read` is told of bytes of segments.
 ///
 /// # Errors
-/// What the operating system says; cancellation.
-pub(crate) fn rebuilt(storage: &dyn Storage, caches: &Arc<Caches>, now: Timestamp, budget: &Budget) -> Result<(Catalog, Vec<Examined>)> {
-    let segments = chosen(examined(storage, caches, budget)?);
+/// When the directory cannot be listed; cancellation.
+pub(crate) fn rebuilt(
+    storage: &dyn Storage,
+    caches: &Arc<Caches>,
+    now: Timestamp,
+    budget: &Budget,
+    on_read: &dyn Fn(&str, u64),
+) -> Result<Rebuilt> {
+    let (found, mut refused) = examined(storage, caches, budget, on_read)?;
+    let segments = chosen(found);
     let entries: Vec<CatalogEntry> = segments.iter().map(|found| found.entry).collect();
-    let journal = replay(storage, Sequence::FIRST, &mut |_| Ok(()))?;
-    let in_journal = journal.files.first().map(|file| file.first_sequence);
+    let in_journal = match replay(storage, Sequence::FIRST, &mut |_| Ok(())) {
+        Ok(journal) => journal.files.first().map(|file| file.first_sequence),
+        Err(error) => {
+            refused.push(error);
+            None
+        }
+    };
     let begin = entries.iter().map(|entry| entry.first_sequence).chain(in_journal).min();
     let trusted = entries.iter().map(|entry| entry.received_max).max().unwrap_or(now).min(now);
     let mut catalog = Catalog {
@@ -65,25 +89,31 @@ pub(crate) fn rebuilt(storage: &dyn Storage, caches: &Arc<Caches>, now: Timestam
         segments: entries,
     };
     catalog.flushed_to = end_of_flushed(&catalog);
-    Ok((catalog, segments))
+    Ok(Rebuilt { catalog, segments, refused })
 }
 
-fn examined(storage: &dyn Storage, caches: &Arc<Caches>, budget: &Budget) -> Result<Vec<Examined>> {
+fn examined(
+    storage: &dyn Storage,
+    caches: &Arc<Caches>,
+    budget: &Budget,
+    on_read: &dyn Fn(&str, u64),
+) -> Result<(Vec<Examined>, Vec<Error>)> {
     let names = storage.list().map_err(|e| Error::io("cannot list the directory", e))?;
     let is_whole = |name: &String| name.len() == "segment-".len() + 16 && !name.ends_with(PARTIAL);
     let names = names.into_iter().filter(is_whole).filter_map(|name| id_in(&name).map(|id| (name, id))).collect();
-    let mut found = Vec::new();
+    let (mut found, mut refused) = (Vec::new(), Vec::new());
     for stray in strays::open(storage, names, caches) {
-        let (entry, segment) = match stray.opened {
-            Ok(opened) => opened,
+        match stray.opened {
+            Ok((entry, segment)) => {
+                let errors = verify_with(&segment, budget, &|bytes| on_read(&stray.name, bytes))?;
+                found.push(Examined { entry, segment: Some(segment), errors });
+            }
             // It has no place in the log; opening sets it aside and says so.
-            Err(error) if matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Unsupported | ErrorKind::NotFound) => continue,
-            Err(error) => return Err(error),
-        };
-        let errors = verify(&segment, budget)?;
-        found.push(Examined { entry, segment: Some(segment), errors });
+            Err(error) if matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Unsupported | ErrorKind::NotFound) => {}
+            Err(error) => refused.push(error),
+        }
     }
-    Ok(found)
+    Ok((found, refused))
 }
 
 /// Those that go together, in the order of their sequences.

@@ -55,6 +55,10 @@ impl Storage for Overlay {
     fn sync_directory(&self) -> io::Result<()> {
         refused()
     }
+
+    fn may_map(&self) -> bool {
+        self.below.may_map()
+    }
 }
 
 impl File for Held {

@@ -167,6 +167,12 @@ impl<'a> BlockDirectory<'a> {
         start..(start + BLOCK_DOCUMENTS as u32).min(self.documents)
     }
 
+    /// Where a block is in the component `Blocks`.
+    pub(crate) fn place(&self, block: usize) -> Result<Range<u64>> {
+        let (offset, length, _) = self.entry(block)?;
+        Ok(offset..offset.saturating_add(u64::from(length)))
+    }
+
     /// Offset, length and checksum of a block in the component `Blocks`.
     fn entry(&self, block: usize) -> Result<(u64, u32, u32)> {
         let mut reader = Reader::new(self.entries.get(block * ENTRY_BYTES..).unwrap_or_default());
@@ -226,10 +232,17 @@ pub(crate) struct Block<'a> {
 impl<'a> Block<'a> {
     /// The block with this number; `blocks` is the component `Blocks`.
     pub(crate) fn open(blocks: &'a [u8], directory: &'a BlockDirectory<'a>, number: usize, verified: &Verified) -> Result<Block<'a>> {
-        let (offset, length, crc) = directory.entry(number)?;
+        let (offset, length, _) = directory.entry(number)?;
         let locate = |e: Error| e.in_component(format!("block {number}")).at(offset);
         let start = usize::try_from(offset).ok().and_then(|start| Some(start..start.checked_add(length as usize)?));
         let bytes = start.and_then(|range| blocks.get(range)).ok_or_else(|| locate(Error::corrupt("a block is out of its component")))?;
+        Block::of(bytes, directory, number, verified)
+    }
+
+    /// The block with this number from its own bytes: see [`BlockDirectory::place`].
+    pub(crate) fn of(bytes: &'a [u8], directory: &'a BlockDirectory<'a>, number: usize, verified: &Verified) -> Result<Block<'a>> {
+        let (offset, _, crc) = directory.entry(number)?;
+        let locate = |e: Error| e.in_component(format!("block {number}")).at(offset);
         if !verified.is_set(number) && !mutants::is("block_crc_unchecked") {
             check_crc32(bytes, crc).map_err(locate)?;
             verified.set(number);

@@ -10,6 +10,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::id::SegmentId;
 use crate::mutants;
 use crate::segment::file::component::{ENTRY_BYTES, Entry};
+use crate::segment::file::source::Source;
 
 /// The length of the header.
 pub(crate) const HEADER_BYTES: usize = 32;
@@ -66,11 +67,11 @@ pub(crate) fn table_and_trailer(entries: &[Entry], offset: u64) -> Vec<u8> {
     out
 }
 
-/// Reads header, trailer and table of a whole file; what they say is checked against each other and the file's length.
+/// Reads header, trailer and table of a file; what they say is checked against each other and the file's length.
 ///
 /// # Errors
-/// [`ErrorKind::Corrupt`], or [`ErrorKind::Unsupported`] for another format version. Offsets are those of the file.
-pub(crate) fn read(file: &[u8]) -> Result<(SegmentId, Vec<Entry>)> {
+/// [`ErrorKind::Corrupt`], or [`ErrorKind::Unsupported`] for another format version. Offsets are those of the file. What reading it says.
+pub(crate) fn read(file: &Source) -> Result<(SegmentId, Vec<Entry>)> {
     let id = read_header(file).map_err(|e| e.in_component("header"))?;
     let trailer = read_trailer(file).map_err(|e| e.in_component("trailer"))?;
     let entries = read_table(file, &trailer).map_err(|e| e.in_component("component table"))?;
@@ -101,8 +102,9 @@ fn check_zero(value: u32, at: usize) -> Result<()> {
     }
 }
 
-fn read_header(file: &[u8]) -> Result<SegmentId> {
-    let bytes = Reader::new(file).bytes(HEADER_BYTES)?;
+fn read_header(file: &Source) -> Result<SegmentId> {
+    let bytes = file.read(0..file.len().min(HEADER_BYTES as u64))?;
+    let bytes = Reader::new(&bytes).bytes(HEADER_BYTES)?;
     let mut reader = Reader::new(bytes);
     check_magic(reader.bytes(8)?, HEADER_MAGIC, 0)?;
     check_version(reader.u16()?, 8)?;
@@ -120,10 +122,12 @@ struct Trailer {
     crc32: u32,
 }
 
-fn read_trailer(file: &[u8]) -> Result<Trailer> {
+fn read_trailer(file: &Source) -> Result<Trailer> {
     let too_short = || Error::corrupt("the file is too short").expected(format_args!("{} bytes", HEADER_BYTES + TRAILER_BYTES), file.len());
-    let start = file.len().checked_sub(TRAILER_BYTES).filter(|start| *start >= HEADER_BYTES).ok_or_else(too_short)?;
-    let bytes = file.get(start..).ok_or_else(too_short)?;
+    let length = usize::try_from(file.len()).map_err(|_| Error::corrupt("the file is longer than memory can be"))?;
+    let start = length.checked_sub(TRAILER_BYTES).filter(|start| *start >= HEADER_BYTES).ok_or_else(too_short)?;
+    let bytes = file.read(start as u64..file.len())?;
+    let bytes = &*bytes;
     check_magic(bytes.get(TRAILER_BYTES - 8..).unwrap_or_default(), TRAILER_MAGIC, start + TRAILER_BYTES - 8)?;
     let mut reader = Reader::new(bytes);
     let (offset, length, checksum, version, reserved) = (reader.u64()?, reader.u32()?, reader.u32()?, reader.u16()?, reader.u16()?);
@@ -137,9 +141,10 @@ fn read_trailer(file: &[u8]) -> Result<Trailer> {
     Ok(Trailer { offset, length: length as usize, crc32: checksum })
 }
 
-fn read_table(file: &[u8], trailer: &Trailer) -> Result<Vec<Entry>> {
-    let start = trailer.offset as usize;
-    let bytes = file.get(start..start.saturating_add(trailer.length)).unwrap_or_default();
+fn read_table(file: &Source, trailer: &Trailer) -> Result<Vec<Entry>> {
+    // It ends at the trailer, as `read_trailer` checked, so it is within the file.
+    let bytes = file.read(trailer.offset..trailer.offset.saturating_add(trailer.length as u64))?;
+    let bytes = &*bytes;
     if !mutants::is("component_table_crc_unchecked") {
         check_crc32(bytes, trailer.crc32).map_err(|e| e.at(trailer.offset))?;
     }
@@ -153,7 +158,7 @@ fn read_table(file: &[u8], trailer: &Trailer) -> Result<Vec<Entry>> {
 }
 
 /// Components follow each other without gaps but for padding, up to the table; no kind and ordinal come twice.
-fn check_places(file: &[u8], entries: &[Entry], table: u64) -> Result<()> {
+fn check_places(file: &Source, entries: &[Entry], table: u64) -> Result<()> {
     let mut position = HEADER_BYTES as u64;
     for (index, entry) in entries.iter().enumerate() {
         check_start(file, position, entry.offset).map_err(|e| e.in_component(entry.label()))?;
@@ -171,13 +176,13 @@ fn check_places(file: &[u8], entries: &[Entry], table: u64) -> Result<()> {
     check_start(file, position, table).map_err(|e| e.in_component("component table"))
 }
 
-fn check_start(file: &[u8], end: u64, start: u64) -> Result<()> {
+fn check_start(file: &Source, end: u64, start: u64) -> Result<()> {
     let wanted = end + padding(end) as u64;
     if start != wanted {
         return Err(Error::corrupt("a part of the file is not where it must be").at(start).expected(wanted, start));
     }
-    match file.get(end as usize..start as usize) {
-        Some(gap) if gap.iter().all(|byte| *byte == 0) => Ok(()),
-        _ => Err(Error::corrupt("padding is not zero").at(end)),
+    match file.read(end..start)?.iter().all(|byte| *byte == 0) {
+        true => Ok(()),
+        false => Err(Error::corrupt("padding is not zero").at(end)),
     }
 }

@@ -2,21 +2,24 @@
 
 use std::borrow::Cow;
 use std::ops::Range;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::codec::checksum::check_crc32;
+use crate::codec::checksum::{check_crc32, compare_crc32};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::SegmentId;
 use crate::mutants;
 use crate::segment::file::component::{Component, FLAG_REQUIRED};
 use crate::segment::file::footer;
-use crate::storage::View;
+use crate::segment::file::source::Source;
 
 /// One component of a file.
 #[derive(Debug)]
 pub(crate) struct Part {
-    view: View,
-    range: Range<usize>,
+    source: Source,
+    range: Range<u64>,
+    /// What was read by calls.
+    held: OnceLock<Result<Vec<u8>>>,
     crc32: u32,
     verified: AtomicBool,
     component: Component,
@@ -26,14 +29,14 @@ pub(crate) struct Part {
 
 impl Part {
     /// Its bytes. The first use compares the checksum, except for blocks, which have their own; damage is reported anew at
-    /// every use.
+    /// every use. From a file that is read by calls it is read once and kept, so ask for blocks by [`Part::stretch`].
     ///
     /// # Errors
-    /// [`ErrorKind::Corrupt`] naming file, component and offset in the file.
+    /// [`ErrorKind::Corrupt`] naming file, component and offset in the file; what reading says.
     pub(crate) fn bytes(&self) -> Result<&[u8]> {
-        let bytes = self.unchecked();
+        let bytes = self.unchecked()?;
         if self.component.has_checksum() && !self.verified.load(Ordering::Acquire) && !mutants::is("component_crc_unchecked") {
-            check_crc32(bytes, self.crc32).map_err(|e| self.locate(e.at(self.range.start as u64)))?;
+            check_crc32(bytes, self.crc32).map_err(|e| self.locate(e.at(self.range.start)))?;
             self.verified.store(true, Ordering::Release);
         }
         Ok(bytes)
@@ -50,18 +53,61 @@ impl Part {
     /// As [`Part::bytes`].
     pub(crate) fn verify(&self) -> Result<()> {
         self.verified.store(false, Ordering::Release);
-        self.bytes().map(|_| ())
+        match &self.source {
+            Source::View(_) => self.bytes().map(|_| ()),
+            Source::Calls(..) if !self.component.has_checksum() => Ok(()),
+            Source::Calls(..) => {
+                let found = self.source.checksum(self.range.clone()).map_err(|e| self.locate(e))?;
+                compare_crc32(found, self.crc32).map_err(|e| self.locate(e.at(self.range.start)))
+            }
+        }
     }
 
     /// Its bytes without a look at the checksum: for readers whose pages have checksums of their own.
-    pub(crate) fn unchecked(&self) -> &[u8] {
-        self.view.get(self.range.clone()).unwrap_or_default()
+    fn unchecked(&self) -> Result<&[u8]> {
+        match &self.source {
+            Source::View(view) => Ok(view.get(self.range.start as usize..self.range.end as usize).unwrap_or_default()),
+            Source::Calls(..) => {
+                let read = || self.source.read(self.range.clone()).map(Cow::into_owned).map_err(|e| self.locate(e));
+                self.held.get_or_init(read).as_deref().map_err(Error::duplicate)
+            }
+        }
+    }
+
+    /// Whether its bytes are at hand without a call.
+    pub(crate) fn is_in_place(&self) -> bool {
+        matches!(self.source, Source::View(_))
+    }
+
+    /// A stretch of its bytes, from its start, read by a call.
+    ///
+    /// # Errors
+    /// What reading says, with the place in the file; [`ErrorKind::Corrupt`] when it ends before.
+    pub(crate) fn stretch(&self, range: Range<u64>) -> Result<Vec<u8>> {
+        let place = self.range.start.checked_add(range.start).zip(self.range.start.checked_add(range.end));
+        let place = place.filter(|(_, end)| *end <= self.range.end).map(|(start, end)| start..end);
+        let place = place.ok_or_else(|| Error::corrupt("a block is out of its component"))?;
+        self.source.read(place).map(Cow::into_owned)
+    }
+
+    /// The same component, with nothing of it read yet.
+    fn again(&self) -> Part {
+        Part {
+            source: self.source.clone(),
+            range: self.range.clone(),
+            held: OnceLock::new(),
+            crc32: self.crc32,
+            verified: AtomicBool::new(false),
+            component: self.component,
+            ordinal: self.ordinal,
+            file: self.file.clone(),
+        }
     }
 
     /// Where it is in the file.
     #[cfg(test)]
     pub(crate) fn range(&self) -> Range<u64> {
-        self.range.start as u64..self.range.end as u64
+        self.range.clone()
     }
 
     /// Its name in errors.
@@ -80,8 +126,7 @@ impl Part {
 pub(crate) struct SegmentFile {
     id: SegmentId,
     name: String,
-    #[cfg(test)]
-    length: u64,
+    source: Source,
     parts: Vec<Part>,
 }
 
@@ -91,8 +136,8 @@ impl SegmentFile {
     /// # Errors
     /// [`ErrorKind::Corrupt`] for what cannot be; [`ErrorKind::Unsupported`] for another format version, or a required component
     /// of a kind or version that this build does not know. Unknown components that are not required are skipped.
-    pub(crate) fn open(view: View, name: &str) -> Result<SegmentFile> {
-        let (id, entries) = footer::read(&view).map_err(|e| e.in_file(name))?;
+    pub(crate) fn open(source: Source, name: &str) -> Result<SegmentFile> {
+        let (id, entries) = footer::read(&source).map_err(|e| e.in_file(name))?;
         let mut parts = Vec::with_capacity(entries.len());
         for entry in entries {
             let Some(component) = entry.known() else {
@@ -104,9 +149,10 @@ impl SegmentFile {
                 return Err(Error::new(ErrorKind::Unsupported, message).in_component(entry.label()).in_file(name).at(entry.offset));
             };
             parts.push(Part {
-                view: view.clone(),
+                source: source.clone(),
                 // Inside of the file, as `footer::read` checked, so the numbers fit.
-                range: entry.offset as usize..(entry.offset + entry.length) as usize,
+                range: entry.offset..entry.offset + entry.length,
+                held: OnceLock::new(),
                 crc32: entry.crc32,
                 verified: AtomicBool::new(false),
                 component,
@@ -114,13 +160,18 @@ impl SegmentFile {
                 file: name.to_owned(),
             });
         }
-        Ok(SegmentFile {
-            id,
-            name: name.to_owned(),
-            #[cfg(test)]
-            length: view.len() as u64,
-            parts,
-        })
+        Ok(SegmentFile { id, name: name.to_owned(), source, parts })
+    }
+
+    /// The same file, with nothing of it held.
+    pub(crate) fn again(&self) -> SegmentFile {
+        let parts = self.parts.iter().map(Part::again).collect();
+        SegmentFile { id: self.id, name: self.name.clone(), source: self.source.clone(), parts }
+    }
+
+    /// Where its bytes come from.
+    pub(crate) fn source(&self) -> &Source {
+        &self.source
     }
 
     /// The segment's id, from the header.
@@ -136,7 +187,7 @@ impl SegmentFile {
     /// The length of the file in bytes.
     #[cfg(test)]
     pub(crate) fn length(&self) -> u64 {
-        self.length
+        self.source.len()
     }
 
     /// All components that this build knows, in file order.
@@ -173,10 +224,11 @@ mod tests {
     use super::*;
     use crate::codec::checksum::crc32;
     use crate::segment::file::writer::tests::file_of;
+    use crate::storage::View;
     use proptest::prelude::*;
 
     fn open(bytes: &[u8]) -> Result<SegmentFile> {
-        SegmentFile::open(View::new(bytes.to_vec()), "segment-7")
+        SegmentFile::open(Source::View(View::new(bytes.to_vec())), "segment-7")
     }
 
     fn read_all(bytes: &[u8]) -> Result<Vec<Vec<u8>>> {

@@ -44,7 +44,7 @@ pub(super) fn write_blocks(
     for (number, runs) in order.blocks().enumerate() {
         breathe()?;
         if number % RELEASE_BLOCKS == 0 {
-            inputs.iter().for_each(|input| input.view().release());
+            inputs.iter().for_each(|input| input.release());
         }
         shapes.clear();
         columns.iter_mut().for_each(Values::clear);

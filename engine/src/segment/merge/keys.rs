@@ -146,7 +146,7 @@ impl Known {
         for number in 0..directory.blocks() {
             breathe()?;
             if number % RELEASE_BLOCKS == 0 {
-                input.view().release();
+                input.release();
             }
             let mut block = OpenedBlock::open(input, &directory, number, Reuse::Unlikely)?;
             let (shapes, start) = (block.shapes()?, block.documents().start);

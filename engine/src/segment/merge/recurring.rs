@@ -133,7 +133,7 @@ pub(super) fn gather(
     let mut gathered: Vec<Option<Recurring>> = united.columns.iter().map(|column| may_recur(column).then(Recurring::default)).collect();
     for (number, input) in inputs.iter().enumerate() {
         gather_input(input, (number, united), (&mut gathered, room), breathe).map_err(|e| input.locate(e))?;
-        input.view().release();
+        input.release();
     }
     for (column, slot) in united.columns.iter().zip(&mut gathered) {
         let terms: u64 = column.sources.iter().map(|(_, _, entry)| u64::from(entry.terms.1)).sum();

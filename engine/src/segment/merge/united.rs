@@ -53,7 +53,7 @@ impl<'a> United<'a> {
             united.add_shapes(number, layout, &mut shapes).map_err(|e| input.locate(e))?;
             united.count_values(number, input)?;
             // Every block was compared with its checksum; what that brought into memory is read again block by block.
-            input.view().release();
+            input.release();
         }
         let within = united.columns.len() < COLUMNS_MAX && united.shapes.len() < SHAPES_MAX && united.shape_bytes <= SHAPE_BYTES_MAX;
         within.then_some(united).ok_or_else(|| Error::new(ErrorKind::Limit, "the segments have too many shapes or columns together"))

@@ -188,7 +188,7 @@ fn write_indexes(
     breathe: &mut Breath<'_>,
 ) -> Result<()> {
     for ((ordinal, dimension), places) in (0u16..).zip(dimensions).zip(places) {
-        inputs.iter().for_each(|input| input.view().release());
+        inputs.iter().for_each(|input| input.release());
         match dimension.kind {
             DimensionKind::Keyword => {
                 let terms = dimension.terms.len() as u32;

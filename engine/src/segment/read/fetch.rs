@@ -7,7 +7,7 @@
 use std::ops::Range;
 
 use crate::budget::Budget;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::event::shape::assemble;
 use crate::limits::BLOCK_DOCUMENTS;
 use crate::segment::block::chunk::{Chunk, Encoding};
@@ -28,6 +28,23 @@ pub(crate) fn fetch_texts(segment: &Segment, documents: &[u32], budget: &Budget,
 /// Appends the texts of documents to `texts`, in the order given: `None` for those of damaged blocks, which are noted in the budget.
 pub(crate) fn fetch_readable(segment: &Segment, documents: &[u32], budget: &Budget, texts: &mut Vec<Option<Vec<u8>>>) -> Result<()> {
     fetch_blocks(segment, documents, budget, texts, &mut |documents, error| pass_over(segment, documents, error, budget))
+}
+
+/// The same, where a block that the system does not let be read is passed over too: `refused` gets the error.
+pub(crate) fn fetch_given(
+    segment: &Segment,
+    documents: &[u32],
+    budget: &Budget,
+    texts: &mut Vec<Option<Vec<u8>>>,
+    refused: &mut Option<Error>,
+) -> Result<()> {
+    fetch_blocks(segment, documents, budget, texts, &mut |documents, error| match error.kind() {
+        ErrorKind::Io => {
+            refused.get_or_insert(error);
+            Ok(())
+        }
+        _ => pass_over(segment, documents, error, budget),
+    })
 }
 
 /// What is done about a block that cannot be read: its documents, and why.
