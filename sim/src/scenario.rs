@@ -14,7 +14,7 @@ use crate::clock::{Hands, START};
 use crate::disk::{Disk, Fault, cut};
 use crate::ledger::{BatchId, Ledger, Verdict};
 use crate::random::Random;
-use crate::subject::{append, open, options, read_all};
+use crate::subject::{append, open, options, read_all, settle_unless};
 use crate::workload::event;
 
 /// What happens, one after the other.
@@ -176,8 +176,8 @@ impl Attempt {
                 break;
             }
             // So that calls come in the same order each time.
-            if self.disk.tripped() == 0 {
-                self.disk.wait_until_quiet();
+            if let (0, Some(log)) = (self.disk.tripped(), &self.log) {
+                settle_unless(log, &|| self.disk.tripped() > 0);
             }
         }
         self.judge_now();

@@ -15,7 +15,7 @@ use crate::disk::Disk;
 use crate::ledger::{Ledger, Verdict};
 use crate::random::Random;
 use crate::runner::Run;
-use crate::subject::{append, open, options};
+use crate::subject::{append, open, options, settle};
 use crate::workload::event;
 
 const SECOND: i64 = 1_000_000_000;
@@ -133,7 +133,7 @@ impl Life {
         self.append();
         // The first day is over by the grace period: what is left of it is merged and sealed.
         self.flush(When::WithinSeal);
-        self.disk.wait_until_quiet();
+        settle(&self.log);
         self.judge("before a kill");
         self.disk = self.disk.next_life();
         self.jump_if(When::WhileDead);

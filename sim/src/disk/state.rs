@@ -26,8 +26,6 @@ pub(super) struct State {
     pub(super) slow: Duration,
     /// Changes by the rank of the thread that made them, where threads take turns.
     pub(super) turns: Option<[u64; 3]>,
-    /// How many threads wait for their turn.
-    pub(super) waiting: u64,
 }
 
 impl State {
@@ -47,7 +45,6 @@ impl State {
             held: false,
             slow: Duration::ZERO,
             turns: None,
-            waiting: 0,
         }
     }
 
