@@ -343,6 +343,9 @@ impl Attempt {
 
     /// The process dies; then, apart from that, the power goes, so many times. Both times the log must come back as the ledger says.
     pub fn restart(&mut self, cuts: usize) {
+        if self.disk.changed_under_views() > 0 {
+            self.verdict.wrong(format!("{} changes of files that were mapped", self.disk.changed_under_views()));
+        }
         let dead = self.disk.next_life();
         dead.disarm();
         self.log = None;

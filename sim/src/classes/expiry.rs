@@ -3,13 +3,14 @@
 //! Nothing goes before its day is over the retention, whatever is cut; nothing that went comes back as damage; and who reads a segment when its
 //! day is dropped reads it to its end.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use trail_engine::Options;
 use trail_engine::budget::Cancel;
 use trail_engine::clock::Clock as _;
 use trail_engine::id::Timestamp;
 use trail_engine::query::{Order, PageRequest};
+use trail_engine::{AuditLog, ErrorKind, Options};
 
 use crate::clock::{DAY, Hands, START};
 use crate::disk::{Disk, Fill, Image, Medium, cut};
@@ -21,6 +22,8 @@ use crate::workload::event;
 
 /// How many days are written, each with some flushes.
 const DAYS: usize = 4;
+/// How many read while a day is dropped.
+const READERS: usize = 2;
 
 /// What was left at some moment, and what was known then.
 struct Point {
@@ -101,14 +104,18 @@ fn drop_days(seed: u64, points: &mut Vec<Point>) -> Verdict {
         disk.record();
         // Counted before the day is due: background work looks at the clock whenever it likes.
         let dropped = log.stats().expired_segments;
-        clock.pass(if day == 0 { Duration::from_nanos(1) } else { DAY });
+        let due = clock.now().0 + if day == 0 { 1 } else { DAY.as_nanos() as i64 };
+        reading(&log, &ledger, Timestamp(due), &mut verdict, &|| {
+            clock.pass(Duration::from_nanos((due - clock.now().0) as u64));
+            settle(&log);
+        });
+        if log.stats().expired_segments == dropped {
+            verdict.wrong("a day is due and is not dropped");
+        }
         let id = ledger.sent(vec![event(90_000 + day as u64, &mut random)], clock.now());
         ledger.acknowledged(id, &append(&log, ledger.events(id)).unwrap());
         log.flush().unwrap();
         settle(&log);
-        if log.stats().expired_segments == dropped {
-            verdict.wrong("a day is due and is not dropped");
-        }
         collect(seed, &image, &disk, &ledger, clock.now(), points, &mut random);
         for (crc32, bytes) in held {
             if checksum(&bytes) != crc32 {
@@ -116,15 +123,60 @@ fn drop_days(seed: u64, points: &mut Vec<Point>) -> Verdict {
             }
         }
         let next = PageRequest { cursor: before.next_cursor, ..page };
-        if let Err(error) = log.search(&everything(), &next, &Cancel::default()) {
-            verdict.wrong(format!("a page after a drop: {error:?}"));
+        match log.search(&everything(), &next, &Cancel::default()) {
+            Err(error) => verdict.wrong(format!("a page after a drop: {error:?}")),
+            Ok(page) if !page.incomplete.is_empty() => verdict.wrong(format!("a page after a drop lacks {:?}", page.incomplete)),
+            Ok(page) => {
+                if page.events.iter().any(|event| before.events.contains(event)) {
+                    verdict.altered_event("a page after a drop repeats the one before".to_owned());
+                }
+            }
         }
         verdict.join(ledger.judge(&log, clock.now()), "after a drop");
+    }
+    if disk.changed_under_views() > 0 {
+        verdict.wrong(format!("{} changes of files that readers had mapped", disk.changed_under_views()));
     }
     if log.stats().expired_segments - expired < DAYS as u64 {
         verdict.wrong(format!("only {} segments were dropped", log.stats().expired_segments - expired));
     }
     verdict
+}
+
+/// Reads everything again and again while a day is dropped: each answer has all that is kept, and a day whole or not at all.
+fn reading(log: &AuditLog, ledger: &Ledger, due: Timestamp, verdict: &mut Verdict, drop_it: &(dyn Fn() + Sync)) {
+    let (over, all) = (AtomicBool::new(false), PageRequest { order: Order::Ascending, limit: 1_000, ..PageRequest::default() });
+    let read = || {
+        let mut seen = Verdict::default();
+        // Once more when it is over, so that there is an answer from before, and one from after it.
+        loop {
+            let is_last = over.load(Ordering::SeqCst);
+            match log.search(&everything(), &all, &Cancel::default()) {
+                Ok(mut page) => {
+                    page.events.sort_by_key(|event| event.sequence);
+                    ledger.compare(&page.events, due, &mut seen);
+                    if let Some(part) = ledger.part_of_a_day(&page.events) {
+                        seen.altered_event(part);
+                    }
+                    page.incomplete.iter().for_each(|gap| seen.wrong(format!("an answer lacks {gap}")));
+                }
+                // The clock that was moved is that of the time a question may take too.
+                Err(error) if error.kind() == ErrorKind::Limit && !is_last => {}
+                Err(error) => seen.wrong(format!("an answer while a day is dropped: {error:?}")),
+            }
+            if is_last || !seen.is_right() {
+                return seen;
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        let readers: Vec<_> = (0..READERS).map(|_| scope.spawn(read)).collect();
+        drop_it();
+        over.store(true, Ordering::SeqCst);
+        for reader in readers {
+            verdict.join(reader.join().unwrap(), "read while it is dropped");
+        }
+    });
 }
 
 /// What a kill or a power cut leaves after each operation that was recorded. The last batch may be there or not.
