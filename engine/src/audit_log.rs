@@ -392,6 +392,18 @@ impl AuditLog {
         self.shared.problems.listen(listener);
     }
 
+    /// Has background work look at the clock now, and not within a second.
+    pub fn look_at_the_clock(&self) {
+        self.shared.signal();
+    }
+
+    /// Whether background work has nothing left to do by the clock as it was when it looked last: what can be flushed, merged, sealed and dropped
+    /// is. Work that failed and is tried again later counts as done. True of a log that is closed.
+    #[must_use]
+    pub fn is_at_rest(&self) -> bool {
+        self.shared.is_at_rest() || self.threads.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
+
     /// Flushes everything that was appended before to segments, and waits for it.
     ///
     /// # Errors

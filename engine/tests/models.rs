@@ -219,6 +219,9 @@ fn a_day_that_is_dropped_goes_whole() {
         log.close().unwrap();
         let left = after_a_power_cut(&disk);
         assert!(left.iter().any(|e| e.text == event(1, 0).as_bytes()));
+        // Upkeep had its look when the flush was done, and does all that is due before it ends.
+        assert!(log.stats().expired_segments > 0, "the day that is due was not dropped");
+        assert!(left.iter().all(|e| e.sequence.0 > 3), "the day that was dropped is there again");
     });
 }
 

@@ -4,7 +4,7 @@
 //! sent, stand once, and, of a batch that was not acknowledged, with all of the batch or not at all. A fault is no damage: the log must say
 //! nothing of missing parts, and what it verifies must be whole.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use trail_engine::budget::Cancel;
 use trail_engine::id::{Day, Timestamp};
@@ -144,6 +144,40 @@ impl Ledger {
         self.batches.is_empty()
     }
 
+    /// All of it as text, events one a line.
+    #[must_use]
+    pub fn to_text(&self) -> Vec<u8> {
+        let mut text = Vec::new();
+        for batch in &self.batches {
+            let first = batch.first.map_or_else(|| "-".to_owned(), |first| first.to_string());
+            let head = format!("batch {} {} {first} {}", batch.day.0, u8::from(batch.acknowledged), batch.events.len());
+            for line in std::iter::once(head.as_bytes()).chain(batch.events.iter().map(Vec::as_slice)) {
+                text.extend_from_slice(line);
+                text.push(b'\n');
+            }
+        }
+        text
+    }
+
+    /// Reads such a text.
+    #[must_use]
+    pub fn of_text(text: &[u8]) -> Option<Ledger> {
+        let (mut ledger, mut lines) = (Ledger::default(), text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()));
+        while let Some(head) = lines.next() {
+            let head = std::str::from_utf8(head).ok()?;
+            let mut words = head.strip_prefix("batch ")?.split(' ');
+            let day = Day(words.next()?.parse().ok()?);
+            let acknowledged = words.next()? == "1";
+            let first = words.next()?.parse().ok();
+            let count = words.next()?.parse().ok()?;
+            let events: Vec<Vec<u8>> = lines.by_ref().take(count).map(<[u8]>::to_vec).collect();
+            let id = ledger.batches.len();
+            ledger.places.extend(events.iter().map(|event| (event.clone(), id)));
+            ledger.batches.push(Sent { events, day, acknowledged, first });
+        }
+        Some(ledger)
+    }
+
     /// How many events were acknowledged.
     #[must_use]
     pub fn acknowledged_events(&self) -> usize {
@@ -169,6 +203,20 @@ impl Ledger {
             Err(error) => verdict.wrong(format!("cannot verify: {error:?}")),
         }
         verdict
+    }
+
+    /// In words, a day of which there is a part among some events of one answer, and not all that was acknowledged.
+    #[must_use]
+    pub fn part_of_a_day(&self, stored: &[StoredEvent]) -> Option<String> {
+        let there: HashSet<&[u8]> = stored.iter().map(|event| event.text.as_slice()).collect();
+        let mut days: BTreeMap<Day, (usize, usize)> = BTreeMap::new();
+        for batch in self.batches.iter().filter(|batch| batch.acknowledged) {
+            let (found, all) = days.entry(batch.day).or_default();
+            *found += batch.events.iter().filter(|event| there.contains(event.as_slice())).count();
+            *all += batch.events.len();
+        }
+        let part = days.into_iter().find(|(_, (found, all))| *found > 0 && found < all);
+        part.map(|(day, (found, all))| format!("{found} of {all} events of {day:?} are in one answer"))
     }
 
     /// Holds events, in the order of sequences, against the ledger.

@@ -9,6 +9,7 @@ pub mod classes;
 pub mod clock;
 pub mod damage;
 pub mod disk;
+pub mod kept;
 pub mod ledger;
 pub mod progress;
 pub mod random;

@@ -1,13 +1,13 @@
 //! `trail-sim`: puts the engine through the fault matrix, as far as it runs in process, and prints the table.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use trail_sim::classes::ALL;
 use trail_sim::runner::Scale;
 use trail_sim::table::{Row, row};
 
-const USAGE: &str = "usage: trail-sim [--counts pr|long] [--percent P] [--class N] [--seed S] [--point P] [--table FOLDER]
+const USAGE: &str = "usage: trail-sim [--counts pr|long] [--percent P] [--class N] [--seed S] [--point P] [--table FOLDER] | --again FOLDER
 
 Injects faults into the engine on a simulated disk and clock, and holds what it then has against what it had acknowledged.
 Ends with status 1 when anything is lost, altered or wrong, when a thread panics, or when a class has fewer cases than its target.
@@ -19,6 +19,7 @@ Ends with status 1 when anything is lost, altered or wrong, when a thread panics
   --seed S       where randomness comes from; a number
   --point P      only this case of the class and seed: what a failure prints
   --table FOLDER each row of the table in a file of its own besides, for tests/table
+  --again FOLDER judges once more what a power cut of class 1 left, which a failure keeps: lives of odd seeds are not the same twice
 ";
 
 struct Arguments {
@@ -52,11 +53,34 @@ fn read(mut words: impl Iterator<Item = String>) -> Result<Arguments, String> {
     Ok(arguments)
 }
 
+/// Judges a case that was kept.
+fn again(folder: &Path) -> ExitCode {
+    match trail_sim::classes::again(folder) {
+        Ok(verdict) if verdict.is_right() => {
+            println!("all is right");
+            ExitCode::SUCCESS
+        }
+        Ok(verdict) => {
+            verdict.wrong.iter().for_each(|complaint| println!("{complaint}"));
+            ExitCode::FAILURE
+        }
+        Err(problem) => {
+            eprintln!("trail-sim: {problem}");
+            ExitCode::from(2)
+        }
+    }
+}
+
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
     if words.iter().any(|word| word == "--help" || word == "-h") {
         print!("{USAGE}");
         return ExitCode::SUCCESS;
+    }
+    if let [flag, folder] = &words[..]
+        && flag == "--again"
+    {
+        return again(Path::new(folder));
     }
     let arguments = match read(words.into_iter()) {
         Ok(arguments) => arguments,

@@ -93,9 +93,19 @@ impl Run {
     /// background threads do not come by equally often. More than a few of those are a mistake of the class.
     #[must_use]
     pub fn target(&self) -> u64 {
-        let planned = self.target.load(Ordering::SeqCst);
-        let unreached = self.unreached.load(Ordering::SeqCst).min(planned / UNREACHED_MAX);
-        if self.scale.point.is_some() { 1 } else { planned - unreached }
+        if self.scale.point.is_some() { 1 } else { self.planned() - self.unreached().min(self.planned() / UNREACHED_MAX) }
+    }
+
+    /// How many cases were planned.
+    #[must_use]
+    pub fn planned(&self) -> u64 {
+        self.target.load(Ordering::SeqCst)
+    }
+
+    /// How many of them had no fault.
+    #[must_use]
+    pub fn unreached(&self) -> u64 {
+        self.unreached.load(Ordering::SeqCst)
     }
 
     /// Whether there were enough cases. When one is asked for alone, the end is never reached by counting.

@@ -14,7 +14,7 @@ use crate::clock::{Hands, START};
 use crate::disk::{Disk, Fault, cut};
 use crate::ledger::{BatchId, Ledger, Verdict};
 use crate::random::Random;
-use crate::subject::{append, open, options, read_all};
+use crate::subject::{append, open, options, read_all, settle_unless};
 use crate::workload::event;
 
 /// What happens, one after the other.
@@ -176,8 +176,8 @@ impl Attempt {
                 break;
             }
             // So that calls come in the same order each time.
-            if self.disk.tripped() == 0 {
-                self.disk.wait_until_quiet();
+            if let (0, Some(log)) = (self.disk.tripped(), &self.log) {
+                settle_unless(log, &|| self.disk.tripped() > 0);
             }
         }
         self.judge_now();
@@ -343,6 +343,9 @@ impl Attempt {
 
     /// The process dies; then, apart from that, the power goes, so many times. Both times the log must come back as the ledger says.
     pub fn restart(&mut self, cuts: usize) {
+        if self.disk.changed_under_views() > 0 {
+            self.verdict.wrong(format!("{} changes of files that were mapped", self.disk.changed_under_views()));
+        }
         let dead = self.disk.next_life();
         dead.disarm();
         self.log = None;

@@ -1,6 +1,7 @@
 //! The log under test: its schema, how it is opened on a disk, and everything it has read back.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use trail_engine::budget::Cancel;
 use trail_engine::event::{Dimension, DimensionKind, DimensionSchema, EventKind, Mapping, Path, Pick, Source};
@@ -57,6 +58,34 @@ pub fn append<T: AsRef<[u8]>>(log: &AuditLog, events: &[T]) -> Result<Receipt> {
     let (batch, rejections) = log.prepare(&mut events.iter().map(AsRef::as_ref))?;
     assert!(rejections.is_empty(), "{rejections:?}");
     log.append(batch)
+}
+
+/// How often there is a look whether background work is done, how long is between two, and how many there are at most: minutes.
+const BETWEEN: Duration = Duration::from_micros(200);
+const LOOKS_MAX: u32 = 600_000;
+
+/// Has background work look at the clock, and waits until it has nothing left to do, however slow the machine is: so that the same steps give the
+/// same calls again.
+///
+/// # Panics
+/// When it never ends.
+pub fn settle(log: &AuditLog) {
+    settle_unless(log, &|| false);
+}
+
+/// The same until something happens that makes it not worth waiting.
+///
+/// # Panics
+/// When neither happens.
+pub fn settle_unless(log: &AuditLog, given_up: &dyn Fn() -> bool) {
+    log.look_at_the_clock();
+    let rests = (0..LOOKS_MAX).any(|_| {
+        log.is_at_rest() || given_up() || {
+            std::thread::sleep(BETWEEN);
+            false
+        }
+    });
+    assert!(rests, "background work does not end");
 }
 
 /// All time.

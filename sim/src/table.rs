@@ -12,6 +12,8 @@ use crate::runner::{Run, Scale, Tally};
 pub struct Row {
     class: Class,
     target: u64,
+    planned: u64,
+    unreached: u64,
     tally: Tally,
     took: Duration,
 }
@@ -22,7 +24,7 @@ pub fn row(class: Class, scale: Scale) -> Row {
     let run = Run::new(class.number, scale);
     (class.run)(&run);
     let (tally, took) = run.end();
-    Row { class, target: run.target(), tally, took }
+    Row { class, target: run.target(), planned: run.planned(), unreached: run.unreached(), tally, took }
 }
 
 impl Row {
@@ -62,6 +64,9 @@ impl std::fmt::Display for Row {
         write!(f, "{:>9.1}", self.took.as_secs_f64())?;
         if !self.is_good() {
             write!(f, "  FAILED")?;
+        }
+        if count < self.target {
+            write!(f, ": {} cases were planned, {} of them did not come to their fault", self.planned, self.unreached)?;
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! A seeded life of a log: batches of all sizes, retries, flushes, days that pass, clean closes and kills, all within a few hundred operations.
 //!
-//! In lives of even seeds one caller does one thing after the other, waits until the disk is quiet before the next, and the engine's threads take turns. So the same
+//! In lives of even seeds one caller does one thing after the other, waits until background work is done before the next, and the engine's threads take turns. So the same
 //! seed gives the same operations again, but for the ids of segments where a flush and a merge begin at the same moment. Lives of odd seeds are free: several
 //! callers append at once, the same batch among them twice, so that batches share groups; and some have a slow disk. What was sent and acknowledged is
 //! noted with the place in the disk's record where it happened.
@@ -16,7 +16,7 @@ use crate::clock::{DAY, Hands, START};
 use crate::disk::{Disk, Operation};
 use crate::ledger::{BatchId, Ledger};
 use crate::random::Random;
-use crate::subject::{append, open, options};
+use crate::subject::{append, open, options, settle};
 
 /// The most callers at once.
 const CALLERS_MAX: usize = 6;
@@ -136,7 +136,7 @@ impl Life {
         }
         let log = open(&disk, some_options(&mut random), &clock).unwrap();
         let life = Life { random, disk, clock, log, ledger: Ledger::default(), marks: Vec::new(), numbers: 0, is_free };
-        life.disk.wait_until_quiet();
+        settle(&life.log);
         life
     }
 
@@ -157,12 +157,11 @@ impl Life {
             88..93 => self.next_day(),
             93..97 => {
                 self.log.close().unwrap();
-                self.disk.wait_until_quiet();
                 self.reopen(self.disk.clone());
             }
             _ => self.kill(),
         }
-        self.disk.wait_until_quiet();
+        settle(&self.log);
     }
 
     /// A new batch, which the ledger knows of.
@@ -224,8 +223,10 @@ impl Life {
     }
 
     fn pass(&mut self, time: Duration) {
+        // Noted before: what background work does by the new time must not seem done by the old.
+        let at = self.disk.recorded();
         self.clock.pass(time);
-        self.mark(Mark::Now(self.clock.now()));
+        self.marks.push((at, Mark::Now(self.clock.now())));
     }
 
     /// The first hour of the next day. What was appended before is flushed, merged, sealed, and dropped when it is due.
@@ -235,7 +236,7 @@ impl Life {
         let more = if self.random.chance(30) { DAY } else { Duration::ZERO };
         self.pass(rest + more + Duration::from_secs(3_600));
         self.append();
-        self.disk.wait_until_quiet();
+        settle(&self.log);
         self.log.flush().unwrap();
     }
 

@@ -4,15 +4,16 @@
 //! there is room, also when a day of the log that ends makes it. Limits need root; a limit on the length of a file does not.
 
 use std::fs;
+use std::io::{BufRead as _, BufReader};
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use tempfile::tempdir;
 use trail_tests::binary::{binary, clean, run, traild};
 use trail_tests::fixtures::ALWAYS;
 use trail_tests::load::{Book, Sent, Source, everything};
-use trail_tests::mounts::{Mount, ext4, system, text};
+use trail_tests::mounts::{Mount, ext4, text};
 use trail_tests::old_day::{OldDay, retention_that_ends_after};
 use trail_tests::seed::Random;
 use trail_tests::server::Server;
@@ -112,6 +113,7 @@ fn filled(narrow: &Narrow, folder: &Path, seed: u64, random: &mut Random, row: &
     let server = Server::try_start(command, &data, &[], narrow.settings)?;
     let mut book = Book::new(Source::new(seed, random.fork()));
     (book.source.events_max, book.source.filler_max) = (100, 200);
+    let mut server = server;
     for (round, filler) in fillers.chunks(fillers.len().div_ceil(2)).enumerate() {
         let place = format!("{}, round {round}", narrow.name);
         fill(&mut book, &server, &place);
@@ -122,7 +124,14 @@ fn filled(narrow: &Narrow, folder: &Path, seed: u64, random: &mut Random, row: &
         let ready = client.get("/readyz");
         assert!(ready.status == 503 && ready.text().contains("disk"), "{place}: {}", ready.text());
         row.judge(book.check(&server), &place);
-        filler.iter().for_each(|filler| fs::remove_file(filler).unwrap());
+        if round > 0 {
+            // The end of a server whose disk is full is a good one, and loses nothing.
+            server.stop();
+            filler.iter().take(1).for_each(|filler| fs::remove_file(filler).unwrap());
+            server = Server::start(&data, narrow.settings);
+            row.judge(book.check(&server), &place);
+        }
+        filler.iter().filter(|filler| filler.exists()).for_each(|filler| fs::remove_file(filler).unwrap());
         resumes(&mut book, &server, &place);
     }
     server.terminate();
@@ -219,13 +228,14 @@ fn a_limit_on_the_length_of_files() {
     let row = Row::begin(8, "RLIMIT_FSIZE", 1);
     let data = folder.path().join("log");
     let mut command = clean(Command::new("sh"));
-    command.args(["-c", "trap '' XFSZ; ulimit -f 256; exec \"$0\" \"$@\""]).arg(binary());
+    // Journal files are shorter, segments of whole heads are not.
+    command.args(["-c", "trap '' XFSZ; ulimit -f 512; exec \"$0\" \"$@\""]).arg(binary());
     let mut server =
-        Server::try_start(command, &data, &[], &[("TRAILD_JOURNAL_BYTES", "1MiB"), ("TRAILD_HEAD_BYTES_MAX", "8MiB")]).unwrap();
+        Server::try_start(command, &data, &[], &[("TRAILD_JOURNAL_BYTES", "128KiB"), ("TRAILD_HEAD_BYTES_MAX", "1MiB")]).unwrap();
     let mut book = Book::new(Source::new(0, random.fork()));
-    (book.source.events_max, book.source.filler_max) = (400, 200);
+    (book.source.events_max, book.source.filler_max) = (40, 200);
     let (mut client, mut refused) = (server.client(), 0);
-    for _ in 0..400 {
+    for _ in 0..1_000 {
         match book.send(&mut client) {
             Sent::Kept => {}
             Sent::Refused(answer) => {
@@ -240,6 +250,11 @@ fn a_limit_on_the_length_of_files() {
     }
     assert!(server.is_alive());
     println!("{refused} batches refused, {} events kept", book.ledger.len());
+    assert!(
+        refused > 3 && !book.ledger.is_empty(),
+        "the limit was not come to: {refused} batches refused, {} events kept",
+        book.ledger.len()
+    );
     row.hit();
     row.judge(book.check(&server), "under the limit");
     server.kill();
@@ -250,11 +265,19 @@ fn a_limit_on_the_length_of_files() {
     row.end();
 }
 
-/// Shuts a mounted ext4 down: what is not on the disk is lost, and every call fails from now on.
-fn shut_down(place: &Path) -> Result<(), String> {
-    const SCRIPT: &str =
-        "opendir(my $d, $ARGV[0]) or die $!; my $flags = pack('L', 2); syscall(16, fileno($d), 0x8004587d, $flags) == 0 or die $!";
-    system(&["perl", "-e", SCRIPT, text(place)]).map(drop)
+/// Shuts a mounted ext4 down: what is not on the disk is lost, and every call fails from now on. Returns a moment shortly before it.
+fn shut_down(place: &Path) -> Result<Instant, String> {
+    const SCRIPT: &str = "opendir(my $d, $ARGV[0]) or die $!; my $flags = pack('L', 2); $| = 1; print qq(ready\n); <STDIN>; \
+        syscall(16, fileno($d), 0x8004587d, $flags) == 0 or die $!";
+    let mut perl = Command::new("perl");
+    perl.args(["-e", SCRIPT, text(place)]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut perl = perl.spawn().map_err(|e| e.to_string())?;
+    let mut ready = String::new();
+    BufReader::new(perl.stdout.take().unwrap()).read_line(&mut ready).map_err(|e| e.to_string())?;
+    let begun = Instant::now();
+    drop(perl.stdin.take());
+    let status = perl.wait().map_err(|e| e.to_string())?;
+    if status.success() && ready == "ready\n" { Ok(begun) } else { Err(format!("the ioctl that shuts ext4 down: {status}")) }
 }
 
 #[test]
@@ -263,38 +286,44 @@ fn a_file_system_that_is_shut_down() {
     let mut random = Random::of_test("full", "a_file_system_that_is_shut_down");
     let folder = tempdir().unwrap();
     let (image, place) = (folder.path().join("disk.img"), folder.path().join("disk"));
-    let tried = ext4(&image, 64 << 20).and_then(|()| Mount::image(&image, &place)).and_then(|mount| shut_down(mount.place()));
+    let tried = ext4(&image, 64 << 20).and_then(|()| Mount::image(&image, &place)).and_then(|mount| shut_down(mount.place()).map(drop));
     if let Err(why) = tried {
         return skip(3, NAME, &why);
     }
     let row = Row::begin(3, NAME, scale(20, 500));
+    let mut strict = 0;
     while row.count() < row.target() {
         ext4(&image, 64 << 20).unwrap();
         let mut book = Book::new(Source::new(row.count(), random.fork()));
         // The second of two on the same log: also what was recovered must survive.
         for _ in 0..2 {
-            shut_down_under_load(&image, &place, &mut book, &mut random, &row);
+            shut_down_under_load(&image, &place, &mut book, &mut random, &row, &mut strict);
         }
     }
+    println!("in {strict} of {} rounds every promise was counted on", row.count());
     row.end();
 }
 
-fn shut_down_under_load(image: &Path, place: &Path, book: &mut Book, random: &mut Random, row: &Row) {
+fn shut_down_under_load(image: &Path, place: &Path, book: &mut Book, random: &mut Random, row: &Row, strict: &mut u64) {
     let settings = [SMALL, &[("TRAILD_MERGE_CPU_PERCENT", "100")]].concat();
     let data = place.join("log");
     let mount = Mount::image(image, place).unwrap();
     let mut server = Server::start(&data, &settings);
     let mut client = server.client();
     let moment = Instant::now() + Duration::from_millis(50 + random.below(300));
-    std::thread::scope(|scope| {
-        scope.spawn(|| {
+    let mut last_kept = None;
+    let begun = std::thread::scope(|scope| {
+        let shutting = scope.spawn(|| {
             std::thread::sleep(moment.saturating_duration_since(Instant::now()));
-            shut_down(place).unwrap();
+            shut_down(place).unwrap()
         });
         loop {
             match book.send(&mut client) {
                 Sent::Refused(answer) if answer.status == 429 => {}
-                Sent::Kept => assert!(moment.elapsed() < PATIENCE, "the shut down disk takes everything"),
+                Sent::Kept => {
+                    last_kept = Some(Instant::now());
+                    assert!(moment.elapsed() < PATIENCE, "the shut down disk takes everything");
+                }
                 Sent::Refused(answer) => {
                     assert_eq!(answer.status, 503, "{}", answer.text());
                     break;
@@ -302,14 +331,20 @@ fn shut_down_under_load(image: &Path, place: &Path, book: &mut Book, random: &mu
                 Sent::Gone(error) => panic!("{error}: {}", server.said()),
             }
         }
+        shutting.join().unwrap()
     });
     assert!(server.is_alive());
     server.kill();
     drop(mount);
     row.hit();
     // A sync that is under way when ext4 is shut down may succeed and lose its bytes all the same: twenty lines that only write and sync
-    // lose the last record in 11 of 60 runs (Linux 6.18). So the last promise before the end is the kernel's, not the server's.
-    book.ledger.forget_last();
+    // lose the last record in 11 of 60 runs (Linux 6.18). So a last promise that was given after the shutdown had begun is the kernel's, not the
+    // server's; one from before it counts.
+    if last_kept.is_some_and(|kept| kept >= begun) {
+        book.ledger.forget_last();
+    } else {
+        *strict += 1;
+    }
     let mount = Mount::image(image, place).unwrap();
     let server = Server::start(&data, &settings);
     row.judge(book.check(&server), "mounted again");

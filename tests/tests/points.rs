@@ -23,6 +23,31 @@ const NAME: &str = "kill -9 at every step";
 /// How many points are looked at side by side: most of a round is waiting.
 const HANDS: usize = 4;
 
+/// What each scene cannot be without: the calls by which it makes its change durable, names it, and clears up behind it.
+const POINTS: &[&str] = &[
+    "Write pwrite64",
+    "Write fdatasync",
+    "Flush openat",
+    "Flush pwrite64",
+    "Flush fdatasync",
+    "Flush fsync",
+    "Flush rename",
+    "Merge openat",
+    "Merge pwrite64",
+    "Merge fdatasync",
+    "Merge fsync",
+    "Merge rename",
+    "Merge unlink",
+    "Expire fdatasync",
+    "Expire rename",
+    "Expire unlink",
+    "Start openat",
+    "Start pwrite64",
+    "Start fdatasync",
+    "Stop pwrite64",
+    "Stop fdatasync",
+];
+
 /// One round: whether the process was killed.
 fn killed(template: &Template, fault: &str, folder: &Path, row: &Row) -> bool {
     let mut round = template.round(folder);
@@ -87,8 +112,14 @@ fn killed_at_every_step() {
             });
         }
     });
-    for (what, points) in counts.into_inner().unwrap() {
+    let counts = counts.into_inner().unwrap();
+    for (what, points) in &counts {
         println!("{what}: {points} kills");
+    }
+    // Each seed comes to every one of these at least once: a scene that does not happen is no point.
+    for what in POINTS {
+        let kills = counts.get(*what).copied().unwrap_or(0) as u64;
+        assert!(kills >= seeds, "{what}: {kills} kills of {seeds} at least");
     }
     row.end();
 }

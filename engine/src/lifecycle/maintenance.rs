@@ -9,7 +9,7 @@ use crate::lifecycle::live::catalog::CatalogEntry;
 use crate::lifecycle::live::problems::Work;
 use crate::lifecycle::live::queue::Task;
 use crate::lifecycle::live::retention::is_due;
-use crate::lifecycle::live::shared::{Counters, Shared};
+use crate::lifecycle::live::shared::{Background, Counters, Shared};
 use crate::lifecycle::merging::compaction::awaited;
 use crate::lifecycle::seal::{seal, seal_time};
 
@@ -29,7 +29,7 @@ pub(crate) fn run(shared: &Arc<Shared>, stop: &dyn Fn() -> bool) {
                 if stop() {
                     return;
                 }
-                shared.wait(signals, TICK);
+                shared.rest(Background::Upkeep, signals, TICK);
             }
             Err(error) => {
                 shared.problems.fails(Work::Upkeep, &error);
@@ -37,7 +37,7 @@ pub(crate) fn run(shared: &Arc<Shared>, stop: &dyn Fn() -> bool) {
                 if stop() {
                     return;
                 }
-                shared.wait(signals, RETRY);
+                shared.rest(Background::Upkeep, signals, RETRY);
             }
         }
     }

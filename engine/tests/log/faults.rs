@@ -216,7 +216,7 @@ fn a_journal_file_that_the_catalog_names_stays() {
     // The flush cannot go on in a new file; the one before has nothing any more that is needed, but it is the newest.
     memory.arm(Fault::once(&[Kind::Create], 0, Failure::EIO));
     log.flush().unwrap();
-    memory.wait_until_quiet();
+    trail_sim::subject::settle(&log);
     assert_eq!(memory.tripped(), 1);
     let again = open(&memory.next_life(), options(), &clock).unwrap();
     assert_eq!(again.health().problems, Vec::<String>::new());

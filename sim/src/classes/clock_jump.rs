@@ -15,7 +15,7 @@ use crate::disk::Disk;
 use crate::ledger::{Ledger, Verdict};
 use crate::random::Random;
 use crate::runner::Run;
-use crate::subject::{append, open, options};
+use crate::subject::{append, open, options, settle};
 use crate::workload::event;
 
 const SECOND: i64 = 1_000_000_000;
@@ -93,6 +93,10 @@ struct Life {
     numbers: u64,
     jump: i64,
     when: When,
+    /// Whether it has jumped.
+    jumped: bool,
+    /// Whether it was set right since.
+    is_right_again: bool,
 }
 
 impl Life {
@@ -100,20 +104,21 @@ impl Life {
         let (disk, clock) = (Disk::default(), Hands::at(if when == When::AtMidnight { LATE } else { START }));
         let log = open(&disk, Life::options(), &clock).unwrap();
         let (ledger, verdict) = (Ledger::default(), Verdict::default());
-        Life { random: Random::new(seed), disk, clock, log, ledger, verdict, numbers: 0, jump, when }
+        Life { random: Random::new(seed), disk, clock, log, ledger, verdict, numbers: 0, jump, when, jumped: false, is_right_again: false }
     }
 
     fn options() -> Options {
         Options { head_bytes_max: 1 << 20, ..options() }
     }
 
-    fn jump_if(&self, when: When) {
-        if self.when == when {
+    fn jump_if(&mut self, when: When) {
+        if self.when == when && !self.jumped {
             self.clock.jump(self.jump);
+            self.jumped = true;
         }
     }
 
-    /// Two hours and a day, by the clock that cannot jump.
+    /// Two hours and a day, by the clock that cannot jump. Then somebody sets the wall clock right, and a day later all is still there.
     fn live(mut self) -> Verdict {
         self.jump_if(When::BeforeAll);
         self.append();
@@ -133,13 +138,25 @@ impl Life {
         self.append();
         // The first day is over by the grace period: what is left of it is merged and sealed.
         self.flush(When::WithinSeal);
-        self.disk.wait_until_quiet();
+        settle(&self.log);
         self.judge("before a kill");
         self.disk = self.disk.next_life();
         self.jump_if(When::WhileDead);
         self.log = open(&self.disk, Life::options(), &self.clock).unwrap();
         self.append();
+        settle(&self.log);
         self.judge("after a kill");
+        assert!(self.jumped, "the clock has not jumped");
+        self.clock.jump(-self.jump);
+        self.is_right_again = true;
+        self.append();
+        self.flush(When::BeforeAll);
+        settle(&self.log);
+        self.judge("the clock is right again");
+        self.clock.pass(HOUR * 24);
+        self.append();
+        settle(&self.log);
+        self.judge("a day later");
         self.verdict
     }
 
@@ -157,31 +174,40 @@ impl Life {
 
     /// Flushes; the clock may jump while a sync is under way.
     fn flush(&mut self, within: When) {
-        if self.when != within {
+        if self.when != within || self.jumped {
             self.log.flush().unwrap();
             return;
         }
         self.disk.hold_syncs(true);
         std::thread::scope(|scope| {
             let flushing = scope.spawn(|| self.log.flush());
-            std::thread::sleep(Duration::from_millis(20));
+            let is_within = || self.disk.syncs_waiting() > 0;
+            let came = (0..60_000).any(|_| {
+                is_within() || {
+                    std::thread::sleep(Duration::from_millis(1));
+                    false
+                }
+            });
             self.clock.jump(self.jump);
             self.disk.hold_syncs(false);
             flushing.join().unwrap().unwrap();
+            assert!(came, "the flush has synced nothing");
         });
-        // Once is enough.
-        self.when = When::BeforeAll;
+        self.jumped = true;
     }
 
-    /// All events are there: a day has passed, and they are kept for three.
+    /// All events are there: two days have passed at most, and they are kept for three. And none of them looks older than it is, which would make it
+    /// go sooner: no day is before the one on which the log began, whatever the wall clock said.
     fn judge(&mut self, when: &str) {
         let a_day_later = Timestamp(START.0 + Day::NANOS);
         self.verdict.join(self.ledger.judge(&self.log, a_day_later), when);
-        let (segments, before) = (self.log.segments(), if self.jump < 0 && self.when == When::BeforeAll { Day(0) } else { START.day() });
-        for segment in segments.iter().filter(|segment| segment.day < before) {
+        let segments = self.log.segments();
+        for segment in segments.iter().filter(|segment| segment.day < START.day()) {
             self.verdict.wrong(format!("{when}: a segment looks older than it is: {segment:?}"));
         }
-        if !segments.is_sorted_by_key(|segment| segment.day) {
+        // What came while the clock was ahead is of a later day, and kept longer.
+        let was_ahead = self.jump > 0 && self.is_right_again;
+        if !was_ahead && !segments.is_sorted_by_key(|segment| segment.day) {
             self.verdict.wrong(format!("{when}: days go back: {:?}", segments.iter().map(|s| s.day).collect::<Vec<_>>()));
         }
     }

@@ -3,24 +3,27 @@
 //! Nothing goes before its day is over the retention, whatever is cut; nothing that went comes back as damage; and who reads a segment when its
 //! day is dropped reads it to its end.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use trail_engine::Options;
 use trail_engine::budget::Cancel;
 use trail_engine::clock::Clock as _;
 use trail_engine::id::Timestamp;
 use trail_engine::query::{Order, PageRequest};
+use trail_engine::{AuditLog, ErrorKind, Options};
 
 use crate::clock::{DAY, Hands, START};
 use crate::disk::{Disk, Fill, Image, Medium, cut};
 use crate::ledger::{Ledger, Verdict};
 use crate::random::Random;
 use crate::runner::{Run, cores};
-use crate::subject::{RETENTION_DAYS, append, everything, open, options};
+use crate::subject::{RETENTION_DAYS, append, everything, open, options, settle};
 use crate::workload::event;
 
 /// How many days are written, each with some flushes.
 const DAYS: usize = 4;
+/// How many read while a day is dropped.
+const READERS: usize = 2;
 
 /// What was left at some moment, and what was known then.
 struct Point {
@@ -59,7 +62,7 @@ fn bring_back(point: &Point) -> Verdict {
             verdict.join(point.ledger.judge(&log, point.now), "brought back");
             // What was dropped stays dropped, and what is due goes, without a complaint.
             log.flush().unwrap();
-            disk.wait_until_quiet();
+            settle(&log);
             verdict.join(point.ledger.judge(&log, point.now), "tidied");
         }
         Err(error) => verdict.wrong(format!("the log does not open: {error:?}")),
@@ -90,7 +93,7 @@ fn drop_days(seed: u64, points: &mut Vec<Point>) -> Verdict {
     let first_due = START.day().end().0 + i64::from(RETENTION_DAYS) * DAY.as_nanos() as i64;
     clock.pass(Duration::from_nanos((first_due - clock.now().0 - 1) as u64));
     log.flush().unwrap();
-    disk.wait_until_quiet();
+    settle(&log);
     verdict.join(ledger.judge(&log, clock.now()), "a moment before the day is due");
     let expired = log.stats().expired_segments;
     for day in 0..DAYS {
@@ -99,12 +102,20 @@ fn drop_days(seed: u64, points: &mut Vec<Point>) -> Verdict {
         let held: Vec<_> = log.segments().iter().filter_map(|s| Some((s.crc32, log.segment_bytes(s.id).unwrap()?))).collect();
         let image = disk.image();
         disk.record();
-        clock.pass(if day == 0 { Duration::from_nanos(1) } else { DAY });
-        let (dropped, id) = (log.stats().expired_segments, ledger.sent(vec![event(90_000 + day as u64, &mut random)], clock.now()));
+        // Counted before the day is due: background work looks at the clock whenever it likes.
+        let dropped = log.stats().expired_segments;
+        let due = clock.now().0 + if day == 0 { 1 } else { DAY.as_nanos() as i64 };
+        reading(&log, &ledger, Timestamp(due), &mut verdict, &|| {
+            clock.pass(Duration::from_nanos((due - clock.now().0) as u64));
+            settle(&log);
+        });
+        if log.stats().expired_segments == dropped {
+            verdict.wrong("a day is due and is not dropped");
+        }
+        let id = ledger.sent(vec![event(90_000 + day as u64, &mut random)], clock.now());
         ledger.acknowledged(id, &append(&log, ledger.events(id)).unwrap());
         log.flush().unwrap();
-        wait_for_drop(&log, dropped, &mut verdict);
-        disk.wait_until_quiet();
+        settle(&log);
         collect(seed, &image, &disk, &ledger, clock.now(), points, &mut random);
         for (crc32, bytes) in held {
             if checksum(&bytes) != crc32 {
@@ -112,10 +123,19 @@ fn drop_days(seed: u64, points: &mut Vec<Point>) -> Verdict {
             }
         }
         let next = PageRequest { cursor: before.next_cursor, ..page };
-        if let Err(error) = log.search(&everything(), &next, &Cancel::default()) {
-            verdict.wrong(format!("a page after a drop: {error:?}"));
+        match log.search(&everything(), &next, &Cancel::default()) {
+            Err(error) => verdict.wrong(format!("a page after a drop: {error:?}")),
+            Ok(page) if !page.incomplete.is_empty() => verdict.wrong(format!("a page after a drop lacks {:?}", page.incomplete)),
+            Ok(page) => {
+                if page.events.iter().any(|event| before.events.contains(event)) {
+                    verdict.altered_event("a page after a drop repeats the one before".to_owned());
+                }
+            }
         }
         verdict.join(ledger.judge(&log, clock.now()), "after a drop");
+    }
+    if disk.changed_under_views() > 0 {
+        verdict.wrong(format!("{} changes of files that readers had mapped", disk.changed_under_views()));
     }
     if log.stats().expired_segments - expired < DAYS as u64 {
         verdict.wrong(format!("only {} segments were dropped", log.stats().expired_segments - expired));
@@ -123,14 +143,40 @@ fn drop_days(seed: u64, points: &mut Vec<Point>) -> Verdict {
     verdict
 }
 
-fn wait_for_drop(log: &trail_engine::AuditLog, before: u64, verdict: &mut Verdict) {
-    for _ in 0..400 {
-        if log.stats().expired_segments > before {
-            return;
+/// Reads everything again and again while a day is dropped: each answer has all that is kept, and a day whole or not at all.
+fn reading(log: &AuditLog, ledger: &Ledger, due: Timestamp, verdict: &mut Verdict, drop_it: &(dyn Fn() + Sync)) {
+    let (over, all) = (AtomicBool::new(false), PageRequest { order: Order::Ascending, limit: 1_000, ..PageRequest::default() });
+    let read = || {
+        let mut seen = Verdict::default();
+        // Once more when it is over, so that there is an answer from before, and one from after it.
+        loop {
+            let is_last = over.load(Ordering::SeqCst);
+            match log.search(&everything(), &all, &Cancel::default()) {
+                Ok(mut page) => {
+                    page.events.sort_by_key(|event| event.sequence);
+                    ledger.compare(&page.events, due, &mut seen);
+                    if let Some(part) = ledger.part_of_a_day(&page.events) {
+                        seen.altered_event(part);
+                    }
+                    page.incomplete.iter().for_each(|gap| seen.wrong(format!("an answer lacks {gap}")));
+                }
+                // The clock that was moved is that of the time a question may take too.
+                Err(error) if error.kind() == ErrorKind::Limit && !is_last => {}
+                Err(error) => seen.wrong(format!("an answer while a day is dropped: {error:?}")),
+            }
+            if is_last || !seen.is_right() {
+                return seen;
+            }
         }
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    verdict.wrong("a day is due and is not dropped");
+    };
+    std::thread::scope(|scope| {
+        let readers: Vec<_> = (0..READERS).map(|_| scope.spawn(read)).collect();
+        drop_it();
+        over.store(true, Ordering::SeqCst);
+        for reader in readers {
+            verdict.join(reader.join().unwrap(), "read while it is dropped");
+        }
+    });
 }
 
 /// What a kill or a power cut leaves after each operation that was recorded. The last batch may be there or not.

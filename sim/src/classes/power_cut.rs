@@ -6,6 +6,7 @@
 
 use std::collections::HashSet;
 use std::hash::{BuildHasher as _, RandomState};
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use trail_engine::Options;
@@ -13,6 +14,7 @@ use trail_engine::id::Timestamp;
 
 use crate::clock::Hands;
 use crate::disk::{Disk, Fill, Image, Medium, cut};
+use crate::kept::Kept;
 use crate::ledger::{Ledger, Verdict};
 use crate::random::Random;
 use crate::runner::{Run, cores};
@@ -63,7 +65,7 @@ fn cut_a_life(run: &Run, seed: u64, life: &Recorded) {
             run.case(seed, point, &what, || {
                 let mut verdict = judge(image.clone(), ledger, now, seed, point);
                 if !verdict.is_right() {
-                    verdict.wrong.insert(0, keep(&image, seed, point));
+                    verdict.wrong.insert(0, Kept { image, ledger: ledger.clone(), now, seed, point }.keep());
                 }
                 Some(verdict)
             });
@@ -74,17 +76,13 @@ fn cut_a_life(run: &Run, seed: u64, life: &Recorded) {
     }
 }
 
-/// Writes what was left to a directory, since threads may take other turns when the life is recorded again; says where.
-fn keep(image: &Image, seed: u64, point: u64) -> String {
-    let folder = std::env::temp_dir().join(format!("trail-sim-1-{seed}-{point}"));
-    let write = || -> std::io::Result<()> {
-        std::fs::create_dir_all(&folder)?;
-        image.named().try_for_each(|(name, bytes)| std::fs::write(folder.join(name), bytes))
-    };
-    match write() {
-        Ok(()) => format!("what was left is kept in {}", folder.display()),
-        Err(error) => format!("what was left could not be kept: {error}"),
-    }
+/// Judges a case that was kept in a folder.
+///
+/// # Errors
+/// When there is none.
+pub fn again(folder: &Path) -> Result<Verdict, String> {
+    let Kept { image, ledger, now, seed, point } = Kept::read(folder)?;
+    Ok(judge(image, &ledger, now, seed, point))
 }
 
 /// Brings a log back from what is left, and holds it against the ledger.

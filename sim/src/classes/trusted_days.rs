@@ -14,7 +14,7 @@ use crate::clock::{DAY, Hands, START};
 use crate::disk::Disk;
 use crate::ledger::Verdict;
 use crate::random::Random;
-use crate::subject::{RETENTION_DAYS, append, open, options};
+use crate::subject::{RETENTION_DAYS, append, open, options, settle};
 use crate::workload::event;
 
 /// By how many days the clock jumps, or for how many days there is no power.
@@ -114,8 +114,7 @@ impl Watched {
         self.numbers += 1;
         append(&self.log, &[event(self.numbers, &mut self.random)]).unwrap();
         self.log.flush().unwrap();
-        self.disk.wait_until_quiet();
-        std::thread::sleep(Duration::from_millis(2));
+        settle(&self.log);
     }
 
     fn days(&self) -> Vec<Day> {

@@ -2,10 +2,11 @@
 //! another day.
 //!
 //! As for single bytes: nothing is missing in silence. A log that was killed is cut short and loses files too: of its journal it is known how long
-//! it was made and that it was there, though not what was in it last. So pages of its last group, which nothing proves, are left alone here.
+//! it was made and that it was there, though not what was in it last: its last groups may be gone in silence where the damage hit all of them, since
+//! that is how a cut write looks. Groups before an undamaged one may not.
 
 use crate::classes::wrong_byte::held_by;
-use crate::damage::{Answers, EVENTS, Files, Outcome, files, foreign, judge, right_answers};
+use crate::damage::{Answers, EVENTS, Files, GroupStart, Outcome, files, foreign, group_starts, judge, right_answers};
 use crate::disk::Image;
 use crate::ledger::Verdict;
 use crate::runner::{Run, cores};
@@ -25,34 +26,67 @@ struct Case {
 /// Damages pages and files.
 pub(super) fn run(run: &Run) {
     let (all, left) = (files(true), files(false));
-    let (right, images) = (right_answers(&all), [Image::of(all.clone()), Image::of(left.clone())]);
+    let before = Before {
+        right: right_answers(&all),
+        images: [Image::of(all.clone()), Image::of(left.clone())],
+        journals: left.clone(),
+        starts: group_starts(),
+    };
     let mut cases: Vec<Case> = Vec::new();
     for (name, bytes) in &all {
         cuts(name, bytes, false, &mut cases);
-        pages(name, bytes, &all, &mut cases);
+        pages(name, bytes, false, &all, &mut cases);
     }
     whole_files(&all, &mut cases);
     for (name, bytes) in left.iter().filter(|(name, _)| name.starts_with("journal")) {
         cuts(name, bytes, true, &mut cases);
         cases.push(Case { what: format!("{name} of a killed log is gone"), killed: true, name: name.clone(), bytes: None });
+        pages(name, bytes, true, &left, &mut cases);
     }
     let cases: Vec<(u64, Case)> = (0..).zip(cases).collect();
     run.plan(cases.len() as u64);
     run.each(cores(), &cases, |(point, case)| {
-        run.case(run.scale.seed, *point, &|| case.what.clone(), || Some(look(case, &images, &right)));
+        run.case(run.scale.seed, *point, &|| case.what.clone(), || Some(look(case, &before)));
     });
 }
 
-fn look(case: &Case, images: &[Image; 2], right: &Answers) -> Verdict {
-    let (mut verdict, mut damaged) = (Verdict::default(), images[usize::from(case.killed)].clone());
+/// What there was before the damage, and what the log answered.
+struct Before {
+    right: Answers,
+    images: [Image; 2],
+    /// The files of the log that was killed.
+    journals: Files,
+    starts: Vec<GroupStart>,
+}
+
+fn look(case: &Case, before: &Before) -> Verdict {
+    let (mut verdict, mut damaged) = (Verdict::default(), before.images[usize::from(case.killed)].clone());
     match &case.bytes {
         Some(bytes) => damaged.put(case.name.clone(), bytes.clone()),
         None => damaged.remove(&case.name),
     }
-    if let Outcome::Shorter(missing) = judge(damaged, right, &held_by(&case.name), &mut verdict) {
+    let unproved = match (&case.bytes, before.journals.get(&case.name)) {
+        (Some(bytes), Some(whole)) if case.killed && bytes.len() == whole.len() => unproved(whole, bytes, &before.starts),
+        _ => 0,
+    };
+    if let Outcome::Shorter(missing) = judge(damaged, &before.right, &held_by(&case.name), &mut verdict)
+        && missing > unproved
+    {
         verdict.lost_events(missing, format!("the last {missing} of {EVENTS} events are missing, and nobody is told"));
     }
     verdict
+}
+
+/// How many of the last events stand in groups that the damage has hit, with every group after them: what nothing proves to have been there.
+pub(super) fn unproved(whole: &[u8], damaged: &[u8], starts: &[GroupStart]) -> u64 {
+    let (mut first, mut end) = (EVENTS + 1, whole.len());
+    for (start, first_event) in starts.iter().rev() {
+        if whole[*start..end] == damaged[*start..end] {
+            break;
+        }
+        (first, end) = (*first_event, *start);
+    }
+    EVENTS + 1 - first
 }
 
 /// Every length but the whole one; of the space behind what was written, which only a killed log has, some.
@@ -69,7 +103,8 @@ fn cuts(name: &str, bytes: &[u8], killed: bool, cases: &mut Vec<Case>) {
 }
 
 /// Pages of zeros, pages in the place of others of the same or another file, and pages that changed places.
-fn pages(name: &str, bytes: &[u8], all: &Files, cases: &mut Vec<Case>) {
+fn pages(name: &str, bytes: &[u8], killed: bool, all: &Files, cases: &mut Vec<Case>) {
+    let whose = if killed { " of a killed log" } else { "" };
     for size in PAGES {
         let starts = || (0..bytes.len()).step_by(size);
         let page = |at: usize| at..(at + size).min(bytes.len());
@@ -77,7 +112,7 @@ fn pages(name: &str, bytes: &[u8], all: &Files, cases: &mut Vec<Case>) {
             let mut changed = bytes.to_vec();
             change(&mut changed);
             if changed != bytes {
-                cases.push(Case { what: format!("{name}: {what}"), killed: false, name: name.to_owned(), bytes: Some(changed) });
+                cases.push(Case { what: format!("{name}{whose}: {what}"), killed, name: name.to_owned(), bytes: Some(changed) });
             }
         };
         for at in starts() {

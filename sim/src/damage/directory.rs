@@ -8,6 +8,7 @@ use trail_engine::{AuditLog, Options};
 
 use crate::clock::{DAY, Hands, START};
 use crate::disk::Disk;
+use crate::subject::settle;
 
 /// Files by name.
 pub type Files = BTreeMap<String, Vec<u8>>;
@@ -75,23 +76,56 @@ pub const EVENTS: u64 = 163;
 pub const FIRST_IN: [(&str, u64); 4] =
     [("segment-0000000000000001", 1), ("segment-0000000000000002", 60), ("journal-0000000000000003", 150), ("", EVENTS + 1)];
 
+/// The groups of the journal of the last events: its several groups, the last of them alone.
+const GROUPS: [std::ops::Range<u64>; 4] = [150..155, 155..160, 160..163, 163..164];
+
+/// Where a group of the last journal begins, in bytes, and its first event.
+pub type GroupStart = (usize, u64);
+
+/// Writes the log; `after_group` sees the disk before the first group and after each of them, with its first event.
+fn write(after_group: &mut dyn FnMut(&Disk, Option<u64>)) -> (Disk, AuditLog) {
+    let (disk, clock) = (Disk::default(), Hands::at(START));
+    let log = AuditLog::open_storage(Arc::new(disk.clone()), options(false), clock).unwrap();
+    append(&log, 1..60);
+    log.flush().unwrap();
+    append(&log, 60..150);
+    log.flush().unwrap();
+    settle(&log);
+    after_group(&disk, None);
+    for group in GROUPS {
+        append(&log, group.clone());
+        after_group(&disk, Some(group.start));
+    }
+    (disk, log)
+}
+
+/// Where the groups of the last journal begin in a log that is killed.
+///
+/// # Panics
+/// When it cannot be written.
+#[must_use]
+pub fn group_starts() -> Vec<GroupStart> {
+    let (mut starts, mut before) = (Vec::new(), Vec::new());
+    write(&mut |disk, first| {
+        // The file was another journal once: what stands behind the groups is not empty.
+        let bytes = disk.content(FIRST_IN[2].0);
+        let changed = bytes.iter().zip(&before).position(|(new, old)| new != old);
+        if let Some(first) = first {
+            starts.push((changed.unwrap_or(0), first));
+        }
+        before = bytes;
+    });
+    assert!(starts.is_sorted_by(|a, b| a.0 < b.0) && starts.len() == GROUPS.len(), "the last groups are in another journal: {starts:?}");
+    starts
+}
+
 /// The files of a log that was closed, or was killed.
 ///
 /// # Panics
 /// When it cannot be written.
 #[must_use]
 pub fn files(closed: bool) -> Files {
-    let (disk, clock) = (Disk::default(), Hands::at(START));
-    let log = AuditLog::open_storage(Arc::new(disk.clone()), options(false), clock.clone()).unwrap();
-    append(&log, 1..60);
-    log.flush().unwrap();
-    append(&log, 60..150);
-    log.flush().unwrap();
-    // The journal of the last events holds several groups, the last of them alone.
-    append(&log, 150..155);
-    append(&log, 155..160);
-    append(&log, 160..163);
-    append(&log, 163..164);
+    let (disk, log) = write(&mut |_, _| {});
     let killed = disk.files();
     log.close().unwrap();
     let mut files = if closed { disk.files() } else { killed };

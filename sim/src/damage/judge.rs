@@ -127,7 +127,12 @@ pub fn judge(image: Image, right: &Answers, may_miss: &std::ops::Range<u64>, ver
             return Outcome::Refused;
         }
     };
-    let answers = ask(&log);
+    judge_open(&log, right, may_miss, verdict)
+}
+
+/// The same for a log that is open already.
+pub fn judge_open(log: &AuditLog, right: &Answers, may_miss: &std::ops::Range<u64>, verdict: &mut Verdict) -> Outcome {
+    let answers = ask(log);
     let reported = !log.health().problems.is_empty();
     if largest() > ALLOCATION_MAX {
         verdict.wrong(format!("an allocation of {} bytes", largest()));

@@ -3,5 +3,5 @@
 mod directory;
 mod judge;
 
-pub use directory::{EVENTS, FIRST_IN, Files, append, event, files, foreign, options};
-pub use judge::{Answers, Outcome, ask, judge, right_answers};
+pub use directory::{EVENTS, FIRST_IN, Files, GroupStart, append, event, files, foreign, group_starts, options};
+pub use judge::{Answers, Outcome, ask, judge, judge_open, right_answers};

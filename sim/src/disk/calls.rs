@@ -1,7 +1,7 @@
 //! The calls that processes make of a simulated disk: [`Storage`] for the directory, [`File`] for what is in it.
 
 use std::io;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use super::fault::{Failure, Kind};
 use super::operation::{Inode, Lost, Operation};
@@ -81,7 +81,7 @@ struct Handle {
 }
 
 /// The bytes of a file as they were when they were mapped.
-struct Held(Arc<Vec<u8>>);
+struct Held(Arc<Vec<u8>>, #[expect(dead_code, reason = "it is there to be dropped")] Arc<()>);
 
 impl AsRef<[u8]> for Held {
     fn as_ref(&self) -> &[u8] {
@@ -144,7 +144,7 @@ impl File for Handle {
     }
 
     fn sync(&self) -> io::Result<()> {
-        drop(self.disk.core.changed.wait_while(self.disk.state(), |state| state.held).unwrap_or_else(PoisonError::into_inner));
+        self.disk.await_syncs();
         match self.disk.call(Kind::Sync) {
             Ok(mut state) => {
                 state.change(Operation::Sync { inode: self.inode });
@@ -164,6 +164,8 @@ impl File for Handle {
     }
 
     fn view(&self) -> io::Result<View> {
-        Ok(View::new(Held(self.disk.plain_call(Kind::View)?.live.shared(self.inode))))
+        let mut state = self.disk.plain_call(Kind::View)?;
+        let guard = state.viewed(self.inode);
+        Ok(View::new(Held(state.live.shared(self.inode), guard)))
     }
 }

@@ -146,6 +146,26 @@ impl Disk {
         self.core.changed.notify_all();
     }
 
+    /// How many syncs wait because they are held.
+    #[must_use]
+    pub fn syncs_waiting(&self) -> u64 {
+        self.state().syncs_waiting
+    }
+
+    /// Waits while syncs are held.
+    pub(super) fn await_syncs(&self) {
+        let mut state = self.state();
+        state.syncs_waiting += 1;
+        let mut state = self.core.changed.wait_while(state, |state| state.held).unwrap_or_else(PoisonError::into_inner);
+        state.syncs_waiting -= 1;
+    }
+
+    /// How many changes were made to files that somebody had mapped: a real map would show them, or end the process.
+    #[must_use]
+    pub fn changed_under_views(&self) -> u64 {
+        self.state().changed_under_views
+    }
+
     /// Makes every change take this long from now on.
     pub fn slow_down(&self, by: Duration) {
         self.state().slow = by;

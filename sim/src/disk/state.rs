@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use super::fault::{Failure, Fault, Kind};
@@ -23,11 +24,15 @@ pub(super) struct State {
     pub(super) tripped: u64,
     pub(super) bytes_max: Option<u64>,
     pub(super) held: bool,
+    /// How many syncs wait because they are held.
+    pub(super) syncs_waiting: u64,
+    /// Who has which file mapped.
+    views: Vec<(Inode, Weak<()>)>,
+    /// How many changes were made to files that somebody had mapped.
+    pub(super) changed_under_views: u64,
     pub(super) slow: Duration,
     /// Changes by the rank of the thread that made them, where threads take turns.
     pub(super) turns: Option<[u64; 3]>,
-    /// How many threads wait for their turn.
-    pub(super) waiting: u64,
 }
 
 impl State {
@@ -45,9 +50,11 @@ impl State {
             tripped: 0,
             bytes_max: None,
             held: false,
+            syncs_waiting: 0,
+            views: Vec::new(),
+            changed_under_views: 0,
             slow: Duration::ZERO,
             turns: None,
-            waiting: 0,
         }
     }
 
@@ -77,7 +84,18 @@ impl State {
         }
     }
 
+    /// Somebody maps a file, for as long as what is given is held.
+    pub(super) fn viewed(&mut self, inode: Inode) -> Arc<()> {
+        let guard = Arc::new(());
+        self.views.retain(|(_, guard)| guard.strong_count() > 0);
+        self.views.push((inode, Arc::downgrade(&guard)));
+        guard
+    }
+
     pub(super) fn change(&mut self, operation: Operation) {
+        let is_viewed = |inode| self.views.iter().any(|(of, guard)| *of == inode && guard.strong_count() > 0);
+        // A real map would show the change, or end the process where the file is shorter than the map.
+        self.changed_under_views += u64::from(operation.content_of().is_some_and(is_viewed));
         self.live.apply(&operation, Fill::Zeros);
         self.medium.note(&operation);
         if self.recording {

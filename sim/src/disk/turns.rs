@@ -1,4 +1,4 @@
-//! Who goes first: the engine's threads take turns where a test wants the same order again, and a test waits until all of them rest.
+//! Who goes first: the engine's threads take turns where a test wants the same order again.
 
 use std::time::Duration;
 
@@ -7,20 +7,8 @@ use super::state::State;
 
 /// How long those who come first must be still before upkeep has its turn; merges wait four times as long.
 const TURN: Duration = Duration::from_micros(1_200);
-/// What counts as quiet, twice in a row.
-const QUIET: Duration = Duration::from_micros(1_500);
 
 impl Disk {
-    /// Waits until nothing was changed for a while: then whoever works in the background is done.
-    pub fn wait_until_quiet(&self) {
-        let mut quiet = 0;
-        while quiet < 2 {
-            let before = self.operations();
-            std::thread::sleep(QUIET);
-            quiet = if self.operations() == before && self.state().waiting == 0 { quiet + 1 } else { 0 };
-        }
-    }
-
     /// Lets the engine's threads take turns: upkeep changes something only when the writer has nothing to change, and merges only when neither
     /// has. So the same calls give the same operations in the same order, unless the machine holds a thread up for long.
     pub fn take_turns(&self) {
@@ -33,7 +21,6 @@ impl Disk {
         let earlier = |state: &State| state.turns.map(|turns| turns[..rank].iter().sum::<u64>());
         let mut before = earlier(&self.state());
         if rank > 0 && before.is_some() {
-            self.state().waiting += 1;
             loop {
                 std::thread::sleep(TURN * rank as u32 * rank as u32);
                 let now = earlier(&self.state());
@@ -42,7 +29,6 @@ impl Disk {
                 }
                 before = now;
             }
-            self.state().waiting -= 1;
         }
         if let Some(turns) = &mut self.state().turns {
             turns[rank] += 1;

@@ -61,6 +61,8 @@ pub(crate) struct Queue {
 struct State {
     tasks: VecDeque<Task>,
     bytes: u64,
+    /// Whether the writer does what it took last.
+    busy: bool,
     closed: bool,
     /// Why nothing more can be written.
     poison: Option<Error>,
@@ -113,7 +115,9 @@ impl Queue {
     /// Takes up to `batches_max` batches and `bytes_max` bytes of them, and every other task on the way. Waits until there is
     /// something, or `time_max` is over; `None` once the queue is closed and empty.
     pub(crate) fn take(&self, batches_max: usize, bytes_max: u64, time_max: Duration) -> Option<Vec<Task>> {
-        let state = self.lock();
+        let mut state = self.lock();
+        // Who does not wait has something to do beside.
+        state.busy = time_max.is_zero();
         let waiting = |state: &mut State| state.tasks.is_empty() && !state.closed;
         let (mut state, _) = self.changed.wait_timeout_while(state, time_max, waiting).unwrap_or_else(PoisonError::into_inner);
         let (mut taken, mut batches, mut bytes) = (Vec::new(), 0, 0);
@@ -130,7 +134,14 @@ impl Queue {
             taken.push(task);
         }
         state.bytes -= bytes;
+        state.busy |= !taken.is_empty();
         (!taken.is_empty() || !state.closed).then_some(taken)
+    }
+
+    /// Whether there is nothing to write, and nothing is being written.
+    pub(crate) fn is_idle(&self) -> bool {
+        let state = self.lock();
+        state.tasks.is_empty() && !state.busy
     }
 
     /// Takes nothing more in. What waits is still committed.

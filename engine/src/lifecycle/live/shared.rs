@@ -52,7 +52,21 @@ pub(crate) struct Shared {
     /// Segments that were found not to be mergeable, until the log is opened again.
     unmergeable: Mutex<BTreeSet<SegmentId>>,
     wake: Signal,
+    /// For each background thread the signals after which it found nothing to do; [`AT_WORK`] while it looks or works.
+    rested: [AtomicU64; 2],
 }
+
+/// A background thread.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Background {
+    /// Flushes, seals, drops.
+    Upkeep,
+    /// Merges.
+    Merge,
+}
+
+/// No count of signals.
+const AT_WORK: u64 = u64::MAX;
 
 /// Counts since the log was opened.
 #[derive(Debug, Default)]
@@ -121,6 +135,7 @@ impl Shared {
             journal_bytes: AtomicU64::new(0),
             unmergeable: Mutex::default(),
             wake: Signal::default(),
+            rested: [AtomicU64::new(AT_WORK), AtomicU64::new(AT_WORK)],
         }
     }
 
@@ -188,6 +203,27 @@ impl Shared {
     pub(crate) fn wait(&self, signals: u64, time_max: Duration) {
         let count = self.wake.count.lock().unwrap_or_else(PoisonError::into_inner);
         let _unused = self.wake.changed.wait_timeout_while(count, time_max, |count| *count == signals);
+    }
+
+    /// The same for a background thread that found nothing to do, or nothing that it can do before.
+    pub(crate) fn rest(&self, who: Background, signals: u64, time_max: Duration) {
+        let [upkeep, merge] = &self.rested;
+        let rested = match who {
+            Background::Upkeep => upkeep,
+            Background::Merge => merge,
+        };
+        rested.store(signals, Ordering::SeqCst);
+        self.wait(signals, time_max);
+        rested.store(AT_WORK, Ordering::SeqCst);
+    }
+
+    /// Whether nobody works, and nobody was told of anything since: the writer has nothing to write, and the background threads have looked at
+    /// all that has changed.
+    pub(crate) fn is_at_rest(&self) -> bool {
+        // Asked before and after: who rests may have handed the writer something on the way.
+        let idle = || self.queue.is_idle();
+        let signals = self.signals();
+        idle() && self.rested.iter().all(|rested| rested.load(Ordering::SeqCst) == signals) && idle() && self.signals() == signals
     }
 }
 

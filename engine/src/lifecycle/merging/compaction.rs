@@ -15,7 +15,7 @@ use crate::lifecycle::flush::{PARTIAL, open_segment, write_durably};
 use crate::lifecycle::live::catalog::{CatalogEntry, segment_name};
 use crate::lifecycle::live::parts::{LiveSegment, Parts};
 use crate::lifecycle::live::problems::Work;
-use crate::lifecycle::live::shared::{Counters, Shared};
+use crate::lifecycle::live::shared::{Background, Counters, Shared};
 use crate::lifecycle::merging::pace::Pace;
 use crate::lifecycle::merging::steady::SteadyFile;
 use crate::lifecycle::merging::tiers::{Largest, Size, choose};
@@ -45,7 +45,7 @@ pub(crate) fn run(shared: &Shared, stop: &dyn Fn() -> bool) {
                 // What could not be merged has expired, or been merged otherwise.
                 shared.problems.works(Work::Merge);
             }
-            shared.wait(signals, TICK);
+            shared.rest(Background::Merge, signals, TICK);
             continue;
         };
         match compact(shared, &inputs, &mut Pace::new(shared, stop)) {
