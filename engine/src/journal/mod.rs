@@ -19,6 +19,7 @@
 //! bytes in the group that was synced last cannot be told from a torn tail: nothing was written later that could prove it. Recovery always
 //! goes on in a new file. The bytes are described in `FORMAT.md`.
 
+mod ahead;
 mod file_header;
 mod files;
 mod frame;
@@ -35,6 +36,7 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use ahead::Reach;
 pub(crate) use files::JournalSettings;
 #[cfg(feature = "fuzzing")]
 pub(crate) use frame::read_anything;
@@ -42,5 +44,5 @@ pub(crate) use outcome::{Replay, ReplayedFrame};
 #[cfg(feature = "fuzzing")]
 pub(crate) use payload::Codec;
 pub(crate) use payload::Payload;
-pub(crate) use replay::replay;
+pub(crate) use replay::{replay, replay_ahead};
 pub(crate) use writer::{GroupEntry, JournalWriter};
