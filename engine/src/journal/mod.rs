@@ -6,7 +6,7 @@
 //! **Mechanism.** Batches become a [`Payload`] on their callers' threads. One [`JournalWriter`] gives them sequences, writes each
 //! as a frame behind a checksummed header, and syncs once for a whole group. Files are preallocated and recycled; each frame names
 //! the file's id, so that frames left over from a file's former life are never taken for live ones. [`mod@replay`] reads everything
-//! back, a frame at a time.
+//! back, in order, while other threads unfold what comes next ([`mod@ahead`]).
 //!
 //! **What tells a torn tail from damage.** Every frame and every file header says up to which sequence the log was durable when it
 //! was written. Bytes that cannot be read are a torn tail (never acknowledged, dropped) only if nothing proves that their sequences
