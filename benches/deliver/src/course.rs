@@ -15,6 +15,9 @@ pub(crate) struct Ground<'a> {
     pub(crate) load: PathBuf,
 }
 
+/// Measures one part, and prints its rows.
+type Part = fn(&Ground<'_>) -> Result<()>;
+
 /// Measures and prints.
 ///
 /// # Errors
@@ -25,7 +28,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         Ground { arguments, binary: beside(&arguments.binary, "traild", "traild")?, load: beside(&arguments.load, "load", "trail-load")? };
     let start = now();
     println!("## Deliveries of {} events\n\n| | measured | wanted |\n|---|---|---|", trail_rig::grouped(arguments.events));
-    let parts: [(&str, fn(&Ground<'_>) -> Result<()>); 5] = [
+    let parts: [(&str, Part); 5] = [
         ("folder", catching_up::one_trail),
         ("filters", catching_up::ten_trails),
         ("segments", sealed::measure),

@@ -1,7 +1,5 @@
 //! A short run of the whole command: what is delivered is asserted (by the command itself), no time is.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
-
 use std::process::Command;
 
 use trail_tests::binary::{binary, clean};

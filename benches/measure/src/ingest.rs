@@ -6,7 +6,7 @@
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -65,11 +65,12 @@ pub(crate) fn store_until(
 ) -> Result<Ingest> {
     let start = now();
     let (ready, bodies) = sync_channel(BODIES_READY);
-    let bodies = Mutex::new(bodies);
+    let bodies = Arc::new(Mutex::new(bodies));
     let mut all = Ingest::default();
     std::thread::scope(|scope| -> Result<()> {
         let maker = scope.spawn(move || make(corpus, parameters, batch, &ready, stop));
-        let senders: Vec<_> = (0..connections).map(|_| scope.spawn(|| send(address, &bodies))).collect();
+        let sender = || (0..connections).map(|_| bodies.clone()).map(|bodies| scope.spawn(move || send(address, &bodies)));
+        let senders: Vec<_> = sender().collect();
         let mut failed = None;
         for sender in senders {
             match sender.join().map_err(|_| "a sender panicked")? {
@@ -77,8 +78,8 @@ pub(crate) fn store_until(
                 Err(failure) => failed = Some(failure),
             }
         }
-        // With every sender gone, nobody takes bodies any more: whatever is left is taken here, so that the maker ends.
-        lock(&bodies).iter().for_each(drop);
+        // With every sender gone, nobody takes bodies any more: with the receiver gone too, the maker ends.
+        drop(bodies);
         maker.join().map_err(|_| "the maker of bodies panicked")??;
         failed.map_or(Ok(()), Err)
     })?;
@@ -111,8 +112,11 @@ fn make(corpus: &Corpus, parameters: &Parameters, batch: usize, ready: &SyncSend
         }
         if events as usize == batch || (!more && events > 0) {
             let length = lines.len();
-            // Nobody takes it when all senders have failed; they tell why.
-            let _sent = ready.send(Body { lines: std::mem::replace(&mut lines, Vec::with_capacity(length)), events });
+            let body = Body { lines: std::mem::replace(&mut lines, Vec::with_capacity(length)), events };
+            if ready.send(body).is_err() {
+                // All senders have failed; they tell why.
+                return Ok(());
+            }
             made += std::mem::take(&mut events);
             if told.elapsed() >= TELL {
                 told = now();

@@ -3,7 +3,9 @@
 //! The server is a process of its own on a fresh data directory, the events come over HTTP, every answer is checked against the events
 //! themselves; see the README of `benches` for what the rows mean. Any wrong answer ends the program with status 1.
 
+mod alone;
 mod arguments;
+mod bounds;
 mod ingest;
 mod queries;
 mod run;

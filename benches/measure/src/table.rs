@@ -1,5 +1,6 @@
 //! [`Table`]: rows of a Markdown table, printed as soon as they are known, so that a long run shows how far it is.
 
+use crate::bounds::{Bound, UNDER_INGEST, of_growth, of_query};
 use crate::ingest::Ingest;
 use crate::queries::Measured;
 
@@ -8,14 +9,14 @@ use crate::queries::Measured;
 pub(crate) struct Table;
 
 impl Table {
-    /// A title, and the head of a table of two columns.
+    /// A title, and the head of a table of figures with their bounds.
     pub(crate) fn begin(title: &str) -> Table {
-        println!("\n## {title}\n\n| | |\n|---|---|");
+        println!("\n## {title}\n\n| | | must | aim | reached |\n|---|---|---|---|---|");
         Table
     }
 
     pub(crate) fn row(&self, name: &str, value: &str) {
-        println!("| {name} | {value} |");
+        println!("| {name} | {value} | | | |");
     }
 
     /// A row that is left out when nothing is known.
@@ -24,13 +25,21 @@ impl Table {
             self.row(name, &value);
         }
     }
+
+    /// A figure beside its bound, which is in the same unit.
+    pub(crate) fn figure(&self, name: &str, figure: f64, shown: &str, bound: Option<Bound>) {
+        println!("| {name} | {shown} | {} | {} |", Bound::columns(bound), Bound::verdict(bound, figure));
+    }
 }
 
 /// The table of queries.
 pub(crate) fn print_queries(measured: &[Measured], runs: usize) {
-    println!("\n## Queries ({runs} runs, warm, over HTTP kept alive)\n\n| | median ms | p99 ms |\n|---|---|---|");
+    println!("\n## Queries ({runs} runs, warm, over HTTP kept alive)\n");
+    println!("| | median ms | p99 ms | must | aim | reached |\n|---|---|---|---|---|---|");
     for query in measured {
-        println!("| {} | {:.2} | {:.2} |", query.name, query.times.milliseconds(500), query.times.milliseconds(990));
+        let (median, worst) = (query.times.milliseconds(500), query.times.milliseconds(990));
+        let bound = of_query(&query.name);
+        println!("| {} | {median:.2} | {worst:.2} | {} | {} |", query.name, Bound::columns(bound), Bound::verdict(bound, median));
     }
 }
 
@@ -38,9 +47,30 @@ pub(crate) fn print_queries(measured: &[Measured], runs: usize) {
 pub(crate) fn print_under_ingest(idle: &[Measured], under: &[Measured], stored: &Ingest, runs: usize) {
     let rate = stored.events as f64 / stored.time.as_secs_f64();
     println!("\n## Queries under ingest ({rate:.0} events/s, p99 of a request {:.1} ms; {runs} runs)\n", stored.requests.milliseconds(990));
-    println!("| | idle median ms | under ingest: median | p99 | p99 / idle median |\n|---|---|---|---|---|");
+    println!(
+        "| | idle median ms | under ingest: median | p99 | p99 / idle median | must | aim | reached |\n|---|---|---|---|---|---|---|---|"
+    );
     for (idle, under) in idle.iter().zip(under) {
         let (before, median, worst) = (idle.times.milliseconds(500), under.times.milliseconds(500), under.times.milliseconds(990));
-        println!("| {} | {before:.2} | {median:.2} | {worst:.2} | {:.1} |", idle.name, worst / before.max(1e-3));
+        let ratio = worst / before.max(1e-3);
+        let (columns, verdict) = (Bound::columns(UNDER_INGEST), Bound::verdict(UNDER_INGEST, ratio));
+        println!("| {} | {before:.2} | {median:.2} | {worst:.2} | {ratio:.1} | {columns} | {verdict} |", idle.name);
+    }
+}
+
+/// The medians of the same queries over more and more events, and how much longer the last ones took than the first.
+pub(crate) fn print_growth(measured: &[(u64, Vec<Measured>)]) {
+    let [(_, first), .., (_, last)] = measured else { return };
+    println!("\n## The same queries as the log grows\n");
+    let sizes: Vec<String> = measured.iter().map(|(events, _)| format!("{} events, median ms", trail_rig::grouped(*events))).collect();
+    println!("| | {} | last / first | must | aim | reached |\n|---|{}---|---|---|---|", sizes.join(" | "), "---|".repeat(sizes.len()));
+    for (at, (first, last)) in first.iter().zip(last).enumerate() {
+        let medians = measured.iter().filter_map(|(_, all)| all.get(at)).map(|query| query.times.milliseconds(500));
+        let shown: Vec<String> = medians.map(|median| format!("{median:.2}")).collect();
+        let ratio = last.times.milliseconds(500) / first.times.milliseconds(500).max(1e-3);
+        let bound = of_growth(&first.name);
+        // How many events match is another number for each size.
+        let name = first.name.split(" (").next().unwrap_or_default();
+        println!("| {name} | {} | {ratio:.2} | {} | {} |", shown.join(" | "), Bound::columns(bound), Bound::verdict(bound, ratio));
     }
 }

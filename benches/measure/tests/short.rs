@@ -20,11 +20,17 @@ fn the_table_is_whole_and_its_answers_are_right() {
     let data = folder.path().join("log");
     let (good, table, told) = measure(&["--data-dir", data.to_str().unwrap()]);
     assert!(good, "{table}\n{told}");
-    assert_eq!(table.lines().filter(|line| line.starts_with("| Q")).count(), 14, "{table}");
-    for title in ["## Ingest of 20,000 events", "## Queries (2 runs", "## Restarts"] {
+    assert_eq!(table.lines().filter(|line| line.starts_with("| Q")).count(), 15, "{table}");
+    for title in ["## Flushing and merging", "## Ingest of 20,000 events", "## Queries (2 runs", "## Restarts"] {
         assert!(table.contains(title), "{title}: {table}");
     }
-    for row in ["CPU s / M events, with all work", "disk, everything flushed", "start after `kill -9`, 20,000 events later"] {
+    for row in [
+        "flushing, 20,000 events",
+        "merging, 20,000 events",
+        "CPU s / M events, with all work",
+        "disk, everything flushed",
+        "start after `kill -9`, 20,000 events later",
+    ] {
         assert!(table.contains(&format!("| {row}")), "{row}: {table}");
     }
     assert!(told.contains("asking Q9") && told.contains("starting a server"), "{told}");
@@ -38,4 +44,31 @@ fn the_table_is_whole_and_its_answers_are_right() {
     assert!(good && table.contains("| Q9"), "{table}\n{told}");
     let (good, _, told) = measure(&[&again[..], &["--seed", "2"]].concat());
     assert!(!good && told.contains("Q1"), "{told}");
+
+    // Others are stored and found beside them, and found again while more arrive, as often as one likes.
+    let server = Server::start(&data, &[]);
+    let beside = ["--events", "3000", "--seed", "3", "--url", &server.url()];
+    let (good, table, told) = measure(&beside);
+    assert!(good && told.contains("other events of these days"), "{table}\n{told}");
+    for _ in 0..2 {
+        let (good, table, told) = measure(&[&beside[..], &["--only-queries", "--under-ingest"]].concat());
+        assert!(good, "{table}\n{told}");
+        assert_eq!(table.lines().filter(|line| line.starts_with("| Q")).count(), 30, "{table}");
+    }
+    server.stop();
+}
+
+#[test]
+fn several_sizes_are_compared() {
+    let (good, table, told) = measure(&["--events", "2000,4000"]);
+    assert!(good, "{table}\n{told}");
+    let row = table.lines().find(|line| line.starts_with("| Q8")).unwrap_or_default();
+    assert!(table.contains("| | 2,000 events, median ms | 4,000 events, median ms | last / first |"), "{table}");
+    assert_eq!(table.lines().filter(|line| line.starts_with("| Q8")).count(), 3, "{row}");
+}
+
+#[test]
+fn flushing_and_merging_can_be_all() {
+    let (good, table, told) = measure(&["--only-alone", "--events", "5000"]);
+    assert!(good && table.contains("| merging, 5,000 events") && !table.contains("Ingest"), "{table}\n{told}");
 }

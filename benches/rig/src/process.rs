@@ -30,6 +30,17 @@ impl Process {
         cpu_seconds_of(&self.stat().ok()?)
     }
 
+    /// CPU seconds of those of its threads that have this name now, to the nanosecond where the kernel counts so. `None` when it is gone.
+    #[must_use]
+    pub fn thread_cpu_seconds(self, name: &str) -> Option<f64> {
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.id)).ok()?;
+        let named = tasks.flatten().map(|task| task.path()).filter(|task| {
+            // A thread that has ended meanwhile has no name.
+            std::fs::read_to_string(task.join("comm")).is_ok_and(|comm| comm.trim_end() == name)
+        });
+        Some(named.filter_map(|task| schedule_seconds_of(&std::fs::read_to_string(task.join("schedstat")).ok()?)).sum())
+    }
+
     /// The most memory it has had in its whole life, in bytes.
     #[must_use]
     pub fn peak_memory(self) -> Option<u64> {
@@ -71,6 +82,11 @@ fn cpu_seconds_of(stat: &str) -> Option<f64> {
     Some((ticks()? + ticks()?) as f64 * TICK_SECONDS)
 }
 
+/// The first field is the time on a core, in nanoseconds.
+fn schedule_seconds_of(schedstat: &str) -> Option<f64> {
+    schedstat.split(' ').next()?.parse::<u64>().ok().map(|nanos| nanos as f64 / 1e9)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -80,6 +96,27 @@ mod tests {
         let stat = "42 (a (b) c) S 1 42 42 0 -1 4194560 1 0 0 0 150 50 0 0 20 0 3 0 100 0 0";
         assert_eq!(cpu_seconds_of(stat), Some(2.0));
         assert_eq!(cpu_seconds_of("42 (x) S 1"), None);
+    }
+
+    #[test]
+    fn threads_are_known_by_their_names() {
+        let stop = std::sync::atomic::AtomicBool::new(false);
+        let ordering = std::sync::atomic::Ordering::Relaxed;
+        std::thread::scope(|scope| {
+            let busy = std::thread::Builder::new().name("rig-busy".into());
+            busy.spawn_scoped(scope, || {
+                while !stop.load(ordering) {
+                    std::hint::spin_loop()
+                }
+            })
+            .unwrap();
+            let seconds = || Process::this().thread_cpu_seconds("rig-busy").unwrap();
+            while seconds() < 0.01 {}
+            stop.store(true, ordering);
+        });
+        assert_eq!(Process::this().thread_cpu_seconds("rig-nobody"), Some(0.0));
+        assert_eq!(Process::of(u32::MAX).thread_cpu_seconds("rig-busy"), None);
+        assert_eq!((schedule_seconds_of("1500000000 7 3"), schedule_seconds_of("")), (Some(1.5), None));
     }
 
     #[test]

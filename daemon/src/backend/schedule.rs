@@ -15,8 +15,9 @@
 //! | `trail-writer` | 1 | 0 | journal, sync, head, acknowledgement | its share: all of ingest goes through it |
 //! | `trail-upkeep` | 1 | 0 | flush, seal, retention | its share: a writer with a full head waits for it |
 //! | `trail-merge` | 1 | 10 | merges segments | `merge_cpu_percent` of a core, a fifth while a head waits; a tenth of a busy core |
+//! | `trail-replay` | cores, at most 8 | 0 | unfolds the journal of a log that is opened | until it is open, when nothing else has work |
 //!
-//! The last three are the engine's (`trail_engine::threads`). So a scan never takes the threads of bodies or of quick questions, a heavy
+//! The last four are the engine's (`trail_engine::threads`). So a scan never takes the threads of bodies or of quick questions, a heavy
 //! ingest never takes those of questions, and what is too much waits in a bounded queue before its own threads. Limits: the cores
 //! are shared by weight, not by reservation: with two long scans on two cores an ingest that could use both has more than half of them.
 

@@ -6,7 +6,7 @@
 //! **Mechanism.** Batches become a [`Payload`] on their callers' threads. One [`JournalWriter`] gives them sequences, writes each
 //! as a frame behind a checksummed header, and syncs once for a whole group. Files are preallocated and recycled; each frame names
 //! the file's id, so that frames left over from a file's former life are never taken for live ones. [`mod@replay`] reads everything
-//! back, a frame at a time.
+//! back, in order, while other threads unfold what comes next ([`mod@ahead`]).
 //!
 //! **What tells a torn tail from damage.** Every frame and every file header says up to which sequence the log was durable when it
 //! was written. Bytes that cannot be read are a torn tail (never acknowledged, dropped) only if nothing proves that their sequences
@@ -19,6 +19,7 @@
 //! bytes in the group that was synced last cannot be told from a torn tail: nothing was written later that could prove it. Recovery always
 //! goes on in a new file. The bytes are described in `FORMAT.md`.
 
+mod ahead;
 mod file_header;
 mod files;
 mod frame;
@@ -35,6 +36,7 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use ahead::Reach;
 pub(crate) use files::JournalSettings;
 #[cfg(feature = "fuzzing")]
 pub(crate) use frame::read_anything;
@@ -42,5 +44,5 @@ pub(crate) use outcome::{Replay, ReplayedFrame};
 #[cfg(feature = "fuzzing")]
 pub(crate) use payload::Codec;
 pub(crate) use payload::Payload;
-pub(crate) use replay::replay;
+pub(crate) use replay::{replay, replay_ahead};
 pub(crate) use writer::{GroupEntry, JournalWriter};

@@ -1,7 +1,7 @@
 //! [`replay`]: every batch of the journal in order, and an honest account of what could not be read.
 //!
-//! Files are read in the order of their ids, frames in the order of their sequences, one frame in memory at a time. A file's header
-//! says where it begins; that is also where the file before it ends: whatever lies behind there was cut off by an earlier recovery,
+//! Files are read in the order of their ids, frames in the order of their sequences, as far ahead of what takes them as [`Reach`] says. A
+//! file's header says where it begins; that is also where the file before it ends: whatever lies behind there was cut off by an earlier recovery,
 //! and is not read again.
 //!
 //! Where the next frame cannot be read, the question is up to which sequence the log was once durable. The next file's header says
@@ -10,15 +10,16 @@
 //! at the next intact frame.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use crate::codec::checksum::check_crc32;
 use crate::error::{Error, ErrorKind, Result};
-use crate::id::Sequence;
+use crate::id::{Sequence, Timestamp};
+use crate::journal::ahead::{Ahead, Done, Outcome, Prepare, Reach};
 use crate::journal::file_header::FILE_HEADER_BYTES;
 use crate::journal::frame::{ALIGNMENT, FRAME_HEADER_BYTES, FrameHeader};
 use crate::journal::listing::{LiveFile, list};
 use crate::journal::outcome::{Damage, KeptFile, Replay, ReplayedFrame, TornTail, Unsettled};
-use crate::journal::payload::Payload;
 use crate::journal::window::Window;
 use crate::mutants;
 use crate::storage::Storage;
@@ -26,15 +27,50 @@ use crate::storage::Storage;
 /// What takes the batches.
 pub(crate) type Sink<'a> = dyn FnMut(ReplayedFrame<'_>) -> Result<()> + 'a;
 
-/// Reads the journal and gives `sink` every batch that has an event at or above `from`. Writes nothing.
+/// Reads the journal and gives `sink` every batch that has an event at or above `from`, one after the other on this thread. Writes nothing.
+///
+/// # Errors
+/// As [`replay_ahead`], with the sink for both.
+pub(crate) fn replay(storage: &dyn Storage, from: Sequence, sink: &mut Sink<'_>) -> Result<Replay> {
+    replay_ahead(storage, from, Reach::HERE, Arc::new(|frame: ReplayedFrame<'_>| Ok(Kept::of(&frame))), &mut |kept| sink(kept.frame()))
+}
+
+/// A frame with its bytes.
+struct Kept {
+    first_sequence: Sequence,
+    received_at: Timestamp,
+    events: Vec<Range<usize>>,
+    text: Vec<u8>,
+}
+
+impl Kept {
+    fn of(frame: &ReplayedFrame<'_>) -> Kept {
+        let (events, text) = (frame.events.to_vec(), frame.text.to_vec());
+        Kept { first_sequence: frame.first_sequence, received_at: frame.received_at, events, text }
+    }
+
+    fn frame(&self) -> ReplayedFrame<'_> {
+        let Kept { first_sequence, received_at, events, text } = self;
+        ReplayedFrame { first_sequence: *first_sequence, received_at: *received_at, events, text }
+    }
+}
+
+/// Reads the journal, has every batch prepared that has an event at or above `from`, on any thread and in any order, and gives what comes out
+/// to `take`, on this thread and in order. Writes nothing.
 ///
 /// Frames below `from` are checked but not unfolded.
 ///
 /// # Errors
-/// What the sink says; what the operating system says (a place that cannot be read is not the same as one that holds wrong bytes:
-/// it may be readable again tomorrow); [`ErrorKind::Unsupported`] for an intact file or frame of another version. Damage is no
-/// error: see [`Replay::damage`].
-pub(crate) fn replay(storage: &dyn Storage, from: Sequence, sink: &mut Sink<'_>) -> Result<Replay> {
+/// What `prepare` and `take` say; what the operating system says (a place that cannot be read is not the same as one that holds wrong
+/// bytes: it may be readable again tomorrow); [`ErrorKind::Unsupported`] for an intact file or frame of another version. Of several the one
+/// that comes first in the journal, and nothing behind it is taken. Damage is no error: see [`Replay::damage`].
+pub(crate) fn replay_ahead<P: Send + 'static>(
+    storage: &dyn Storage,
+    from: Sequence,
+    reach: Reach,
+    prepare: Arc<Prepare<P>>,
+    take: &mut dyn FnMut(P) -> Result<()>,
+) -> Result<Replay> {
     let listing = list(storage)?;
     let found = Replay {
         next_sequence: from,
@@ -46,7 +82,7 @@ pub(crate) fn replay(storage: &dyn Storage, from: Sequence, sink: &mut Sink<'_>)
         spares: listing.spares,
         unsettled: None,
     };
-    let mut log = Log { from, expected: None, found, sink, raw: Vec::new() };
+    let mut log = Log { from, expected: None, found, ahead: Ahead::new(prepare, reach), take };
     for (index, file) in listing.live.iter().enumerate() {
         let fence = listing.live.iter().skip(index + 1).find_map(|later| later.first_sequence);
         log.read_file(storage, file, fence)?;
@@ -56,16 +92,17 @@ pub(crate) fn replay(storage: &dyn Storage, from: Sequence, sink: &mut Sink<'_>)
 }
 
 /// The log as far as it has been read.
-struct Log<'a, 's> {
+struct Log<'a, P> {
     from: Sequence,
     /// The sequence of the next frame; unknown before the first file.
     expected: Option<Sequence>,
     found: Replay,
-    sink: &'a mut Sink<'s>,
-    raw: Vec<u8>,
+    /// Frames that were read and not taken: of one file only.
+    ahead: Ahead<P>,
+    take: &'a mut dyn FnMut(P) -> Result<()>,
 }
 
-impl Log<'_, '_> {
+impl<P: Send + 'static> Log<'_, P> {
     fn expected(&self) -> Sequence {
         self.expected.unwrap_or(self.from)
     }
@@ -75,20 +112,10 @@ impl Log<'_, '_> {
         self.enter(file);
         let first_sequence = self.expected();
         let mut reading = Reading::new(file.open(storage)?, file.id, fence);
-        let mut offset = FILE_HEADER_BYTES as u64;
-        loop {
-            offset = match reading.frame_at(offset, self.expected())? {
-                Found::Frame(header) => {
-                    reading.note(offset, &header);
-                    self.deliver(&mut reading.window, offset, &header)?;
-                    offset + header.frame_bytes()
-                }
-                Found::Unreadable(place) => match self.resume(&mut reading, place)? {
-                    Some(next) => next,
-                    None => break,
-                },
-            };
-        }
+        let read = self.read_frames(&mut reading);
+        // What was read before something went wrong comes before it.
+        self.take_all(reading.window.name())?;
+        let offset = read?;
         self.found.unsettled = reading.unsettled(offset);
         if fence.is_none() && !mutants::is("short_journal_accepted") {
             self.look_at_length(file, &reading, offset);
@@ -101,6 +128,28 @@ impl Log<'_, '_> {
             damaged: self.found.damage.len() > damage_before,
         });
         Ok(())
+    }
+
+    /// Reads the frames of a file; returns where they end.
+    fn read_frames(&mut self, reading: &mut Reading) -> Result<u64> {
+        let mut offset = FILE_HEADER_BYTES as u64;
+        loop {
+            offset = match reading.frame_at(offset, self.expected())? {
+                Found::Frame(header) => {
+                    reading.note(offset, &header);
+                    self.deliver(&mut reading.window, offset, &header)?;
+                    offset + header.frame_bytes()
+                }
+                Found::Unreadable(place) => {
+                    // So that damage is reported in order.
+                    self.take_all(reading.window.name())?;
+                    match self.resume(reading, place)? {
+                        Some(next) => next,
+                        None => return Ok(offset),
+                    }
+                }
+            };
+        }
     }
 
     /// The last file has all the room that it was given, or the mark of the close that took it back; else its end is lost.
@@ -148,26 +197,45 @@ impl Log<'_, '_> {
         self.found.damage.push(Damage { file: file.to_owned(), offset, reason, lost, is_gap, is_open: false });
     }
 
-    /// Gives a frame to the sink. A payload that is intact and still cannot be unfolded is damage, never a torn tail.
+    /// Has a frame prepared, and takes those before it that there is no more room for.
     fn deliver(&mut self, window: &mut Window, offset: u64, header: &FrameHeader) -> Result<()> {
         self.expected = Some(header.end_sequence());
         if header.mark || header.end_sequence() <= self.from {
             return Ok(());
         }
         let stored = window.bytes(offset + FRAME_HEADER_BYTES as u64, header.stored_bytes as usize)?;
-        match Payload::decode(stored, header.codec, header.raw_bytes as usize, header.events as usize, &mut self.raw) {
-            Ok(events) => (self.sink)(ReplayedFrame {
-                first_sequence: header.first_sequence,
-                received_at: header.received_at,
-                events: &events,
-                text: &self.raw,
-            }),
-            Err(error) if error.kind() == ErrorKind::Corrupt => {
-                let name = window.name().to_owned();
-                self.lose(&name, offset, Some(error), header.first_sequence..header.end_sequence());
+        self.ahead.push(offset, *header, stored);
+        while self.ahead.is_full() {
+            self.take_some(window.name())?;
+        }
+        Ok(())
+    }
+
+    /// Takes all that was read of a file.
+    fn take_all(&mut self, file: &str) -> Result<()> {
+        while self.take_some(file)? {}
+        Ok(())
+    }
+
+    /// Takes the oldest frames of those that were read; whether there were any.
+    fn take_some(&mut self, file: &str) -> Result<bool> {
+        let Some(oldest) = self.ahead.next() else { return Ok(false) };
+        let taken = oldest.and_then(|frames| frames.into_iter().try_for_each(|frame| self.take_one(frame, file)));
+        if taken.is_err() {
+            self.ahead.forget();
+        }
+        taken.map(|()| true)
+    }
+
+    /// A payload that is intact and still cannot be unfolded is damage, never a torn tail.
+    fn take_one(&mut self, frame: Done<P>, file: &str) -> Result<()> {
+        match frame.outcome {
+            Outcome::Prepared(prepared) => (self.take)(prepared?),
+            Outcome::Unreadable(error) if error.kind() == ErrorKind::Corrupt => {
+                self.lose(file, frame.offset, Some(error), frame.header.first_sequence..frame.header.end_sequence());
                 Ok(())
             }
-            Err(error) => Err(error.in_file(window.name())),
+            Outcome::Unreadable(error) => Err(error.in_file(file)),
         }
     }
 

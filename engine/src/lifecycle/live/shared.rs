@@ -32,7 +32,7 @@ pub(crate) struct Shared {
     pub(crate) options: Options,
     pub(crate) storage: Arc<dyn Storage>,
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) extractor: Extractor,
+    pub(crate) extractor: Arc<Extractor>,
     pub(crate) caches: Arc<Caches>,
     pub(crate) parts: RwLock<Parts>,
     pub(crate) spare: SpareHead,
@@ -109,7 +109,7 @@ pub(crate) struct Beginning {
 }
 
 impl Shared {
-    pub(crate) fn new(extractor: Extractor, beginning: Beginning) -> Shared {
+    pub(crate) fn new(extractor: Arc<Extractor>, beginning: Beginning) -> Shared {
         let trusted = TrustedClock::new(beginning.clock.clone(), beginning.catalog.trusted_time);
         let queue = Queue::new(beginning.options.pending_bytes_max);
         let counters = Counters::default();

@@ -13,11 +13,12 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::event::extract::Extractor;
 use crate::head::Head;
 use crate::id::{SegmentId, Sequence, Timestamp};
-use crate::journal::{JournalSettings, JournalWriter, Replay, ReplayedFrame, replay};
+use crate::journal::{JournalSettings, JournalWriter, Reach, Replay, ReplayedFrame, replay_ahead};
 use crate::lifecycle::flush::{PARTIAL, add, open_segment, write_head};
 use crate::lifecycle::live::catalog::{CATALOG, Catalog, CatalogEntry, segment_name};
 use crate::lifecycle::live::parts::{DayHead, LiveSegment, Parts};
 use crate::lifecycle::live::shared::{Beginning, Shared};
+use crate::lifecycle::recovery::pieces::{Piece, Pieces};
 use crate::lifecycle::recovery::strays::{self, Fate, Stray, is_aside, not_in_segments, set_aside};
 use crate::mutants;
 use crate::options::Options;
@@ -33,7 +34,7 @@ const SPARE_JOURNALS: usize = 1;
 /// # Errors
 /// [`ErrorKind::Corrupt`] or [`ErrorKind::Unsupported`] for the catalog, what the operating system says.
 pub(crate) fn recover(storage: Arc<dyn Storage>, options: Options, clock: Arc<dyn Clock>) -> Result<(Shared, Option<JournalWriter>)> {
-    let extractor = Extractor::new(options.schema.clone()).keeping(options.work_share(4));
+    let extractor = Arc::new(Extractor::new(options.schema.clone()).keeping(options.work_share(4)));
     let read_only = options.read_only;
     let catalog = load_catalog(&*storage, read_only, clock.now())?;
     let mut recovery = Recovery {
@@ -45,13 +46,16 @@ pub(crate) fn recover(storage: Arc<dyn Storage>, options: Options, clock: Arc<dy
         lost: Vec::new(),
         caches: Arc::new(Caches::new(options.work_share(8))),
         storage: storage.clone(),
-        extractor: &extractor,
+        extractor: extractor.clone(),
         options: &options,
     };
     recovery.open_segments();
     recovery.settle_strays(&Budget::unlimited(clock.clone()))?;
     let from = recovery.from;
-    let mut replayed = replay(&*storage, from, &mut |frame| recovery.take(&frame))?;
+    let pieces = Pieces { extractor: extractor.clone(), catalog: recovery.catalog.clone(), from };
+    let prepare = Arc::new(move |frame: ReplayedFrame<'_>| pieces.of(&frame));
+    let take = &mut |pieces: Vec<Piece>| pieces.into_iter().try_for_each(|piece| recovery.take(piece));
+    let mut replayed = replay_ahead(&*storage, from, Reach::of_machine(), prepare, take)?;
     if !mutants::is("missing_journal_accepted") {
         replayed.miss(recovery.catalog.newest_journal);
     }
@@ -117,7 +121,7 @@ struct Recovery<'a> {
     lost: Vec<Gap>,
     caches: Arc<Caches>,
     storage: Arc<dyn Storage>,
-    extractor: &'a Extractor,
+    extractor: Arc<Extractor>,
     options: &'a Options,
 }
 
@@ -238,29 +242,12 @@ impl Recovery<'_> {
         self.catalog.store(&*self.storage)
     }
 
-    /// Takes what is in no segment of a batch of the journal into the head.
-    fn take(&mut self, frame: &ReplayedFrame<'_>) -> Result<()> {
-        let end = frame.first_sequence.plus(frame.events.len() as u64);
-        let wanted = frame.first_sequence.max(self.from)..end;
-        for piece in not_in_segments(&self.catalog, wanted) {
-            self.take_some(frame, piece)?;
-        }
+    /// Takes events of the journal into the head.
+    fn take(&mut self, piece: Piece) -> Result<()> {
+        let head = self.head_for(piece.first, piece.received_at)?;
+        head.append(&piece.batch, piece.received_at, &|_| true)?;
+        self.extractor.recycle(piece.batch);
         Ok(())
-    }
-
-    fn take_some(&mut self, frame: &ReplayedFrame<'_>, sequences: Range<Sequence>) -> Result<()> {
-        let place = |sequence: Sequence| usize::try_from(sequence.0.saturating_sub(frame.first_sequence.0)).unwrap_or(usize::MAX);
-        let first = sequences.start;
-        let ranges = frame.events.get(place(first)..place(sequences.end)).unwrap_or_default();
-        let mut events = ranges.iter().map(|range| frame.text.get(range.clone()).unwrap_or_default());
-        let (batch, rejections) = self.extractor.prepare(&mut events)?;
-        if let Some(rejection) = rejections.first() {
-            // It was valid when it was taken in, and its checksum is right: only another build's rules can refuse it.
-            let message = format!("an event of the journal is refused by this build: {}", rejection.message);
-            return Err(Error::new(ErrorKind::Unsupported, message).expected("a valid event", format_args!("sequence {first}")));
-        }
-        let head = self.head_for(first, frame.received_at)?;
-        head.append(&batch, frame.received_at, &|_| true)
     }
 
     /// The head that takes the event with this sequence: the active one, or a new one where sequences or days break, or it is full.
