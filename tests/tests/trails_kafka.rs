@@ -17,6 +17,7 @@ use trail_tests::moto::free_address;
 use trail_tests::seed::Random;
 use trail_tests::server::Server;
 use trail_tests::table::{Row, skip, wait_for};
+use trail_tests::wrong::Wrong;
 
 const PRODUCE: i16 = 0;
 const PARTITIONS: usize = 6;
@@ -37,7 +38,7 @@ fn wait_for_error(client: &mut Client, trail: &str, words: &str) -> Value {
 }
 
 /// Each event once, and in order within its partition; or in the dead letters.
-fn judge(client: &mut Client, trail: &str, partitions: &[Vec<Record>], dead: &[Vec<u8>]) -> (Held, Result<(), String>) {
+fn judge(client: &mut Client, trail: &str, partitions: &[Vec<Record>], dead: &[Vec<u8>]) -> (Held, Result<(), Wrong>) {
     let mut all: Vec<&Record> = Vec::new();
     for (number, partition) in partitions.iter().enumerate() {
         assert!(partition.is_sorted_by_key(|record| record.sequence), "partition {number} is not in order");
@@ -51,7 +52,7 @@ fn judge(client: &mut Client, trail: &str, partitions: &[Vec<Record>], dead: &[V
     (held, held.exactly_once())
 }
 
-fn tell(row: &Row, what: &str, injected: u64, held: (Held, Result<(), String>)) {
+fn tell(row: &Row, what: &str, injected: u64, held: (Held, Result<(), Wrong>)) {
     println!("14 | Kafka: {what} | {injected} injected | {} events | {} lost | {} duplicated", held.0.owed, held.0.lost, held.0.duplicated);
     row.judge(held.1, what);
 }
