@@ -6,4 +6,5 @@ pub(crate) mod bits;
 pub(crate) mod checksum;
 pub(crate) mod compress;
 pub(crate) mod read;
+pub(crate) mod same;
 pub(crate) mod write;

@@ -2,6 +2,8 @@
 //!
 //! Strings are skipped eight bytes at a time.
 
+use crate::codec::same::same;
+
 /// Why a text is no event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fault {
@@ -123,8 +125,9 @@ impl Tokens<'_> {
     /// Skips exactly these bytes.
     #[inline]
     pub(super) fn skip(&mut self, bytes: &[u8]) -> Option<()> {
-        let is_here = self.text.get(self.at..)?.starts_with(bytes);
-        self.at += bytes.len();
+        let end = self.at + bytes.len();
+        let is_here = same(self.text.get(self.at..end)?, bytes);
+        self.at = end;
         is_here.then_some(())
     }
 

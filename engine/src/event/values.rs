@@ -19,6 +19,7 @@ use hashbrown::HashTable;
 use super::outline::ColumnPath;
 use super::scan::Leaf;
 use super::shape::Shape;
+use crate::codec::same::same;
 
 /// Names no value and no term.
 pub(crate) const NONE: u32 = u32::MAX;
@@ -208,7 +209,7 @@ impl Values {
             let Some(column) = columns.get_mut(*number as usize) else { continue };
             let (from, to) = (start + leaf.start, start + leaf.end);
             let bytes = text.get(from as usize..to as usize).unwrap_or_default();
-            let is_it = |value: &Value| text.get(value.start as usize..value.end as usize) == Some(bytes);
+            let is_it = |value: &Value| text.get(value.start as usize..value.end as usize).is_some_and(|it| same(it, bytes));
             let repeated = values.get_mut(column.last as usize).filter(|last| is_it(last));
             if let Some(last) = repeated {
                 last.uses += 1;

@@ -4,6 +4,7 @@
 
 use hashbrown::HashTable;
 
+use crate::codec::same::same;
 use crate::event::values::{column_hash, value_hash};
 
 /// A value of a column: its number in the column.
@@ -140,7 +141,9 @@ impl Columns {
 
     #[inline]
     fn is_it(&self, entry: &Entry, hash: u64, column: u32, value: &[u8]) -> bool {
-        entry.hash == hash && entry.column == column && self.arena.get(entry.start as usize..entry.end as usize) == Some(value)
+        entry.hash == hash
+            && entry.column == column
+            && self.arena.get(entry.start as usize..entry.end as usize).is_some_and(|it| same(it, value))
     }
 
     /// As [`Columns::find_hashed`], by way of the entries at hand.
@@ -159,16 +162,26 @@ impl Columns {
         Some(entry)
     }
 
-    /// Touches what looking up these values will need: columns and [`value_hash`]es.
+    /// Brings to hand what looking up these values will need: columns and [`value_hash`]es.
     ///
-    /// A look-up waits for the entry at hand, and then for the value's bytes, before it can tell what to do next. Here nothing depends on
-    /// what is read, so that a processor waits for those of many values at once.
-    #[inline]
-    pub(crate) fn touch(&self, values: impl Iterator<Item = (u32, u64)>) {
+    /// A look-up waits for the entry at hand, then for the table, and then for the value's bytes, before it can tell what to do next. Here
+    /// nothing depends on what was read for another value, so that a processor waits for those of many values at once.
+    pub(crate) fn touch(&mut self, values: impl Iterator<Item = (u32, u64)>) {
+        let Columns { columns, arena, table, recent, .. } = self;
         let mut read = 0;
         for (column, hash) in values {
-            let entry = self.recent.get(column_hash(hash, column) as usize % RECENT).copied().unwrap_or_default();
-            read ^= self.arena.get(entry.start as usize).copied().unwrap_or_default();
+            // Those of a column of unique values are not looked for.
+            if columns.get(column as usize).is_none_or(|column| column.is_unique) {
+                continue;
+            }
+            let hash = column_hash(hash, column);
+            let Some(at_hand) = recent.get_mut(hash as usize % RECENT) else { return };
+            if at_hand.hash != hash
+                && let Some(entry) = table.find(hash, |entry| entry.hash == hash)
+            {
+                *at_hand = *entry;
+            }
+            read ^= arena.get(at_hand.start as usize).copied().unwrap_or_default();
         }
         std::hint::black_box(read);
     }
