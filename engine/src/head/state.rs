@@ -49,13 +49,19 @@ struct Known {
     here: KnownHere,
     /// For each term of the batch its code, or [`NONE`].
     terms: Vec<u32>,
+    /// How many of the terms are at hand, in the order in which the batch has them.
+    touched: usize,
 }
+
+/// So many terms are brought to hand at once.
+const AHEAD: usize = 32;
 
 impl Known {
     fn reset(&mut self, batch: &Batch) {
         self.here.reset(batch);
         self.terms.clear();
         self.terms.resize(batch.terms.len(), NONE);
+        self.touched = 0;
     }
 }
 
@@ -121,8 +127,9 @@ impl Head {
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
         let mut known = std::mem::take(&mut state.known);
         known.reset(batch);
-        let mut kept = batch.events.iter().enumerate().filter(|(i, _)| keep(*i));
-        let appended = kept.try_for_each(|(_, event)| state.push(batch, event, received_at, &mut known));
+        let mut kept = batch.events.iter().enumerate().filter(|(i, _)| keep(*i)).map(|(_, event)| event);
+        state.shreds.meet(batch, kept.clone(), &mut known.here);
+        let appended = kept.try_for_each(|event| state.push(batch, event, received_at, &mut known));
         state.known = known;
         appended
     }
@@ -181,8 +188,10 @@ impl State {
     fn push(&mut self, batch: &Batch, event: &Prepared, received_at: Timestamp, known: &mut Known) -> Result<()> {
         let document = self.shreds.len();
         self.shreds.push(batch, event, &mut known.here)?;
-        let unknown = batch.terms_of(event).iter().filter(|number| known.terms.get(**number as usize) == Some(&NONE));
-        self.terms.touch(unknown.filter_map(|number| batch.term(*number).map(|(term, _)| (u32::from(term.dimension), term.hash))));
+        let newest = batch.terms_of(event).iter().max().map_or(0, |newest| *newest as usize + 1);
+        while known.touched < newest {
+            self.touch_ahead(batch, known);
+        }
         for number in batch.terms_of(event) {
             self.push_term(batch, *number, document, known);
         }
@@ -198,6 +207,23 @@ impl State {
         self.event_bytes += u64::from(event.text.end - event.text.start);
         self.times.push(time);
         Ok(())
+    }
+
+    /// Brings the next terms of a batch to hand, as [`Columns::touch`] does.
+    fn touch_ahead(&mut self, batch: &Batch, known: &mut Known) {
+        let numbers = known.touched as u32..(known.touched + AHEAD).min(batch.terms.len()) as u32;
+        let terms = || numbers.clone().filter_map(|number| batch.term(number)).map(|(term, _)| (term.dimension, term.hash));
+        let mut uniques = 0;
+        for (dimension, hash) in terms() {
+            if let Some(DimensionState { entries: Entries::Unique(table), .. }) = self.dimensions.get(usize::from(dimension)) {
+                uniques += u32::from(table.find(hash, |(known, _)| *known == hash).is_some());
+            }
+        }
+        std::hint::black_box(uniques);
+        let is_keyword =
+            |dimension: u16| matches!(self.dimensions.get(usize::from(dimension)), Some(d) if matches!(d.entries, Entries::Keyword(_)));
+        self.terms.touch(terms().filter(|(dimension, _)| is_keyword(*dimension)).map(|(dimension, hash)| (u32::from(dimension), hash)));
+        known.touched += AHEAD;
     }
 
     fn push_term(&mut self, batch: &Batch, number: u32, document: u32, known: &mut Known) {

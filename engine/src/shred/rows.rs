@@ -34,8 +34,15 @@ const UNKNOWN: u32 = u32::MAX;
 #[derive(Debug, Default)]
 pub(crate) struct KnownHere {
     shapes: Vec<u32>,
+    /// For each column of the batch the one here.
+    columns: Vec<u32>,
     values: Vec<Code>,
+    /// How many of the values are at hand, in the order in which the batch has them.
+    touched: usize,
 }
+
+/// So many values are brought to hand at once: more than a processor can wait for at a time, and few enough to stay there until they are needed.
+const AHEAD: usize = 64;
 
 impl KnownHere {
     /// Begins with a batch.
@@ -44,6 +51,9 @@ impl KnownHere {
         self.shapes.resize(batch.values.shapes.len(), UNKNOWN);
         self.values.clear();
         self.values.resize(batch.values.values.len(), UNKNOWN);
+        self.columns.clear();
+        self.columns.resize(batch.values.columns(), UNKNOWN);
+        self.touched = 0;
     }
 }
 
@@ -90,6 +100,14 @@ impl Shreds {
         &self.paths
     }
 
+    /// Meets the shapes of events that are to be appended, so that it is known where all their values belong.
+    pub(crate) fn meet<'a>(&mut self, batch: &'a Batch, events: impl Iterator<Item = &'a Prepared>, known: &mut KnownHere) {
+        for event in events {
+            // One shape too many is met again when its event is appended, and kept whole.
+            let _number = self.shape_here(batch, event, known);
+        }
+    }
+
     /// Appends an event of a batch; `known` is what of that batch has been met here so far, at first nothing.
     ///
     /// # Errors
@@ -108,9 +126,11 @@ impl Shreds {
 
     fn push_numbers(&mut self, shape: u32, batch: &Batch, numbers: &[u32], text: &[u8], known: &mut KnownHere) -> Option<()> {
         let start = self.codes.len();
+        let newest = numbers.iter().max().map_or(0, |newest| *newest as usize + 1);
+        while known.touched < newest {
+            self.touch_ahead(batch, known);
+        }
         let row = self.shapes.get(shape as usize)?;
-        let unknown = numbers.iter().zip(&row.columns).filter(|(number, _)| known.values.get(**number as usize) == Some(&UNKNOWN));
-        self.columns.touch(unknown.filter_map(|(number, column)| Some((*column, batch.values.values.get(*number as usize)?.hash))));
         for (number, column) in numbers.iter().zip(row.columns.iter()) {
             let code = match known.values.get(*number as usize) {
                 Some(code) if *code != UNKNOWN => *code,
@@ -133,6 +153,13 @@ impl Shreds {
         Some(())
     }
 
+    /// Brings the next values of a batch to hand.
+    fn touch_ahead(&mut self, batch: &Batch, known: &mut KnownHere) {
+        let values = batch.values.values.iter().skip(known.touched).take(AHEAD);
+        self.columns.touch(values.filter_map(|value| Some((*known.columns.get(value.column as usize)?, value.hash))));
+        known.touched += AHEAD;
+    }
+
     /// Keeps an event whole: its shape is one too many.
     fn push_whole(&mut self, text: &[u8]) -> Option<()> {
         let whole = Arc::new(Shape::whole());
@@ -151,8 +178,12 @@ impl Shreds {
     fn shape_here(&mut self, batch: &Batch, event: &Prepared, known: &mut KnownHere) -> Option<u32> {
         let slot = event.shape as usize;
         if known.shapes.get(slot).is_none_or(|shape| *shape == UNKNOWN) {
-            let shape = self.shape(&batch.shape_of(event)?.shape)?;
+            let numbered = batch.shape_of(event)?;
+            let shape = self.shape(&numbered.shape)?;
             *known.shapes.get_mut(slot)? = shape;
+            for (theirs, ours) in batch.values.columns_of(numbered).iter().zip(&self.shapes.get(shape as usize)?.columns) {
+                *known.columns.get_mut(*theirs as usize)? = *ours;
+            }
         }
         known.shapes.get(slot).copied()
     }
