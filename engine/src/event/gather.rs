@@ -6,7 +6,7 @@ use std::borrow::Cow;
 
 use hashbrown::HashTable;
 
-use super::plan::{DimensionPlan, SourcePlan, TermPlan};
+use super::plan::{DimensionPlan, SourcePlan, Step, TermPlan};
 use super::scan::Leaf;
 use super::schema::{Pick, Take};
 use super::terms::Terms;
@@ -32,6 +32,9 @@ pub(crate) fn event_time(plan: &TermPlan, event: Event<'_>) -> Option<Timestamp>
     })
 }
 
+/// A dimension's ordinal, and whether its terms hardly recur.
+type Dimension = (u16, bool);
+
 /// The terms of one event: no empty ones, no long ones, none twice in a dimension, and not too many.
 pub(super) struct Gathering<'a> {
     pub(super) event: Event<'a>,
@@ -54,18 +57,37 @@ impl Gathering<'_> {
         if let (Some(id), Some(dimension)) = (&id, plan.id_dimension) {
             self.push_unique(dimension, id);
         }
-        plan.dimensions.iter().for_each(|dimension| self.dimension(dimension));
+        for step in &plan.steps {
+            match step {
+                Step::Leaves { dimension, unique, pick, leaves } => {
+                    self.leaves((*dimension, *unique), *pick, plan.leaves_of(leaves));
+                }
+                Step::Dimension(number) => plan.dimension(*number).into_iter().for_each(|dimension| self.dimension(dimension)),
+            }
+        }
         id.map(|id| hash64(id.as_bytes()))
     }
 
+    /// The values of leaves as they are: of all, or of the first that has one.
+    fn leaves(&mut self, dimension: Dimension, pick: Pick, leaves: &[u32]) {
+        let before = self.found.len();
+        for leaf in leaves {
+            self.plain_leaf(dimension, *leaf);
+            if pick == Pick::First && self.found.len() > before {
+                return;
+            }
+        }
+    }
+
     fn dimension(&mut self, plan: &DimensionPlan) {
+        let dimension = (plan.dimension, plan.unique);
         for source in &plan.sources {
             let before = self.found.len();
             for key in &source.keys {
-                self.push(plan, replaced(source, key));
+                self.push(dimension, replaced(source, key));
             }
             for leaf in &source.leaves {
-                self.leaf(plan, source, *leaf);
+                self.leaf(dimension, source, *leaf);
             }
             if plan.pick == Pick::First && self.found.len() > before {
                 return;
@@ -73,51 +95,55 @@ impl Gathering<'_> {
         }
     }
 
-    fn leaf(&mut self, plan: &DimensionPlan, source: &SourcePlan, leaf: u32) {
-        let number = self.numbers.get(leaf as usize).copied().unwrap_or(NONE);
-        let is_plain = source.take == Take::Value && source.replace.is_empty();
-        let parity = usize::from(plan.dimension % 2);
-        let known = self.values.get(number as usize).filter(|_| is_plain).and_then(|value| value.terms.get(parity).copied());
-        if let Some(term) = known.filter(|term| self.terms.dimension(*term) == Some(plan.dimension)) {
-            return self.add(plan.dimension, term);
+    fn leaf(&mut self, dimension: Dimension, source: &SourcePlan, leaf: u32) {
+        if source.is_plain() {
+            return self.plain_leaf(dimension, leaf);
         }
         let Some(value) = self.event.leaf_value(leaf) else { return };
-        if !is_plain {
-            return self.taken(plan, source, value.term());
+        self.taken(dimension, source, value.term());
+    }
+
+    fn plain_leaf(&mut self, dimension: Dimension, leaf: u32) {
+        let number = self.numbers.get(leaf as usize).copied().unwrap_or(NONE);
+        let parity = usize::from(dimension.0 % 2);
+        let known = self.values.get(number as usize).and_then(|value| value.terms.get(parity).copied());
+        if let Some(term) = known.filter(|term| self.terms.dimension(*term) == Some(dimension.0)) {
+            return self.add(dimension.0, term);
         }
-        let term = self.push(plan, value.term());
+        let Some(value) = self.event.leaf_value(leaf) else { return };
+        let term = self.push(dimension, value.term());
         if let Some(slot) = self.values.get_mut(number as usize).and_then(|value| value.terms.get_mut(parity)) {
             *slot = term;
         }
     }
 
-    fn taken(&mut self, plan: &DimensionPlan, source: &SourcePlan, value: &str) {
+    fn taken(&mut self, dimension: Dimension, source: &SourcePlan, value: &str) {
         match &source.take {
             Take::Value | Take::Keys => {
-                self.push(plan, replaced(source, value));
+                self.push(dimension, replaced(source, value));
             }
             Take::Constant(term) => {
-                self.push(plan, term);
+                self.push(dimension, term);
             }
             Take::Split(separators) => value.split(|c| separators.contains(&c)).for_each(|part| {
-                self.push(plan, replaced(source, part.trim()));
+                self.push(dimension, replaced(source, part.trim()));
             }),
             Take::AfterLast(separator) => {
                 if let Some((_, part)) = value.rsplit_once(*separator) {
-                    self.push(plan, replaced(source, part));
+                    self.push(dimension, replaced(source, part));
                 }
             }
         }
     }
 
     /// Adds a term, if it is one; returns its number or [`NONE`].
-    fn push(&mut self, plan: &DimensionPlan, term: &str) -> u32 {
+    fn push(&mut self, (dimension, unique): Dimension, term: &str) -> u32 {
         match () {
             () if term.is_empty() || term.len() > TERM_BYTES_MAX => return NONE,
-            () if plan.unique => self.push_unique(plan.dimension, term),
+            () if unique => self.push_unique(dimension, term),
             () => {
-                let number = self.terms.number(plan.dimension, term, self.table);
-                self.add(plan.dimension, number);
+                let number = self.terms.number(dimension, term, self.table);
+                self.add(dimension, number);
                 return number;
             }
         }

@@ -1,4 +1,9 @@
 //! [`TermPlan`]: for one shape, which leaves give an event its id, its time and its terms.
+//!
+//! Most dimensions take the values of some leaves as they are. Their part of the plan lies in one piece of memory that is read from its start to
+//! its end ([`Step`]); from box to box it would be several cache lines for each dimension of each event.
+
+use std::ops::Range;
 
 use super::outline::Outline;
 use super::path::Path;
@@ -13,8 +18,28 @@ pub(crate) struct TermPlan {
     pub(crate) time_leaves: Box<[u32]>,
     /// The ordinal of the dimension that holds event ids.
     pub(crate) id_dimension: Option<u16>,
-    /// What fills the other dimensions.
-    pub(crate) dimensions: Box<[DimensionPlan]>,
+    /// What fills the other dimensions, in their order.
+    pub(crate) steps: Box<[Step]>,
+    /// The leaves of steps.
+    leaves: Box<[u32]>,
+    /// Dimensions that take more than leaves as they are.
+    dimensions: Box<[DimensionPlan]>,
+}
+
+/// What fills one dimension.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// The values of some leaves, as they are: of all, or of the first that has one.
+    Leaves {
+        dimension: u16,
+        /// Whether the dimension's terms hardly recur.
+        unique: bool,
+        pick: Pick,
+        /// Which, for [`TermPlan::leaves_of`].
+        leaves: Range<u32>,
+    },
+    /// More than that, for [`TermPlan::dimension`].
+    Dimension(u32),
 }
 
 /// What fills one dimension.
@@ -45,12 +70,54 @@ impl TermPlan {
         let Some(kind) = schema.kinds.iter().find(|k| k.recognise.iter().all(present)) else {
             return TermPlan::default();
         };
-        TermPlan {
+        let mut plan = TermPlan {
             id_leaves: by_priority(&kind.event_id, outline),
             time_leaves: by_priority(&kind.event_time, outline),
             id_dimension: schema.ordinal(EVENT_ID),
-            dimensions: plan_dimensions(schema, kind, outline),
+            ..TermPlan::default()
+        };
+        plan.lay_out(plan_dimensions(schema, kind, outline));
+        plan
+    }
+
+    fn lay_out(&mut self, dimensions: Vec<DimensionPlan>) {
+        let (mut steps, mut leaves, mut others) = (Vec::new(), Vec::new(), Vec::new());
+        for plan in dimensions {
+            if !plan.takes_leaves_as_they_are() {
+                steps.push(Step::Dimension(others.len() as u32));
+                others.push(plan);
+                continue;
+            }
+            let from = leaves.len() as u32;
+            leaves.extend(plan.sources.iter().flat_map(|source| &source.leaves));
+            let DimensionPlan { dimension, unique, pick, .. } = plan;
+            steps.push(Step::Leaves { dimension, unique, pick, leaves: from..leaves.len() as u32 });
         }
+        (self.steps, self.leaves, self.dimensions) = (steps.into(), leaves.into(), others.into());
+    }
+
+    /// The leaves of a step.
+    pub(crate) fn leaves_of(&self, leaves: &Range<u32>) -> &[u32] {
+        self.leaves.get(leaves.start as usize..leaves.end as usize).unwrap_or_default()
+    }
+
+    /// The dimension of a step.
+    pub(crate) fn dimension(&self, number: u32) -> Option<&DimensionPlan> {
+        self.dimensions.get(number as usize)
+    }
+}
+
+impl DimensionPlan {
+    /// Of a source with several leaves all are taken, also where the first source is picked.
+    fn takes_leaves_as_they_are(&self) -> bool {
+        self.sources.iter().all(|source| source.is_plain() && (self.pick != Pick::First || source.leaves.len() == 1))
+    }
+}
+
+impl SourcePlan {
+    /// Whether values are taken as they are.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.take == Take::Value && self.replace.is_empty() && self.keys.is_empty()
     }
 }
 
@@ -62,7 +129,7 @@ fn leaves_at<'a>(path: &'a Path, outline: &'a Outline) -> impl Iterator<Item = u
     outline.slots.iter().zip(0u32..).filter(|(slot, _)| path.names(&slot.path.steps)).map(|(_, i)| i)
 }
 
-fn plan_dimensions(schema: &DimensionSchema, kind: &EventKind, outline: &Outline) -> Box<[DimensionPlan]> {
+fn plan_dimensions(schema: &DimensionSchema, kind: &EventKind, outline: &Outline) -> Vec<DimensionPlan> {
     let plan = |mapping: &Mapping| {
         let sources: Box<[SourcePlan]> = mapping.sources.iter().filter_map(|s| plan_source(s, outline)).collect();
         let dimension = schema.ordinal(&mapping.dimension)?;
