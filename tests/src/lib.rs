@@ -4,6 +4,7 @@
 pub mod binary;
 pub mod cage;
 pub mod client;
+pub mod crowd;
 pub mod cut;
 pub mod delivery;
 pub mod fixtures;

@@ -6,8 +6,7 @@ use std::fs;
 use std::io::Write;
 use std::path::Path;
 use std::process::Command;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -15,6 +14,7 @@ use tempfile::tempdir;
 use trail_tests::binary::{binary, clean};
 use trail_tests::cage::Cage;
 use trail_tests::client::{Client, connect};
+use trail_tests::crowd::{SENDERS, load, open_loop, recovers};
 use trail_tests::fixtures::ALWAYS;
 use trail_tests::ledger::{Batch, Ledger};
 use trail_tests::load::{Sent, Source, everything, send};
@@ -23,73 +23,9 @@ use trail_tests::seed::Random;
 use trail_tests::server::Server;
 use trail_tests::table::{Row, scale, skip};
 
-/// What some clients did together.
-#[derive(Default)]
-struct Tally {
-    kept: Mutex<Vec<Batch>>,
-    unknown: Mutex<Vec<Batch>>,
-    refused: AtomicU64,
-    gone: AtomicU64,
-}
-
-impl Tally {
-    fn events(&self) -> usize {
-        self.kept.lock().unwrap().iter().map(|batch| batch.events.len()).sum()
-    }
-
-    fn into_ledger(self, ledger: &mut Ledger) {
-        self.unknown.into_inner().unwrap().iter().for_each(|batch| ledger.unknown(batch));
-        self.kept.into_inner().unwrap().into_iter().for_each(|batch| ledger.promised(batch));
-    }
-}
-
-/// Clients that send batch after batch for a while, without waiting when they are refused.
-fn load(server: &Server, clients: usize, time: Duration, name: &str, random: &mut Random) -> Tally {
-    let (tally, end) = (Tally::default(), Instant::now() + time);
-    thread::scope(|scope| {
-        for i in 0..clients {
-            let mut source = Source::new(format!("{name}-{i}"), random.fork());
-            (source.events_max, source.filler_max) = (200, 30);
-            let tally = &tally;
-            scope.spawn(move || {
-                let mut client = server.client();
-                while Instant::now() < end {
-                    let batch = source.batch();
-                    match send(&mut client, &batch) {
-                        Sent::Kept => tally.kept.lock().unwrap().push(batch),
-                        Sent::Refused(answer) => {
-                            assert!(
-                                [429, 503, 507].contains(&answer.status) && answer.header("retry-after").is_some(),
-                                "{}",
-                                answer.text()
-                            );
-                            tally.refused.fetch_add(1, Ordering::Relaxed);
-                            tally.unknown.lock().unwrap().push(batch);
-                        }
-                        Sent::Gone(_) => {
-                            tally.gone.fetch_add(1, Ordering::Relaxed);
-                            tally.unknown.lock().unwrap().push(batch);
-                            thread::sleep(Duration::from_millis(10));
-                        }
-                    }
-                }
-            });
-        }
-    });
-    tally
-}
-
 /// What a server with heads of 16 MiB may grow to: bodies and answers that wait (256 MiB each at most), up to four heads, ten thousand
 /// connections, batches on their way.
 const OVERLOADED_BYTES_MAX: u64 = 900 << 20;
-
-/// The server answers a question and takes a batch within five seconds.
-fn recovers(server: &Server, ledger: &mut Ledger, random: &mut Random) {
-    let start = Instant::now();
-    let tally = load(server, 1, Duration::from_millis(200), &format!("after-{}", random.number()), random);
-    assert!(tally.events() > 0 && start.elapsed() < Duration::from_secs(5), "{:?} later it takes nothing", start.elapsed());
-    tally.into_ledger(ledger);
-}
 
 #[test]
 fn ten_times_as_much_as_it_can_do() {
@@ -151,42 +87,6 @@ const IDLE: usize = 10_000;
 fn is_open(connection: &std::net::TcpStream) -> bool {
     connection.set_nonblocking(true).unwrap();
     connection.peek(&mut [0]).is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock)
-}
-
-/// How many requests may be on their way at once in an open loop.
-const SENDERS: usize = 400;
-
-/// Sends requests at planned times, whatever became of those before; a batch that was refused is sent again later. How many were sent.
-fn open_loop(server: &Server, rate: f64, time: Duration, random: &mut Random) -> (Tally, u64) {
-    let (tally, sent, next, start) = (Tally::default(), AtomicU64::new(0), AtomicU64::new(0), Instant::now());
-    thread::scope(|scope| {
-        for i in 0..SENDERS {
-            let mut source = Source::new(format!("open-{i}"), random.fork());
-            (source.events_max, source.filler_max) = (200, 30);
-            let (tally, sent, next) = (&tally, &sent, &next);
-            scope.spawn(move || {
-                let (mut client, mut batch) = (server.client(), source.batch());
-                loop {
-                    let due = Duration::from_secs_f64(next.fetch_add(1, Ordering::SeqCst) as f64 / rate);
-                    if due > time || start.elapsed() > time {
-                        return tally.unknown.lock().unwrap().push(batch);
-                    }
-                    thread::sleep(due.saturating_sub(start.elapsed()));
-                    sent.fetch_add(1, Ordering::Relaxed);
-                    match send(&mut client, &batch) {
-                        Sent::Kept => tally.kept.lock().unwrap().push(std::mem::replace(&mut batch, source.batch())),
-                        Sent::Refused(answer) => {
-                            let wait = answer.header("retry-after").and_then(|seconds| seconds.parse::<u64>().ok());
-                            assert!([429, 503].contains(&answer.status) && wait.is_some(), "{}", answer.text());
-                            tally.refused.fetch_add(1, Ordering::Relaxed);
-                        }
-                        Sent::Gone(_) => drop(tally.gone.fetch_add(1, Ordering::Relaxed)),
-                    }
-                }
-            });
-        }
-    });
-    (tally, sent.into_inner())
 }
 
 /// Ten times the requests of its peak, at planned times until all senders wait, against a server that has a fifth of a core, so that its
