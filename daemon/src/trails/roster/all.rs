@@ -240,7 +240,7 @@ impl Trails {
         Ok(())
     }
 
-    /// Gives a trail another definition; a trail that delivers goes on delivering, its sinks from where [`carried_over`] says; a place
+    /// Gives a trail another definition; a trail that delivers goes on delivering, its sinks from where `carried_over` says; a place
     /// of a changed sink is asked whose objects it holds.
     ///
     /// # Errors

@@ -2,10 +2,10 @@
 //!
 //! Problem: many sinks answer for a request and not for its events. One bad event must not take its batch to the dead letters; and a sink that refuses
 //! whatever it gets (a wrong address, a form that it does not know) must not drain the log there. Mechanism: what is refused is halved, in order, until single
-//! events are; those are suspects. As soon as anything of the batch is taken, the sink takes events, and the suspects are bad. When [`SUSPECTS_MAX`] are suspects and
+//! events are; those are suspects. As soon as anything of the batch is taken, the sink takes events, and the suspects are bad. When `SUSPECTS_MAX` are suspects and
 //! nothing was taken, some events from the rest are tried alone; when they are refused too, it is the sink: nothing is given up, the status
 //! says so, and the whole batch is sent again, as after any fault. A batch that is so small that there is no rest is given up, as long as not more than
-//! [`SUSPECTS_MAX`] events were since the sink last took one. Limits: where the first events of a batch are bad, up to [`SAMPLES`] of its later ones may arrive
+//! `SUSPECTS_MAX` events were since the sink last took one. Limits: where the first events of a batch are bad, up to `SAMPLES` of its later ones may arrive
 //! before its others; n bad events of a batch of m cost up to 2 n log2 m requests; who sends more than that many bad events in a row and nothing else stops the trail.
 
 use std::ops::Range;

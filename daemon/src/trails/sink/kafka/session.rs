@@ -1,6 +1,6 @@
 //! [`Session`]: a connection with one broker that can what we need.
 //!
-//! Requests are answered in their order, so that several may be on the way. Limits: an answer has at most [`ANSWER_BYTES_MAX`] bytes.
+//! Requests are answered in their order, so that several may be on the way. Limits: an answer has at most `ANSWER_BYTES_MAX` bytes.
 
 use std::fmt;
 use std::io;
