@@ -11,7 +11,7 @@ use crate::course::{Ground, row};
 use crate::subject::{Subject, folder_sink, load_of};
 
 /// So small that a million events fill some.
-const SEGMENT_BYTES: &str = "16MiB";
+const SEGMENT_BYTES: &str = "8MiB";
 
 /// Delivers what is sealed.
 pub(crate) fn measure(ground: &Ground<'_>) -> Result<()> {

@@ -13,6 +13,8 @@ const QUANTILES: [(f64, &str); 5] = [(0.5, "p50"), (0.9, "p90"), (0.99, "p99"), 
 pub(crate) struct Report {
     pub(crate) driven: Driven,
     pub(crate) own_cpu: Option<f64>,
+    /// The most memory that the generator had, in bytes.
+    pub(crate) own_memory_peak: Option<u64>,
     /// Until the last answer.
     pub(crate) server_cpu: Option<f64>,
     /// Until the process ended.
@@ -52,6 +54,9 @@ impl Report {
         cpu("this generator", self.own_cpu);
         cpu("server, until the last answer", self.server_cpu);
         cpu("server, until it ended", self.server_cpu_ended);
+        if let Some(peak) = self.own_memory_peak {
+            out.push_str(&format!("this generator's memory: {} at most\n", mebibytes(peak)));
+        }
         if let Some((peak, end)) = self.server_memory_peak.zip(self.server_memory) {
             out.push_str(&format!("server memory: {} at most, {} at the end\n", mebibytes(peak), mebibytes(end)));
         }
@@ -87,6 +92,7 @@ impl Report {
             "not_accepted": tally.refused(),
             "refusals": tally.refusals.iter().map(refused).collect::<Vec<_>>(),
             "own_cpu_seconds": self.own_cpu,
+            "own_memory_peak": self.own_memory_peak,
             "server_cpu_seconds": self.server_cpu,
             "server_cpu_seconds_until_ended": self.server_cpu_ended,
             "server_cpu_seconds_per_million": self.each_million(self.server_cpu),

@@ -45,6 +45,7 @@ fn measure(arguments: &Arguments) -> Result<Report> {
     let mut report = Report {
         driven,
         own_cpu,
+        own_memory_peak: Process::this().peak_memory(),
         server_cpu,
         server_cpu_ended: None,
         server_memory: process.and_then(Process::memory),

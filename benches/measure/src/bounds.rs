@@ -78,9 +78,22 @@ pub(crate) fn of_ingest(batch: usize) -> Option<Bound> {
     }
 }
 
-pub(crate) const EVENTS_A_SECOND: Option<Bound> = at_least(120_000.0, 200_000.0);
+/// Events a second, generator included: of requests of a thousand.
+pub(crate) fn of_rate(batch: usize) -> Option<Bound> {
+    if batch == 1_000 { at_least(120_000.0, 200_000.0) } else { None }
+}
+
+/// The median and the 99th percentile of a request of one event over 64 connections, in milliseconds.
+pub(crate) fn of_latency(batch: usize, connections: usize) -> [Option<Bound>; 2] {
+    if (batch, connections) == (1, 64) { [at_most(2.0, 1.0), at_most(10.0, 5.0)] } else { [None, None] }
+}
+
+/// The most memory while this many events are stored, in MiB: of thirty million.
+pub(crate) fn of_memory(events: u64) -> Option<Bound> {
+    if events >= 30_000_000 { at_most(500.0, 300.0) } else { None }
+}
+
 pub(crate) const BYTES_AN_EVENT: Option<Bound> = at_most(95.0, 85.0);
-pub(crate) const PEAK_MEBIBYTES: Option<Bound> = at_most(500.0, 300.0);
 pub(crate) const CLEAN_START: Option<Bound> = at_most(300.0, 100.0);
 pub(crate) const FULL_START: Option<Bound> = at_most(2_000.0, 700.0);
 /// In MB/s of raw events, of one core.
@@ -97,6 +110,13 @@ mod tests {
         assert_eq!(verdicts(at_most(2.0, 1.0), [1.0, 2.0, 2.1]), ["aim", "must", "**missed**"]);
         assert_eq!(verdicts(at_least(250.0, 450.0), [450.0, 250.0, 249.0]), ["aim", "must", "**missed**"]);
         assert_eq!((Bound::verdict(None, 7.0), Bound::columns(None), Bound::columns(FLUSHING)), ("", " | ".into(), "250 | 450".into()));
+    }
+
+    #[test]
+    fn a_bound_holds_for_the_load_that_it_was_set_for() {
+        assert_eq!((of_rate(1_000), of_rate(10)), (at_least(120_000.0, 200_000.0), None));
+        assert_eq!((of_latency(1, 64)[1], of_latency(1, 2)), (at_most(10.0, 5.0), [None, None]));
+        assert_eq!((of_memory(30_000_000), of_memory(1_000_000)), (at_most(500.0, 300.0), None));
     }
 
     #[test]

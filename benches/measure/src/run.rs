@@ -175,7 +175,7 @@ fn ingest(server: &Server, corpus: &Corpus, arguments: &Arguments, parameters: &
         grouped(arguments.batch as u64),
         arguments.connections
     ));
-    print_ingest(&table, &stored);
+    print_ingest(&table, &stored, arguments);
     let since = |then: Option<f64>| Some((then? - before?) * 1e6 / stored.events as f64);
     table.row_if("CPU s / M events, until the last answer", since(after).map(|s| format!("{s:.2}")));
     if let Some(seconds) = since(server.process().and_then(Process::cpu_seconds)) {
@@ -184,17 +184,19 @@ fn ingest(server: &Server, corpus: &Corpus, arguments: &Arguments, parameters: &
     }
     table.row_if("quiet, with everything flushed, after", waited.map(milliseconds));
     if let Some(peak) = server.process().and_then(Process::peak_memory) {
-        table.figure("peak memory", peak as f64 / f64::from(1 << 20), &mebibytes(peak), bounds::PEAK_MEBIBYTES);
+        table.figure("peak memory", peak as f64 / f64::from(1 << 20), &mebibytes(peak), bounds::of_memory(parameters.events));
     }
     directory.map_or(Ok(()), |directory| print_disk(&table, "everything flushed", directory, stored.events))
 }
 
-fn print_ingest(table: &Table, stored: &Ingest) {
+fn print_ingest(table: &Table, stored: &Ingest, arguments: &Arguments) {
     let rate = stored.events as f64 / stored.time.as_secs_f64();
-    table.figure("events/s", rate, &grouped(rate as u64), bounds::EVENTS_A_SECOND);
-    let times = &stored.requests;
-    let shown = format!("{:.2} / {:.2} / {:.0} ms", times.milliseconds(500), times.milliseconds(990), times.milliseconds(1_000));
-    table.row("request latency p50 / p99 / most", &shown);
+    table.figure("events/s", rate, &grouped(rate as u64), bounds::of_rate(arguments.batch));
+    let [half, most] = bounds::of_latency(arguments.batch, arguments.connections);
+    for (name, part, bound) in [("p50", 500, half), ("p99", 990, most), ("most", 1_000, None)] {
+        let milliseconds = stored.requests.milliseconds(part);
+        table.figure(&format!("request latency, {name}"), milliseconds, &format!("{milliseconds:.2} ms"), bound);
+    }
     table.row("answers that said to wait", &grouped(stored.waits));
 }
 

@@ -76,7 +76,14 @@ fn a_real_server_has_every_event_once() {
             assert_eq!(ids(texts).len() as u64, stored);
         }
         server.stop();
-        for known in ["own_cpu_seconds", "server_cpu_seconds", "server_cpu_seconds_until_ended", "server_memory", "server_memory_peak"] {
+        for known in [
+            "own_cpu_seconds",
+            "own_memory_peak",
+            "server_cpu_seconds",
+            "server_cpu_seconds_until_ended",
+            "server_memory",
+            "server_memory_peak",
+        ] {
             assert!(report[known].is_number(), "{known}: {report}");
         }
     }
