@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 use trail_rig::{Result, grouped};
 
-use crate::course::{Ground, row};
 use crate::delivered::{read, require};
+use crate::ground::{Ground, row};
 use crate::subject::{Subject, folder_sink};
 use crate::times::in_thousand;
 

@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 use trail_rig::{Result, grouped, now};
 
-use crate::course::{Ground, row};
 use crate::delivered::{read, require};
+use crate::ground::{Ground, row};
 use crate::subject::{Subject, folder_sink, load_of};
 
 /// Ten filters as people write them: kinds of events, outcomes, services, what is rare, and everything.

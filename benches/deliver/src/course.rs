@@ -5,15 +5,8 @@ use std::path::PathBuf;
 use trail_rig::{Result, now};
 
 use crate::arguments::Arguments;
+use crate::ground::Ground;
 use crate::{beside_ingest, catching_up, prompt, sealed};
-
-/// What every part needs.
-#[derive(Debug)]
-pub(crate) struct Ground<'a> {
-    pub(crate) arguments: &'a Arguments,
-    pub(crate) binary: PathBuf,
-    pub(crate) load: PathBuf,
-}
 
 /// Measures one part, and prints its rows.
 type Part = fn(&Ground<'_>) -> Result<()>;
@@ -40,11 +33,6 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         measure(&ground).map_err(|failure| format!("{name}: {failure}"))?;
     }
     Ok(())
-}
-
-/// A row of the table.
-pub(crate) fn row(name: &str, measured: &str, wanted: &str) {
-    println!("| {name} | {measured} | {wanted} |");
 }
 
 fn beside_this(name: &str, package: &str) -> Result<PathBuf> {

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use trail_corpus::{Corpus, Generator, Parameters};
 use trail_rig::{Connection, Result, grouped, now};
 
-use crate::course::{Ground, row};
+use crate::ground::{Ground, row};
 use crate::receiver::{Arrival, Receiver};
 use crate::subject::Subject;
 use crate::times::in_thousand;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::json;
 use trail_rig::{Result, now};
 
-use crate::course::{Ground, row};
+use crate::ground::{Ground, row};
 use crate::subject::{Subject, folder_sink, load_of};
 
 /// So small that a million events fill some.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::Value;
 use trail_rig::{Connection, Process, Result, Server, now, target};
 
-use crate::course::Ground;
+use crate::ground::Ground;
 
 /// How long may be waited for what must come.
 const TIME_MAX: Duration = Duration::from_secs(600);

@@ -3,8 +3,7 @@
 //! The damage must be found, be named with its place, cost no event of another file, and never show as an answer that says it is right. Of a log
 //! that was killed only the last group may go in silence: a wrong byte in it looks like a write that was cut.
 
-use crate::classes::wrong_page::unproved;
-use crate::damage::{Answers, EVENTS, FIRST_IN, Files, Outcome, files, group_starts, judge, right_answers};
+use crate::damage::{Answers, Files, Outcome, files, group_starts, held_by, judge, right_answers, unproved};
 use crate::disk::Image;
 use crate::ledger::Verdict;
 use crate::random::Random;
@@ -50,16 +49,6 @@ pub(super) fn run(run: &Run) {
 
 fn places(files: &Files) -> impl Iterator<Item = (&String, usize)> {
     files.iter().flat_map(|(name, bytes)| (0..bytes.len()).map(move |at| (name, at)))
-}
-
-/// Which events a file holds.
-pub(super) fn held_by(name: &str) -> std::ops::Range<u64> {
-    match FIRST_IN.iter().position(|(file, _)| *file == name) {
-        Some(at) => FIRST_IN[at].1..FIRST_IN[at + 1].1,
-        // Another catalog may know of none of them.
-        None if name == "catalog" => 1..EVENTS + 1,
-        None => 0..0,
-    }
 }
 
 fn look(image: &Image, name: &str, bytes: Vec<u8>, right: &Answers, unproved: u64) -> Verdict {

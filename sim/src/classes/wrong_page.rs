@@ -5,8 +5,7 @@
 //! it was made and that it was there, though not what was in it last: its last groups may be gone in silence where the damage hit all of them, since
 //! that is how a cut write looks. Groups before an undamaged one may not.
 
-use crate::classes::wrong_byte::held_by;
-use crate::damage::{Answers, EVENTS, Files, GroupStart, Outcome, files, foreign, group_starts, judge, right_answers};
+use crate::damage::{Answers, EVENTS, Files, GroupStart, Outcome, files, foreign, group_starts, held_by, judge, right_answers, unproved};
 use crate::disk::Image;
 use crate::ledger::Verdict;
 use crate::runner::{Run, cores};
@@ -75,18 +74,6 @@ fn look(case: &Case, before: &Before) -> Verdict {
         verdict.lost_events(missing, format!("the last {missing} of {EVENTS} events are missing, and nobody is told"));
     }
     verdict
-}
-
-/// How many of the last events stand in groups that the damage has hit, with every group after them: what nothing proves to have been there.
-pub(super) fn unproved(whole: &[u8], damaged: &[u8], starts: &[GroupStart]) -> u64 {
-    let (mut first, mut end) = (EVENTS + 1, whole.len());
-    for (start, first_event) in starts.iter().rev() {
-        if whole[*start..end] == damaged[*start..end] {
-            break;
-        }
-        (first, end) = (*first_event, *start);
-    }
-    EVENTS + 1 - first
 }
 
 /// Every length but the whole one; of the space behind what was written, which only a killed log has, some.
