@@ -13,6 +13,7 @@ use hyper::http::Method;
 use hyper::http::header::HeaderMap;
 use ring::hmac;
 use trail_engine::clock::{Clock as _, SystemClock};
+use trail_engine::error::Error;
 
 use crate::backend::Hands;
 use crate::trails::setting::members::{Form, Member};
@@ -102,7 +103,7 @@ impl Sink for Webhook {
             let copy = batch.clone();
             let lines = self.hands.compute.run(move || {
                 let mut lines = Vec::with_capacity(usize::try_from(copy.bytes).unwrap_or(0) + copy.events.len());
-                write_lines(&copy, &mut lines);
+                write_lines(&copy, &mut lines).map_err(|e| Error::io("cannot write lines", e))?;
                 Ok(Bytes::from(lines))
             });
             let body = lines.await.map_err(|e| Fault::later(format!("a batch cannot be written now: {e}")))?;
