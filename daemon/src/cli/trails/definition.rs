@@ -20,7 +20,7 @@ pub struct DefinitionArgs {
     pub name: String,
 
     /// The whole definition as JSON; `-` for standard input.
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with_all = ["type", "set", "filter", "from"])]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with_all = ["type", "set", "filter", "from", "hold_retention"])]
     file: Option<PathBuf>,
 
     /// The kind of its sink; see `traild trail kinds`.
@@ -38,6 +38,10 @@ pub struct DefinitionArgs {
     /// Where it begins: now (the default), oldest, a time, or a sequence.
     #[arg(long, value_name = "PLACE")]
     from: Option<String>,
+
+    /// Days over the retention wait until they are delivered, up to the server's `hold_bytes_max`.
+    #[arg(long)]
+    hold_retention: bool,
 }
 
 impl DefinitionArgs {
@@ -74,6 +78,9 @@ impl DefinitionArgs {
         let mut body = json!({ "sinks": [sink] });
         if let Some(filter) = &self.filter {
             body["filter"] = filter.as_str().into();
+        }
+        if self.hold_retention {
+            body["hold_retention"] = true.into();
         }
         if let Some(from) = &self.from {
             body["start"] = from.parse::<u64>().map_or_else(|_| from.as_str().into(), |sequence| json!({ "sequence": sequence }));
@@ -131,13 +138,14 @@ mod tests {
             set,
             filter: Some("read_only:false".into()),
             from: Some("4711".into()),
+            hold_retention: true,
         };
         args.body().unwrap()
     }
 
     #[test]
     fn flags_become_a_definition() {
-        let wanted = json!({"name": "all", "filter": "read_only:false", "start": {"sequence": 4711},
+        let wanted = json!({"name": "all", "filter": "read_only:false", "start": {"sequence": 4711}, "hold_retention": true,
             "sinks": [{"type": "file", "path": "/srv/a=b", "batch": {"events": 10, "seconds": 0.5}}]});
         assert_eq!(body(&["path=/srv/a=b", "batch.events=10", "batch.seconds=0.5"]), wanted);
         assert_eq!(secret("env:KEY"), json!({"env": "KEY"}));
@@ -149,7 +157,8 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), r#"{"sinks":[],"start":"oldest"}"#).unwrap();
         let path = Some(file.path().to_owned());
-        let args = DefinitionArgs { name: "x".into(), file: path, r#type: None, set: Vec::new(), filter: None, from: None };
+        let args =
+            DefinitionArgs { name: "x".into(), file: path, r#type: None, set: Vec::new(), filter: None, from: None, hold_retention: false };
         assert_eq!(args.body().unwrap(), json!({"name": "x", "sinks": [], "start": "oldest"}));
     }
 }
