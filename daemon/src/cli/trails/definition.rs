@@ -89,8 +89,9 @@ impl DefinitionArgs {
     }
 }
 
-/// A member as its form wants it; an unknown one is left to the server, which knows what to say.
-fn member(kind: &str, name: &str, value: &str) -> Value {
+/// A member of a kind of sink as its form wants it; an unknown one is left as it is, to who knows what to say.
+#[must_use]
+pub fn member(kind: &str, name: &str, value: &str) -> Value {
     let form = registry::named(kind).and_then(|kind| kind.members.iter().find(|member| member.name == name)).map(|member| member.form);
     match form {
         Some(Form::Flag) => value.parse::<bool>().map_or_else(|_| value.into(), Value::from),

@@ -40,6 +40,7 @@ pub const KIND: SinkKind = SinkKind {
     batch: BatchLimits { events: 5_000, bytes: 4 << 20, delay: Duration::from_millis(200) },
     whole_segments: |_| false,
     make,
+    by_url: None,
 };
 
 #[derive(Debug)]
