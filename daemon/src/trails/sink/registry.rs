@@ -52,7 +52,7 @@ mod tests {
     fn every_kind_and_member_is_named_once_and_described() {
         for kind in SINKS {
             assert_eq!(named(kind.name).map(|found| found.doc), Some(kind.doc));
-            for url in &kind.by_url {
+            if let Some(url) = &kind.by_url {
                 assert_eq!(by_scheme(url.scheme).map(|found| found.name), Some(kind.name));
                 let named = |name: &str| kind.members.iter().any(|member| member.name == name);
                 assert!(named(url.bucket) && url.environment.iter().all(|(member, _)| named(member)), "{}", kind.name);
