@@ -91,12 +91,29 @@ impl Budget {
     /// # Errors
     /// [`ErrorKind::Limit`] when the query would hold more than it may.
     pub fn take_memory(&self, bytes: u64) -> Result<()> {
-        let held = self.memory_bytes.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes);
+        self.within(self.memory_bytes.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes))
+    }
+
+    /// Whether so much more memory could be taken: what is made in one go can stop before it is more.
+    ///
+    /// # Errors
+    /// As [`Budget::take_memory`].
+    pub fn has_memory(&self, bytes: u64) -> Result<()> {
+        self.within(self.memory_bytes.load(Ordering::Relaxed).saturating_add(bytes))
+    }
+
+    fn within(&self, held: u64) -> Result<()> {
         if held > self.memory_bytes_max {
             return Err(Error::new(ErrorKind::Limit, "the query needs more memory than it may; ask for fewer events")
                 .expected(format!("at most {} bytes", self.memory_bytes_max), held));
         }
         Ok(())
+    }
+
+    /// How much memory can still be taken, in bytes.
+    #[must_use]
+    pub fn memory_left(&self) -> u64 {
+        self.memory_bytes_max.saturating_sub(self.memory_bytes.load(Ordering::Relaxed))
     }
 
     /// Notes that a stretch of the log could not be read, and is missing from the answer.
@@ -147,6 +164,7 @@ mod tests {
         let cancel = Cancel::default();
         let budget = Budget::new(clock.clone(), Duration::MAX, 100, cancel.clone());
         assert!(budget.check().is_ok() && budget.take_memory(100).is_ok());
+        assert_eq!((budget.memory_left(), budget.has_memory(1).unwrap_err().kind()), (0, ErrorKind::Limit));
         assert_eq!(budget.take_memory(1).unwrap_err().kind(), ErrorKind::Limit);
         cancel.cancel();
         assert_eq!(budget.check().unwrap_err().kind(), ErrorKind::Cancelled);

@@ -18,9 +18,10 @@ use crate::table::wait_for;
 
 /// The bucket or container.
 pub const BUCKET: &str = "audit";
-/// The account that Azurite has, and its key, which is public.
-const ACCOUNT: &str = "devstoreaccount1";
-const ACCOUNT_KEY: &str = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==";
+/// The account that Azurite has.
+pub const ACCOUNT: &str = "devstoreaccount1";
+/// Its key, which is public.
+pub const ACCOUNT_KEY: &str = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==";
 
 /// A process that ends with its owner.
 #[derive(Debug)]

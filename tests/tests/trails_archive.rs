@@ -11,6 +11,7 @@ use trail_tests::client::{JSON, NDJSON};
 use trail_tests::fixtures::{ALWAYS, GOOD, bytes};
 use trail_tests::moto::Moto;
 use trail_tests::server::Server;
+use trail_tests::shelf::{ACCOUNT, ACCOUNT_KEY, BUCKET, Shelf};
 use trail_tests::table::wait_for;
 
 /// Heads and segments that are sealed at once.
@@ -51,7 +52,12 @@ fn restored(directory: &Path, place: &str, moto: Option<&Moto>) -> Events {
     let data = directory.join("restored");
     let (code, said) = about(&["restore"], place, &["--data-dir", data.to_str().unwrap()], moto);
     assert_eq!(code, 0, "{said}");
-    let server = Server::start_with(&data, &["--read-only"], &[]);
+    served(&data)
+}
+
+/// What a server says that is open for reading only.
+fn served(data: &Path) -> Events {
+    let server = Server::start_with(data, &["--read-only"], &[]);
     let mut events = server.client().pages(ALWAYS, 500);
     server.stop();
     events.sort_unstable();
@@ -143,4 +149,48 @@ fn an_archive_in_a_bucket_is_verified_and_restored() {
     assert_eq!(restored(directory.path(), place, Some(&moto)), held);
     let (code, said) = about(&["archive", "list"], "s3://other/here/all", &[], Some(&moto));
     assert!(code == 3 && said.contains("create it, or mend `bucket`"), "{code} {said}");
+}
+
+/// What the command is told of a store that is no S3, beside the place: its URL, variables and flags.
+fn told(shelf: &Shelf) -> (&'static str, Vec<(&'static str, &'static str)>, Vec<String>) {
+    let sink = shelf.sink(shelf.address());
+    let endpoint = |more: &[&str]| {
+        let endpoint = ["--endpoint", sink["endpoint"].as_str().unwrap()];
+        endpoint.iter().chain(more).map(|word| (*word).to_owned()).collect()
+    };
+    match shelf {
+        Shelf::Azure(..) => {
+            let key = [("AZURE_STORAGE_ACCOUNT", ACCOUNT), ("AZURE_STORAGE_KEY", ACCOUNT_KEY)];
+            ("azblob", key.to_vec(), endpoint(&[]))
+        }
+        Shelf::Google(..) => ("gs", Vec::new(), endpoint(&[])),
+        Shelf::Oss(..) => {
+            let key = [("OSS_ACCESS_KEY_ID", "AKID"), ("OSS_ACCESS_KEY_SECRET", "the key"), ("OSS_REGION", "cn-hangzhou")];
+            ("oss", key.to_vec(), endpoint(&["--set", "path_style=true"]))
+        }
+    }
+}
+
+#[test]
+fn archives_in_the_other_stores_are_verified_and_restored() {
+    for shelf in [Shelf::azure(), Shelf::google(), Shelf::oss(false)].into_iter().flatten() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut sink = shelf.sink(shelf.address());
+        sink["format"] = "segments".into();
+        let held = deliver(&directory.path().join("data"), sink);
+        let (scheme, variables, flags) = told(&shelf);
+        let place = format!("{scheme}://{BUCKET}/logs/here/all");
+        let about = |words: &[&str], more: &[&str]| {
+            let mut command = traild();
+            command.args(words).arg(&place).args(&flags).args(more).envs(variables.iter().copied());
+            let (code, output, errors) = run(&mut command);
+            (code, format!("{output}{errors}"))
+        };
+        let (code, said) = about(&["archive", "verify"], &[]);
+        assert!(code == 0 && said.contains("; 0 problems"), "{scheme}: {code} {said}");
+        let data = directory.path().join("restored");
+        let (code, said) = about(&["restore"], &["--data-dir", data.to_str().unwrap()]);
+        assert_eq!(code, 0, "{scheme}: {said}");
+        assert_eq!(served(&data), held, "{scheme}");
+    }
 }

@@ -257,7 +257,11 @@ fn trail() -> Value {
     json!({ "type": "object", "required": ["name", "sinks"], "properties": {
         "name": text(), "filter": described(text(), "in the query language; empty for every event"), "start": start,
         "hold_retention": { "type": "boolean", "description": "days over the retention wait for this trail, up to `hold_bytes_max`" }, "start_now": { "type": "boolean", "description": "requests only: start it at once" },
-        "state": { "type": "string", "enum": ["fresh", "enabled", "disabled"], "description": "answers only" },
+        "state": {
+            "type": "string", "enum": ["fresh", "enabled", "disabled", "damaged", "unreadable"],
+            "description": "answers only; of the last two nothing is known but `problem`",
+        },
+        "problem": described(text(), "answers only: why the trail cannot be taken up, and what to do"),
         "sinks": { "type": "array", "items": sink, "description": "at least one" },
     } })
 }

@@ -197,7 +197,7 @@ impl Backend {
     /// larger than `bytes_max` is read all the same when `events_max` is 1.
     ///
     /// # Errors
-    /// As [`AuditLog::follow`], and as [`Pool::run`].
+    /// As [`AuditLog::follow`], and as [`crate::backend::Background::run`].
     pub async fn follow(&self, filters: Vec<Arc<str>>, after: Sequence, events_max: usize, bytes_max: u64) -> Result<FollowPage> {
         let log = self.log.clone();
         let bytes_max = if events_max == 1 { u64::MAX } else { bytes_max };

@@ -1,5 +1,6 @@
-//! [`Hands`]: the threads that deliveries may use, so that a folder that hangs takes none from requests.
+//! [`Hands`]: the threads that deliveries may use, so that a folder that hangs takes none from requests, and a large batch no time.
 
+use crate::backend::background::Background;
 use crate::backend::pool::Pool;
 use crate::backend::schedule::Schedule;
 
@@ -10,7 +11,7 @@ const QUEUE_MAX: usize = 1_024;
 #[derive(Debug, Clone)]
 pub struct Hands {
     /// For what computes: reading the log, encoding and packing batches, and for the small files of the trails themselves.
-    pub compute: Pool,
+    pub compute: Background,
     /// For files of folders that may be mounted from elsewhere, and hang.
     pub folders: Pool,
 }
@@ -20,7 +21,7 @@ impl Hands {
     #[must_use]
     pub fn new(schedule: &Schedule) -> Hands {
         Hands {
-            compute: Pool::new("deliveries", schedule.deliveries, QUEUE_MAX),
+            compute: Background::new("deliveries", schedule.deliveries, QUEUE_MAX),
             folders: Pool::new("files of folders", schedule.folders, QUEUE_MAX),
         }
     }

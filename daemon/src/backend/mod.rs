@@ -7,6 +7,7 @@
 //! for from one budget of bytes before they are read, answers from another before they are sent. Limits: what does not fit into a pool's queue or the budget is refused
 //! as busy, it never waits unbounded.
 
+mod background;
 mod budget;
 mod engine;
 mod hands;
@@ -16,6 +17,7 @@ mod rest;
 mod schedule;
 mod space;
 
+pub use background::Background;
 pub use budget::{ByteBudget, Reservation};
 pub use engine::{Appended, Backend, Rejected};
 pub use hands::Hands;

@@ -60,11 +60,12 @@ fn answer(context: &Context, status: StatusCode, value: &Value) -> Result<Respon
 
 /// `GET /v1/trails`
 pub(super) async fn list(State(context): State<Arc<Context>>) -> Result<Response, Refusal> {
-    let mut shown = Vec::new();
-    for trail in trails(&context)?.all().await {
-        shown.push(Trails::shown(&trail).await);
+    let trails = trails(&context)?;
+    let mut shown = trails.unread().await;
+    for trail in trails.all().await {
+        shown.insert(trail.definition.name.clone(), Trails::shown(&trail).await);
     }
-    paid_json(&context, &json!({ "trails": shown }))
+    paid_json(&context, &json!({ "trails": shown.into_values().collect::<Vec<_>>() }))
 }
 
 /// `POST /v1/trails`
@@ -81,7 +82,11 @@ pub(super) async fn create(State(context): State<Arc<Context>>, body: Body) -> R
 /// `GET /v1/trails/{trail}`
 pub(super) async fn show(State(context): State<Arc<Context>>, path: PathText) -> Result<Response, Refusal> {
     let name = path_text(path, "trail")?;
-    let trail = trails(&context)?.named(&name).await.map_err(refused)?;
+    let trails = trails(&context)?;
+    if let Some(unread) = trails.unread().await.get(&name) {
+        return paid_json(&context, unread);
+    }
+    let trail = trails.named(&name).await.map_err(refused)?;
     paid_json(&context, &Trails::shown(&trail).await)
 }
 

@@ -17,7 +17,8 @@ pub const EXAMPLES: &str = "Examples:
   traild archive verify s3://audit/traild/all --from 2026-11-01
   traild archive fetch s3://audit/traild/all --into ./copy --from 2026-11-22 --to 2026-11-23
 
-Keys of a bucket come from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY. `verify` reads every file; one line on standard output for everything that is
+Keys come from the variables that the vendor's programs take: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; OSS_ACCESS_KEY_ID,
+OSS_ACCESS_KEY_SECRET and OSS_REGION; GOOGLE_APPLICATION_CREDENTIALS; AZURE_STORAGE_ACCOUNT and AZURE_STORAGE_KEY. `verify` reads every file; one line on standard output for everything that is
 wrong. Exit code 1: something is. `traild restore` makes a data directory of an archive.";
 
 /// Looks at archived segments.

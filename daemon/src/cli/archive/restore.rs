@@ -26,7 +26,7 @@ pub const EXAMPLES: &str = "Examples:
   traild restore /srv/archive/all --data-dir ./past --from 2026-11-01 --to 2026-11-08
   traild restore s3://audit/traild/all --data-dir ./past
 
-Then `traild serve --data-dir ./past --read-only` answers questions from it. Keys of a bucket come from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY. The directory must be empty. What is wrong with the archive is said, one line
+Then `traild serve --data-dir ./past --read-only` answers questions from it. Keys of a bucket come from where `traild archive` takes them. The directory must be empty. What is wrong with the archive is said, one line
 each, and the rest is restored. Exit code 1: something is wrong.";
 
 /// The longest time that events are kept: a restored directory drops nothing.

@@ -20,7 +20,7 @@ pub struct DefinitionArgs {
     pub name: String,
 
     /// The whole definition as JSON; `-` for standard input.
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with_all = ["type", "set", "filter", "from"])]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with_all = ["type", "set", "filter", "from", "hold_retention"])]
     file: Option<PathBuf>,
 
     /// The kind of its sink; see `traild trail kinds`.
@@ -38,6 +38,10 @@ pub struct DefinitionArgs {
     /// Where it begins: now (the default), oldest, a time, or a sequence.
     #[arg(long, value_name = "PLACE")]
     from: Option<String>,
+
+    /// Days over the retention wait until they are delivered, up to the server's `hold_bytes_max`.
+    #[arg(long)]
+    hold_retention: bool,
 }
 
 impl DefinitionArgs {
@@ -75,6 +79,9 @@ impl DefinitionArgs {
         if let Some(filter) = &self.filter {
             body["filter"] = filter.as_str().into();
         }
+        if self.hold_retention {
+            body["hold_retention"] = true.into();
+        }
         if let Some(from) = &self.from {
             body["start"] = from.parse::<u64>().map_or_else(|_| from.as_str().into(), |sequence| json!({ "sequence": sequence }));
         }
@@ -82,8 +89,9 @@ impl DefinitionArgs {
     }
 }
 
-/// A member as its form wants it; an unknown one is left to the server, which knows what to say.
-fn member(kind: &str, name: &str, value: &str) -> Value {
+/// A member of a kind of sink as its form wants it; an unknown one is left as it is, to who knows what to say.
+#[must_use]
+pub fn member(kind: &str, name: &str, value: &str) -> Value {
     let form = registry::named(kind).and_then(|kind| kind.members.iter().find(|member| member.name == name)).map(|member| member.form);
     match form {
         Some(Form::Flag) => value.parse::<bool>().map_or_else(|_| value.into(), Value::from),
@@ -131,13 +139,14 @@ mod tests {
             set,
             filter: Some("read_only:false".into()),
             from: Some("4711".into()),
+            hold_retention: true,
         };
         args.body().unwrap()
     }
 
     #[test]
     fn flags_become_a_definition() {
-        let wanted = json!({"name": "all", "filter": "read_only:false", "start": {"sequence": 4711},
+        let wanted = json!({"name": "all", "filter": "read_only:false", "start": {"sequence": 4711}, "hold_retention": true,
             "sinks": [{"type": "file", "path": "/srv/a=b", "batch": {"events": 10, "seconds": 0.5}}]});
         assert_eq!(body(&["path=/srv/a=b", "batch.events=10", "batch.seconds=0.5"]), wanted);
         assert_eq!(secret("env:KEY"), json!({"env": "KEY"}));
@@ -149,7 +158,8 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), r#"{"sinks":[],"start":"oldest"}"#).unwrap();
         let path = Some(file.path().to_owned());
-        let args = DefinitionArgs { name: "x".into(), file: path, r#type: None, set: Vec::new(), filter: None, from: None };
+        let args =
+            DefinitionArgs { name: "x".into(), file: path, r#type: None, set: Vec::new(), filter: None, from: None, hold_retention: false };
         assert_eq!(args.body().unwrap(), json!({"name": "x", "sinks": [], "start": "oldest"}));
     }
 }

@@ -18,15 +18,19 @@ fn number(value: &Value, name: &str) -> u64 {
     value.get(name).and_then(Value::as_u64).unwrap_or(0)
 }
 
-/// A line for each trail.
+/// A line for each trail, and below what is wrong with those that cannot be taken up.
 pub fn list(answer: &Value, cells: usize) -> Vec<String> {
     let mut table = Table::new([("trail", Align::Whole), ("state", Align::Whole), ("sinks", Align::Left), ("filter", Align::Left)]);
-    for trail in answer.get("trails").and_then(Value::as_array).into_iter().flatten() {
+    let trails = || answer.get("trails").and_then(Value::as_array).into_iter().flatten();
+    for trail in trails() {
         let sinks = trail.get("sinks").and_then(Value::as_array).into_iter().flatten();
         let kinds: Vec<String> = sinks.map(|sink| text(sink, "type")).collect();
         table.row([text(trail, "name"), text(trail, "state"), kinds.join(", "), text(trail, "filter")]);
     }
-    table.lines(&table.widths(cells), true)
+    let mut lines = table.lines(&table.widths(cells), true);
+    let problem = |trail: &Value| Some(format!("{}: {}", text(trail, "name"), trail.get("problem")?.as_str()?));
+    lines.extend(trails().filter_map(problem).map(|line| crate::cli::terminal::text::printable(&line)));
+    lines
 }
 
 /// How far a trail is: a line for each sink, and below what hinders it.
@@ -163,5 +167,7 @@ mod tests {
         let lines = list(&json!({"trails": [{"name": "all", "state": "fresh", "sinks": [{"type": "file"}], "filter": ""}]}), 100);
         assert_eq!(lines.len(), 2);
         assert!(lines[1].contains("fresh") && lines[1].contains("file"));
+        let lines = list(&json!({"trails": [{"name": "all", "state": "damaged", "problem": "remove it\u{1b}", "sinks": []}]}), 100);
+        assert!(lines[1].contains("damaged") && lines[2].starts_with("all: remove it") && !lines[2].contains('\u{1b}'), "{lines:?}");
     }
 }

@@ -3,7 +3,7 @@
 //! The floor of a trail is the least position of its sinks and of its backfills that are not over; that of all is the least of theirs. It follows
 //! what is durable in their files, not what workers believe: [`crate::trails::keeping::store::Store`] notes each file that it has written. After a
 //! start it is told once, when all files are read: until then the log drops nothing (`expiry_waits`). A trail that was never started has no position
-//! and holds nothing; one that is stopped holds as long as it is there. Limits: a trail whose file is damaged holds nothing, because its position is not known.
+//! and holds nothing; one that is stopped holds as long as it is there. A trail whose file is damaged holds everything, whether it was marked or not: neither that nor its position is known.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -30,9 +30,10 @@ impl Holds {
         Holds { tell, floors: Mutex::default() }
     }
 
-    /// Begins with the trails of a folder.
-    pub fn begin<'k>(&self, trails: impl Iterator<Item = (&'k str, &'k Kept)>) {
-        let floors = trails.filter_map(|(name, kept)| Some((name.to_owned(), floor(kept)?))).collect();
+    /// Begins with the trails of a folder, and the names of those whose files are damaged.
+    pub fn begin<'k>(&self, trails: impl Iterator<Item = (&'k str, &'k Kept)>, damaged: impl Iterator<Item = &'k String>) {
+        let floors = trails.filter_map(|(name, kept)| Some((name.to_owned(), floor(kept)?)));
+        let floors = floors.chain(damaged.map(|name| (name.clone(), Sequence::ZERO))).collect();
         self.change(|known| *known = floors);
     }
 
@@ -102,7 +103,7 @@ mod tests {
         let holds = Holds::new(Box::new(move |floor| ear.lock().unwrap().push(floor.map(|floor| floor.0))));
         let (unmarked, fresh) = (kept(false, &[Some(1)]), kept(true, &[None]));
         let mut marked = kept(true, &[Some(9), Some(7), None]);
-        holds.begin([("a", &unmarked), ("b", &marked), ("c", &fresh)].into_iter());
+        holds.begin([("a", &unmarked), ("b", &marked), ("c", &fresh)].into_iter(), std::iter::empty());
         let sinks = vec![Progress { position: Some(3), ..Progress::default() }];
         marked.backfills.push(Backfill { id: 1, from_ms: 0, to_ms: 1, first: 2, last: 6, cancelled: false, sinks });
         holds.note("b", &marked);

@@ -78,7 +78,7 @@ impl Ledger {
     /// When it could not be written.
     pub async fn found(&self) -> Result<()> {
         let kept = self.kept.clone().lock_owned().await;
-        self.write(kept, |store, name, kept| store.save(name, kept)).await
+        self.write(kept, |store, name, kept| store.found(name, kept)).await
     }
 
     /// Removes what is kept.

@@ -2,9 +2,10 @@
 //!
 //! One file a trail, `NAME.trail`, replaced as a whole: written under another name, synced, renamed, the directory synced. After a crash there
 //! is the old one or the new one. The bytes are described in `FORMAT.md`. What a sink refused for good is appended to `NAME.dead`, one
-//! JSON object a line, and synced before the position moves on. Limits: a file whose checksum is wrong is set aside as `NAME.damaged`,
-//! and said so; the trail must then be made again.
+//! JSON object a line, and synced before the position moves on. A file whose checksum is wrong is set aside as `NAME.damaged`, and said so. What the trail
+//! had delivered is not known then, nor whether it held the retention: until an operator removes the trail or makes it again, the log drops nothing on its account.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::sync::Arc;
@@ -38,8 +39,8 @@ pub struct Store {
 pub struct Loaded {
     /// The trails by name.
     pub trails: Vec<(String, Kept)>,
-    /// Files that could not be read, and where they are now.
-    pub problems: Vec<String>,
+    /// The trails whose files are damaged: what is wrong, where the file is now, and what to do.
+    pub damaged: BTreeMap<String, String>,
 }
 
 impl Store {
@@ -68,22 +69,59 @@ impl Store {
                 self.storage.remove(&file).map_err(|e| Error::io("cannot remove an unfinished file", e).in_file(file))?;
                 continue;
             }
+            if let Some(name) = file.strip_suffix(DAMAGED_SUFFIX) {
+                let error = self.read(&file).err().map_or_else(|| "it was set aside".to_owned(), |error| error.to_string());
+                loaded.damaged.insert(name.to_owned(), damage(&file, &error));
+            }
             let Some(name) = file.strip_suffix(SUFFIX) else { continue };
             match self.read(&file) {
                 Ok(kept) => loaded.trails.push((name.to_owned(), kept)),
                 Err(error) if error.kind() == ErrorKind::Corrupt => {
-                    let aside = format!("{name}{DAMAGED_SUFFIX}");
-                    self.storage
-                        .rename(&file, &aside)
-                        .map_err(|e| Error::io("cannot set a damaged trail aside", e).in_file(file.clone()))?;
-                    self.storage.sync_directory().map_err(|e| Error::io("cannot sync the trails", e))?;
-                    loaded.problems.push(format!("trail `{name}` is damaged and was set aside as trails/{aside}; make it again: {error}"));
+                    let aside = self.set_aside(name)?;
+                    loaded.damaged.insert(name.to_owned(), damage(&aside, &error.to_string()));
                 }
                 Err(error) => return Err(error),
             }
         }
-        self.holds.begin(loaded.trails.iter().map(|(name, kept)| (name.as_str(), kept)));
+        // A trail that was made again stands for what was damaged of it.
+        loaded.damaged.retain(|name, _| loaded.trails.iter().all(|(known, _)| known != name));
+        self.holds.begin(loaded.trails.iter().map(|(name, kept)| (name.as_str(), kept)), loaded.damaged.keys());
         Ok(loaded)
+    }
+
+    fn set_aside(&self, name: &str) -> Result<String> {
+        let (file, aside) = (format!("{name}{SUFFIX}"), format!("{name}{DAMAGED_SUFFIX}"));
+        let moved = self.storage.rename(&file, &aside).and_then(|()| self.storage.sync_directory());
+        moved.map_err(|e| Error::io("cannot set a damaged trail aside", e).in_file(file))?;
+        Ok(aside)
+    }
+
+    /// Keeps a new trail, which also stands for what was damaged of one of that name; when this returns it is durable.
+    ///
+    /// # Errors
+    /// When it could not be written.
+    pub fn found(&self, name: &str, kept: &Kept) -> Result<()> {
+        self.save(name, kept)?;
+        self.clear_away(name)
+    }
+
+    /// Removes what was set aside of a damaged trail: nothing waits for it any more.
+    ///
+    /// # Errors
+    /// When it could not be removed.
+    pub fn remove_damaged(&self, name: &str) -> Result<()> {
+        self.clear_away(name)?;
+        self.holds.forget(name);
+        Ok(())
+    }
+
+    fn clear_away(&self, name: &str) -> Result<()> {
+        let aside = format!("{name}{DAMAGED_SUFFIX}");
+        let clear = || match self.storage.list()?.contains(&aside) {
+            true => self.storage.remove(&aside).and_then(|()| self.storage.sync_directory()),
+            false => Ok(()),
+        };
+        clear().map_err(|e| Error::io("cannot remove a damaged trail", e).in_file(aside.clone()))
     }
 
     /// The identity of the log, made at the first start: 32 hex digits that no other log has. Places keep it, so that two logs
@@ -225,6 +263,14 @@ impl fmt::Debug for Store {
     }
 }
 
+/// What is said of a damaged trail.
+fn damage(file: &str, error: &str) -> String {
+    format!(
+        "trails/{file} in the data directory is damaged, so it is not known what the trail has delivered, and days over the retention wait for it: \
+         remove the trail, or make it again: {error}"
+    )
+}
+
 /// The last line of a file: the SHA-256 of what is before it.
 fn check_line(json: &[u8]) -> String {
     Sha256::digest(json).iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}")) + "\n"
@@ -264,6 +310,7 @@ mod tests {
     use std::fs;
     use std::path::Path;
 
+    use trail_engine::id::Sequence;
     use trail_engine::storage::FileStorage;
 
     use super::*;
@@ -292,7 +339,7 @@ mod tests {
         drop(trails);
         let loaded = store(directory.path()).load().unwrap();
         assert_eq!(loaded.trails, [("all".to_owned(), kept())]);
-        assert!(loaded.problems.is_empty() && !directory.path().join("c.part").exists());
+        assert!(loaded.damaged.is_empty() && !directory.path().join("c.part").exists());
     }
 
     #[test]
@@ -309,9 +356,38 @@ mod tests {
             }
             fs::write(&path, &bad).unwrap();
             let loaded = store(directory.path()).load().unwrap();
-            assert!(loaded.trails.is_empty() && loaded.problems[0].contains("`all` is damaged"), "{at}: {:?}", loaded.problems);
+            assert!(loaded.trails.is_empty() && loaded.damaged["all"].contains("trails/all.damaged"), "{at}: {:?}", loaded.damaged);
             assert_eq!(fs::read(directory.path().join("all.damaged")).unwrap(), bad);
         }
+    }
+
+    #[test]
+    fn a_damaged_trail_holds_everything_until_it_is_made_again_or_removed() {
+        let directory = tempfile::tempdir().unwrap();
+        let holding = || {
+            let holds = Arc::new(Holds::new(Box::new(|_| {})));
+            let trails = Store::holding(Arc::new(FileStorage::open(directory.path()).unwrap()), holds.clone());
+            (trails.load().unwrap(), trails, holds)
+        };
+        let damage = || {
+            store(directory.path()).save("all", &kept()).unwrap();
+            fs::write(directory.path().join("all.trail"), b"no trail").unwrap();
+        };
+        damage();
+        for start in 0..3 {
+            let (loaded, _, holds) = holding();
+            assert_eq!(holds.all().get("all"), Some(&Sequence::ZERO), "start {start}: {loaded:?}");
+            assert!(loaded.damaged["all"].contains("trails/all.damaged"), "start {start}: {loaded:?}");
+        }
+        let (_, trails, holds) = holding();
+        trails.found("all", &kept()).unwrap();
+        assert!(holds.all().is_empty() && holding().0.damaged.is_empty());
+        damage();
+        let (_, trails, holds) = holding();
+        trails.remove_damaged("all").unwrap();
+        assert!(holds.all().is_empty());
+        let (loaded, _, holds) = holding();
+        assert!(loaded.damaged.is_empty() && loaded.trails.is_empty() && holds.all().is_empty());
     }
 
     #[test]

@@ -18,7 +18,7 @@ use trail_engine::query::{FollowPage, Followed};
 use crate::backend::Backend;
 
 /// The most events and bytes of one reading.
-const EVENTS_MAX: usize = 4_096;
+const EVENTS_MAX: usize = 8_192;
 const BYTES_MAX: u64 = 16 << 20;
 /// How many windows are kept.
 const WINDOWS_MAX: usize = 4;

@@ -26,6 +26,7 @@ use crate::trails::reading::source::Source;
 use crate::trails::roster::carry::carried_over;
 use crate::trails::roster::surroundings::Surroundings;
 use crate::trails::roster::trail::{Trail, Turn};
+use crate::trails::roster::unread::Unread;
 use crate::trails::roster::waiting::watch;
 
 /// The folder of the data directory in which trails are kept.
@@ -40,8 +41,8 @@ pub struct Trails {
     store: Store,
     /// Held for a moment only: who changes a trail has its [`Turn`].
     trails: Mutex<BTreeMap<String, Arc<Trail>>>,
-    /// Trails that are kept and cannot be taken up: their definition no longer reads.
-    unread: Mutex<BTreeMap<String, Kept>>,
+    /// Trails that are there and cannot be taken up.
+    unread: Mutex<BTreeMap<String, Unread>>,
     /// The turn of all of them.
     unread_turn: Turn,
     /// Says what expiry waits for; ends with this.
@@ -94,9 +95,10 @@ impl Trails {
             Ok((store, loaded, identity))
         });
         let (store, loaded, identity) = opened.await?;
-        for problem in &loaded.problems {
-            tracing::error!("{problem}");
+        for (name, problem) in &loaded.damaged {
+            tracing::error!(trail = name, "a trail is damaged: {problem}");
         }
+        let unread = loaded.damaged.into_iter().map(|(name, problem)| (name, Unread::damaged(problem))).collect();
         let mut looks = JoinSet::new();
         looks.spawn(watch(backend.clone(), holds));
         let source = Source::new(backend.clone());
@@ -106,7 +108,7 @@ impl Trails {
             around,
             store,
             trails: Mutex::new(BTreeMap::new()),
-            unread: Mutex::new(BTreeMap::new()),
+            unread: Mutex::new(unread),
             unread_turn: Turn::default(),
             _watch: looks,
         };
@@ -130,7 +132,7 @@ impl Trails {
             Ok(definition) => definition,
             Err(problem) => {
                 tracing::error!(trail = name, "a trail cannot be taken up; change it with PUT, or in the configuration: {problem}");
-                self.unread.lock().await.insert(name.to_owned(), kept);
+                self.unread.lock().await.insert(name.to_owned(), Unread::unreadable(problem, kept));
                 return;
             }
         };
@@ -150,7 +152,11 @@ impl Trails {
 
     /// Makes, starts or changes a trail as the configuration has it. A sink that cannot be made now, as when a secret is not there, is tried again.
     async fn configure(&self, definition: &Definition, value: &Value) -> Result<()> {
-        let unread = self.unread.lock().await.contains_key(&definition.name);
+        let unread = match self.unread.lock().await.get(&definition.name) {
+            // Made again it would begin anew, and pass over what was not delivered: that is for the operator to say.
+            Some(unread) if unread.kept.is_none() => return Err(unread.refusal(&definition.name)),
+            unread => unread.is_some(),
+        };
         let known = self.trails.lock().await.get(&definition.name).map(|trail| trail.definition.kept());
         match known {
             None if !unread => {
@@ -179,9 +185,17 @@ impl Trails {
     /// The trail of this name.
     ///
     /// # Errors
-    /// `NotFound`.
+    /// `NotFound`; `Invalid` when it is there and cannot be taken up.
     pub async fn named(&self, name: &str) -> Result<Arc<Trail>> {
-        self.trails.lock().await.get(name).cloned().ok_or_else(|| missing(name))
+        if let Some(trail) = self.trails.lock().await.get(name) {
+            return Ok(trail.clone());
+        }
+        Err(self.unread.lock().await.get(name).map_or_else(|| missing(name), |unread| unread.refusal(name)))
+    }
+
+    /// What is shown of trails that are there and cannot be taken up, by name.
+    pub async fn unread(&self) -> BTreeMap<String, Value> {
+        self.unread.lock().await.iter().map(|(name, unread)| (name.clone(), unread.shown(name))).collect()
     }
 
     /// The trail of this name, which nobody else changes, starts, stops or removes while the guard is held.
@@ -226,12 +240,14 @@ impl Trails {
         let name = definition.name.clone();
         let trail = Arc::new(self.rest(definition, kept, Turn::default()));
         trail.ledger.found().await?;
+        self.unread.lock().await.remove(&name);
         trails.insert(name, trail.clone());
         Ok(trail)
     }
 
     async fn is_free(&self, trails: &BTreeMap<String, Arc<Trail>>, name: &str) -> Result<()> {
-        if trails.contains_key(name) || self.unread.lock().await.contains_key(name) {
+        let is_unread = self.unread.lock().await.get(name).is_some_and(|unread| unread.kept.is_some());
+        if trails.contains_key(name) || is_unread {
             return Err(Error::new(ErrorKind::Locked, format!("there is a trail `{name}` already; change it with PUT")));
         }
         if trails.len() >= TRAILS_MAX {
@@ -256,7 +272,9 @@ impl Trails {
             Ok((old, held)) => (Some(old), held),
             Err(_) => (None, self.unread_turn.clone().lock_owned().await),
         };
-        let mut kept = self.kept_of(name, old.as_deref()).await?;
+        let Some(mut kept) = self.kept_of(name, old.as_deref()).await? else {
+            return self.create(&definition.kept()).await;
+        };
         let turn = old.as_ref().map_or_else(Turn::default, |old| old.turn.clone());
         let new = Arc::new(self.rest(definition, kept.clone(), turn));
         if checked {
@@ -292,10 +310,11 @@ impl Trails {
         Ok(new)
     }
 
-    async fn kept_of(&self, name: &str, trail: Option<&Trail>) -> Result<Kept> {
+    /// What is kept of a trail; `None` when its file is damaged.
+    async fn kept_of(&self, name: &str, trail: Option<&Trail>) -> Result<Option<Kept>> {
         match trail {
-            Some(trail) => Ok(trail.ledger.kept().await),
-            None => self.unread.lock().await.get(name).cloned().ok_or_else(|| missing(name)),
+            Some(trail) => Ok(Some(trail.ledger.kept().await)),
+            None => self.unread.lock().await.get(name).map(|unread| unread.kept.clone()).ok_or_else(|| missing(name)),
         }
     }
 
@@ -306,9 +325,13 @@ impl Trails {
     pub async fn remove(&self, name: &str) -> Result<()> {
         let Ok((trail, _turn)) = self.turn(name).await else {
             let _turn = self.unread_turn.lock().await;
-            let kept = self.kept_of(name, None).await?;
-            let ledger = Ledger::new(name.into(), self.store.clone(), self.around.backend.hands().clone(), kept);
-            ledger.erase().await?;
+            match self.kept_of(name, None).await? {
+                Some(kept) => Ledger::new(name.into(), self.store.clone(), self.around.backend.hands().clone(), kept).erase().await?,
+                None => {
+                    let (store, name) = (self.store.clone(), name.to_owned());
+                    self.around.backend.hands().compute.run(move || store.remove_damaged(&name)).await?;
+                }
+            }
             self.unread.lock().await.remove(name);
             return Ok(());
         };

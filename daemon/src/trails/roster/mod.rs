@@ -7,4 +7,5 @@ mod crew;
 pub mod status;
 pub mod surroundings;
 pub mod trail;
+mod unread;
 mod waiting;

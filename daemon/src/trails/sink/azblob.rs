@@ -6,14 +6,18 @@ use std::time::Duration;
 
 use opendal::services::Azblob;
 
+use crate::backend::Hands;
 use crate::trails::setting::members::{Form, Member, Members};
 use crate::trails::sink::batch::BatchLimits;
 use crate::trails::sink::http::members::CA_FILE;
-use crate::trails::sink::kind::{Order, SinkKind};
+use crate::trails::sink::kind::{ByUrl, Order, SinkKind, Variable};
 use crate::trails::sink::object::formats::{self, COUNT};
 use crate::trails::sink::object::remote::blame::Words;
-use crate::trails::sink::object::remote::opening::{bucket, endpoint, operator, place, prefix, sink};
+use crate::trails::sink::object::remote::bucket::Bucket;
+use crate::trails::sink::object::remote::opening::{bucket, endpoint, operator, place, prefix};
 use crate::trails::sink::object::segments::FORMAT as SEGMENTS;
+use crate::trails::sink::object::sink::into_store;
+use crate::trails::sink::object::store::ObjectStore;
 use crate::trails::sink::seam::Sink;
 
 /// The row for the table of sinks.
@@ -24,6 +28,16 @@ pub const KIND: SinkKind = SinkKind {
     batch: BatchLimits { events: 50_000, bytes: 64 << 20, delay: Duration::from_secs(60) },
     whole_segments: |members| formats::named(members) == SEGMENTS,
     make,
+    by_url: Some(ByUrl {
+        scheme: "azblob",
+        bucket: "container",
+        environment: &[
+            ("account_name", Variable::Value("AZURE_STORAGE_ACCOUNT")),
+            ("account_key", Variable::Value("AZURE_STORAGE_KEY")),
+            ("sas_token", Variable::Value("AZURE_STORAGE_SAS_TOKEN")),
+        ],
+        store,
+    }),
 };
 
 const MEMBERS: [Member; 7 + COUNT] = formats::beside([
@@ -46,10 +60,13 @@ fn builder(members: &Members<'_>, endpoint: &str, account: &str) -> Result<Azblo
 }
 
 fn make(order: &Order<'_>) -> Result<Box<dyn Sink>, String> {
-    let members = &order.members;
+    into_store(order, store(&order.members, order.hands)?)
+}
+
+fn store(members: &Members<'_>, hands: &Hands) -> Result<Box<dyn ObjectStore>, String> {
     let account = bucket(members, "account_name")?;
     let endpoint = endpoint(members)?.map_or_else(|| format!("https://{account}.blob.core.windows.net"), ToOwned::to_owned);
     let operator = operator(builder(members, &endpoint, account)?, members)?;
     let place = place("azblob", bucket(members, "container")?, prefix(members)?, &endpoint);
-    sink(order, operator.clone(), operator, Words { place, keys: "`account_key` or `sas_token`", bucket: "container" })
+    Ok(Box::new(Bucket::new(operator.clone(), operator, Words { place, keys: "`account_key` or `sas_token`", bucket: "container" }, hands)))
 }

@@ -45,6 +45,7 @@ pub const KIND: SinkKind = SinkKind {
     batch: BatchLimits { events: 5_000, bytes: 8 << 20, delay: Duration::from_millis(200) },
     whole_segments: |_| false,
     make,
+    by_url: None,
 };
 
 /// What of the answer is needed: it would repeat every id otherwise.

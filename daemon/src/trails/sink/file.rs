@@ -20,6 +20,7 @@ pub const KIND: SinkKind = SinkKind {
     batch: BatchLimits { events: 50_000, bytes: 64 << 20, delay: Duration::from_secs(60) },
     whole_segments: |members| formats::named(members) == SEGMENTS,
     make,
+    by_url: None,
 };
 
 const MEMBERS: [Member; 1 + COUNT] = formats::beside([Member::new("path", Form::Text, "the folder, an absolute path").required()]);

@@ -9,14 +9,18 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use opendal::services::Gcs;
 
+use crate::backend::Hands;
 use crate::trails::setting::members::{Form, Member, Members};
 use crate::trails::sink::batch::BatchLimits;
 use crate::trails::sink::http::members::CA_FILE;
-use crate::trails::sink::kind::{Order, SinkKind};
+use crate::trails::sink::kind::{ByUrl, Order, SinkKind, Variable};
 use crate::trails::sink::object::formats::{self, COUNT};
 use crate::trails::sink::object::remote::blame::Words;
-use crate::trails::sink::object::remote::opening::{bucket, endpoint, operator, place, prefix, sink};
+use crate::trails::sink::object::remote::bucket::Bucket;
+use crate::trails::sink::object::remote::opening::{bucket, endpoint, operator, place, prefix};
 use crate::trails::sink::object::segments::FORMAT as SEGMENTS;
+use crate::trails::sink::object::sink::into_store;
+use crate::trails::sink::object::store::ObjectStore;
 use crate::trails::sink::seam::Sink;
 
 /// The row for the table of sinks.
@@ -27,6 +31,12 @@ pub const KIND: SinkKind = SinkKind {
     batch: BatchLimits { events: 50_000, bytes: 64 << 20, delay: Duration::from_secs(60) },
     whole_segments: |members| formats::named(members) == SEGMENTS,
     make,
+    by_url: Some(ByUrl {
+        scheme: "gs",
+        bucket: "bucket",
+        environment: &[("credential", Variable::File("GOOGLE_APPLICATION_CREDENTIALS"))],
+        store,
+    }),
 };
 
 const GOOGLE: &str = "https://storage.googleapis.com";
@@ -58,9 +68,12 @@ fn builder(members: &Members<'_>, endpoint: &str) -> Result<Gcs, String> {
 }
 
 fn make(order: &Order<'_>) -> Result<Box<dyn Sink>, String> {
-    let members = &order.members;
+    into_store(order, store(&order.members, order.hands)?)
+}
+
+fn store(members: &Members<'_>, hands: &Hands) -> Result<Box<dyn ObjectStore>, String> {
     let endpoint = endpoint(members)?.unwrap_or(GOOGLE);
     let operator = operator(builder(members, endpoint)?, members)?;
     let place = place("gs", bucket(members, "bucket")?, prefix(members)?, endpoint);
-    sink(order, operator.clone(), operator, Words { place, keys: "`credential`", bucket: "bucket" })
+    Ok(Box::new(Bucket::new(operator.clone(), operator, Words { place, keys: "`credential`", bucket: "bucket" }, hands)))
 }

@@ -1,4 +1,4 @@
-//! [`SinkKind`]: one kind of sink, as the file of the kind describes it, and [`Order`], what one is made of.
+//! [`SinkKind`]: one kind of sink, as the file of the kind describes it, [`Order`], what one is made of, and [`ByUrl`], how a store is named by a URL.
 
 use serde_json::Value;
 use trail_engine::event::DimensionSchema;
@@ -7,6 +7,7 @@ use crate::backend::Hands;
 use crate::trails::keeping::keyring::Keyring;
 use crate::trails::setting::members::{Member, Members};
 use crate::trails::sink::batch::BatchLimits;
+use crate::trails::sink::object::store::ObjectStore;
 use crate::trails::sink::seam::Sink;
 
 /// What a sink is made of.
@@ -47,4 +48,31 @@ pub struct SinkKind {
     pub whole_segments: fn(&Members<'_>) -> bool,
     /// Makes it. Opens nothing: a sink that cannot be reached is made all the same.
     pub make: fn(&Order<'_>) -> Result<Box<dyn Sink>, String>,
+    /// How its store is named by a URL, where it has one.
+    pub by_url: Option<ByUrl>,
+}
+
+/// How a store is named by a URL, `SCHEME://BUCKET/PREFIX`, for who reads back from it what trails put there.
+#[derive(Debug)]
+pub struct ByUrl {
+    /// What the URL begins with.
+    pub scheme: &'static str,
+    /// The member that has the name of the bucket.
+    pub bucket: &'static str,
+    /// Where members come from that are not said otherwise: names of variables that other programs take for the same.
+    pub environment: &'static [(&'static str, Variable)],
+    /// The store of members that were checked against those of the kind.
+    pub store: MakeStore,
+}
+
+/// Makes a store, or says what member is wrong.
+pub type MakeStore = fn(&Members<'_>, &Hands) -> Result<Box<dyn ObjectStore>, String>;
+
+/// A variable of the environment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Variable {
+    /// It has the value.
+    Value(&'static str),
+    /// It has the path of the file with the value.
+    File(&'static str),
 }

@@ -6,13 +6,16 @@
 
 use std::time::Duration;
 
-use crate::trails::setting::members::{Form, Member};
+use crate::backend::Hands;
+use crate::trails::setting::members::{Form, Member, Members};
 use crate::trails::sink::batch::BatchLimits;
 use crate::trails::sink::http::members::CA_FILE;
-use crate::trails::sink::kind::{Order, SinkKind};
+use crate::trails::sink::kind::{ByUrl, Order, SinkKind, Variable};
 use crate::trails::sink::object::formats::{self, COUNT};
 use crate::trails::sink::object::remote::opening;
 use crate::trails::sink::object::segments::FORMAT as SEGMENTS;
+use crate::trails::sink::object::sink::into_store;
+use crate::trails::sink::object::store::ObjectStore;
 use crate::trails::sink::s3;
 use crate::trails::sink::seam::Sink;
 
@@ -24,6 +27,17 @@ pub const KIND: SinkKind = SinkKind {
     batch: BatchLimits { events: 50_000, bytes: 64 << 20, delay: Duration::from_secs(60) },
     whole_segments: |members| formats::named(members) == SEGMENTS,
     make,
+    by_url: Some(ByUrl {
+        scheme: "oss",
+        bucket: "bucket",
+        environment: &[
+            ("access_key_id", Variable::Value("OSS_ACCESS_KEY_ID")),
+            ("secret_access_key", Variable::Value("OSS_ACCESS_KEY_SECRET")),
+            ("session_token", Variable::Value("OSS_SESSION_TOKEN")),
+            ("region", Variable::Value("OSS_REGION")),
+        ],
+        store,
+    }),
 };
 
 const MEMBERS: [Member; 9 + COUNT] = formats::beside([
@@ -47,10 +61,14 @@ fn speaking_s3(endpoint: &str) -> String {
 }
 
 fn make(order: &Order<'_>) -> Result<Box<dyn Sink>, String> {
-    let region = order.members.text("region").unwrap_or_default();
-    let endpoint = opening::endpoint(&order.members)?;
+    into_store(order, store(&order.members, order.hands)?)
+}
+
+fn store(members: &Members<'_>, hands: &Hands) -> Result<Box<dyn ObjectStore>, String> {
+    let region = members.text("region").unwrap_or_default();
+    let endpoint = opening::endpoint(members)?;
     let endpoint = endpoint.map_or_else(|| format!("https://s3.oss-{}.aliyuncs.com", region.trim_start_matches("oss-")), speaking_s3);
-    s3::open(order, "oss", &endpoint, order.members.stated("path_style").unwrap_or(false))
+    s3::bucket_at(members, hands, "oss", &endpoint, members.stated("path_style").unwrap_or(false))
 }
 
 #[cfg(test)]

@@ -42,6 +42,7 @@ pub const KIND: SinkKind = SinkKind {
     batch: BatchLimits { events: 2_000, bytes: 2 << 20, delay: Duration::from_millis(200) },
     whole_segments: |_| false,
     make,
+    by_url: None,
 };
 
 /// Where logs are posted when the URL does not say.

@@ -38,6 +38,12 @@ pub fn named(name: &str) -> Option<&'static SinkKind> {
     SINKS.iter().copied().find(|kind| kind.name == name)
 }
 
+/// The kind whose stores have URLs of this scheme.
+#[must_use]
+pub fn by_scheme(scheme: &str) -> Option<&'static SinkKind> {
+    SINKS.iter().copied().find(|kind| kind.by_url.as_ref().is_some_and(|url| url.scheme == scheme))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -46,6 +52,11 @@ mod tests {
     fn every_kind_and_member_is_named_once_and_described() {
         for kind in SINKS {
             assert_eq!(named(kind.name).map(|found| found.doc), Some(kind.doc));
+            if let Some(url) = &kind.by_url {
+                assert_eq!(by_scheme(url.scheme).map(|found| found.name), Some(kind.name));
+                let named = |name: &str| kind.members.iter().any(|member| member.name == name);
+                assert!(named(url.bucket) && url.environment.iter().all(|(member, _)| named(member)), "{}", kind.name);
+            }
             assert!(!kind.doc.is_empty() && kind.batch.events > 0 && kind.batch.bytes > 0, "{}", kind.name);
             for member in kind.members {
                 assert!(!matches!(member.name, "type" | "batch") && !member.doc.is_empty(), "{}.{}", kind.name, member.name);

@@ -6,13 +6,12 @@
 use std::time::Duration;
 
 use opendal::services::S3;
-use serde_json::{Map, Value};
 
 use crate::backend::Hands;
 use crate::trails::setting::members::{Form, Member, Members};
 use crate::trails::sink::batch::BatchLimits;
 use crate::trails::sink::http::members::CA_FILE;
-use crate::trails::sink::kind::{Order, SinkKind};
+use crate::trails::sink::kind::{ByUrl, Order, SinkKind, Variable};
 use crate::trails::sink::object::formats::{self, COUNT};
 use crate::trails::sink::object::remote::blame::Words;
 use crate::trails::sink::object::remote::bucket::Bucket;
@@ -30,6 +29,18 @@ pub const KIND: SinkKind = SinkKind {
     batch: BatchLimits { events: 50_000, bytes: 64 << 20, delay: Duration::from_secs(60) },
     whole_segments: |members| formats::named(members) == SEGMENTS,
     make,
+    by_url: Some(ByUrl {
+        scheme: "s3",
+        bucket: "bucket",
+        environment: &[
+            ("access_key_id", Variable::Value("AWS_ACCESS_KEY_ID")),
+            ("secret_access_key", Variable::Value("AWS_SECRET_ACCESS_KEY")),
+            ("session_token", Variable::Value("AWS_SESSION_TOKEN")),
+            ("region", Variable::Value("AWS_REGION")),
+            ("endpoint", Variable::Value("AWS_ENDPOINT_URL_S3")),
+        ],
+        store,
+    }),
 };
 
 const MEMBERS: [Member; 12 + COUNT] = formats::beside([
@@ -80,34 +91,30 @@ fn builder(members: &Members<'_>, endpoint: &str, is_path_style: bool) -> Result
 }
 
 fn make(order: &Order<'_>) -> Result<Box<dyn Sink>, String> {
-    let (endpoint, is_path_style) = address(&order.members)?;
-    open(order, "s3", &endpoint, is_path_style)
+    into_store(order, store(&order.members, order.hands)?)
 }
 
-/// A sink of a bucket at an endpoint that speaks S3, for this kind and for those that are the same but for the address.
+fn store(members: &Members<'_>, hands: &Hands) -> Result<Box<dyn ObjectStore>, String> {
+    let (endpoint, is_path_style) = address(members)?;
+    bucket_at(members, hands, "s3", &endpoint, is_path_style)
+}
+
+/// A bucket at an endpoint that speaks S3, for this kind and for those that are the same but for the address.
 ///
 /// # Errors
 /// A sentence that names the member that is wrong.
-pub fn open(order: &Order<'_>, scheme: &str, endpoint: &str, is_path_style: bool) -> Result<Box<dyn Sink>, String> {
-    into_store(order, Box::new(bucket_at(&order.members, order.hands, scheme, endpoint, is_path_style)?))
-}
-
-fn bucket_at(members: &Members<'_>, hands: &Hands, scheme: &str, endpoint: &str, is_path_style: bool) -> Result<Bucket, String> {
+pub fn bucket_at(
+    members: &Members<'_>,
+    hands: &Hands,
+    scheme: &str,
+    endpoint: &str,
+    is_path_style: bool,
+) -> Result<Box<dyn ObjectStore>, String> {
     let small = operator(builder(members, endpoint, is_path_style)?.checksum_algorithm("md5"), members)?;
     let large = operator(builder(members, endpoint, is_path_style)?, members)?;
     let place = place(scheme, bucket(members, "bucket")?, prefix(members)?, endpoint);
     let words = Words { place, keys: "`access_key_id` and `secret_access_key`", bucket: "bucket" };
-    Ok(Bucket::new(small, large, words, hands))
-}
-
-/// The bucket of a definition's members, for whoever reads it.
-///
-/// # Errors
-/// A sentence that names the member that is wrong.
-pub fn store(members: &Map<String, Value>, hands: &Hands) -> Result<Box<dyn ObjectStore>, String> {
-    let members = Members::check(members, &MEMBERS, &[])?;
-    let (endpoint, is_path_style) = address(&members)?;
-    Ok(Box::new(bucket_at(&members, hands, "s3", &endpoint, is_path_style)?))
+    Ok(Box::new(Bucket::new(small, large, words, hands)))
 }
 
 fn address(members: &Members<'_>) -> Result<(String, bool), String> {

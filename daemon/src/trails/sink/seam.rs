@@ -18,7 +18,7 @@ pub type Work<'a, T> = Pin<Box<dyn Future<Output = Result<T, Fault>> + Send + 'a
 pub enum Feed {
     /// Batches of events, by [`Sink::deliver`].
     Events,
-    /// Sealed segments as they are, by [`Sink::deliver_segment`].
+    /// Sealed segments as they are, by [`Sink::deliver_segments`].
     Segments,
 }
 
@@ -53,6 +53,15 @@ pub struct Mark {
     pub last: Sequence,
 }
 
+/// A sealed segment, and its file.
+#[derive(Debug, Clone)]
+pub struct Sealed {
+    /// What is known of it.
+    pub info: SegmentInfo,
+    /// The bytes of its file.
+    pub file: View,
+}
+
 /// A place that takes events. One worker calls it, one call at a time, in the order of the sequences.
 pub trait Sink: Send + Sync + std::fmt::Debug {
     /// What it takes.
@@ -72,12 +81,12 @@ pub trait Sink: Send + Sync + std::fmt::Debug {
     /// When not all of it arrived; then the whole is asked for again. Events that will never be taken are no error but part of the answer.
     fn deliver<'a>(&'a self, batch: &'a Batch) -> Work<'a, Delivered>;
 
-    /// Delivers a sealed segment; only asked of those with [`Feed::Segments`].
+    /// Delivers sealed segments of one day, at least one, in the order of their sequences; only asked of those with [`Feed::Segments`].
     ///
     /// # Errors
     /// As [`Sink::deliver`].
-    fn deliver_segment<'a>(&'a self, segment: &'a SegmentInfo, _file: &'a View) -> Work<'a, Delivered> {
-        Box::pin(async move { Err(Fault::refused(format!("segment {} cannot be delivered here", segment.id))) })
+    fn deliver_segments<'a>(&'a self, _segments: &'a [Sealed]) -> Work<'a, Delivered> {
+        Box::pin(async { Err(Fault::refused("no segment can be delivered here")) })
     }
 
     /// Writes something and reads it back, without leaving anything behind: whether the sink is set up well.

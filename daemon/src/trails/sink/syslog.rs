@@ -42,6 +42,7 @@ pub const KIND: SinkKind = SinkKind {
     batch: BatchLimits { events: 1_000, bytes: 1 << 20, delay: Duration::from_millis(200) },
     whole_segments: |_| false,
     make,
+    by_url: None,
 };
 
 /// `log audit`.

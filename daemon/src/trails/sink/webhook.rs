@@ -13,6 +13,7 @@ use hyper::http::Method;
 use hyper::http::header::HeaderMap;
 use ring::hmac;
 use trail_engine::clock::{Clock as _, SystemClock};
+use trail_engine::error::Error;
 
 use crate::backend::Hands;
 use crate::trails::setting::members::{Form, Member};
@@ -39,6 +40,7 @@ pub const KIND: SinkKind = SinkKind {
     batch: BatchLimits { events: 5_000, bytes: 4 << 20, delay: Duration::from_millis(200) },
     whole_segments: |_| false,
     make,
+    by_url: None,
 };
 
 #[derive(Debug)]
@@ -102,7 +104,7 @@ impl Sink for Webhook {
             let copy = batch.clone();
             let lines = self.hands.compute.run(move || {
                 let mut lines = Vec::with_capacity(usize::try_from(copy.bytes).unwrap_or(0) + copy.events.len());
-                write_lines(&copy, &mut lines);
+                write_lines(&copy, &mut lines).map_err(|e| Error::io("cannot write lines", e))?;
                 Ok(Bytes::from(lines))
             });
             let body = lines.await.map_err(|e| Fault::later(format!("a batch cannot be written now: {e}")))?;

@@ -1,7 +1,8 @@
 //! The worker of a sink that takes sealed segments as they are.
 //!
 //! Segments are delivered in the order of their sequences, each once it is sealed: an open one may still be merged with its neighbours. The position is the
-//! last sequence of the last segment that arrived. A segment that is damaged is passed over loudly, as events that are lost.
+//! last sequence of the last segment that arrived. What waits of one day goes together, so that its manifest and the position are kept once for several.
+//! A segment that is damaged is passed over loudly, as events that are lost.
 
 use std::time::Duration;
 
@@ -13,10 +14,14 @@ use trail_engine::error::ErrorKind;
 use trail_engine::id::Sequence;
 
 use crate::backend::Backend;
+use crate::trails::sink::seam::Sealed;
 use crate::trails::work::worker::{Going, Worker};
 
 /// How often there is a look at the list of segments: they are sealed by the quarter of an hour.
 const LOOK: Duration = Duration::from_secs(5);
+/// How many segments go together, and how many bytes when there are several: after a fault all of them go again.
+const TOGETHER_MAX: usize = 16;
+const TOGETHER_BYTES_MAX: usize = 256 << 20;
 
 impl Worker {
     /// Delivers segments until it is stopped, or the range of a backfill is done.
@@ -32,20 +37,21 @@ impl Worker {
         let mut position = self.progress().await?.after();
         self.live.reached(position);
         loop {
-            let sealed = |info: &SegmentInfo| info.sealed && info.last_sequence > position;
-            let next = backend.segments().into_iter().find(|info| info.last_sequence > position);
+            let segments: Vec<SegmentInfo> = backend.segments().into_iter().filter(|info| info.last_sequence > position).collect();
+            let next = segments.first();
             // Of a backfill, what is left may have been dropped.
-            if until.is_some_and(|until| position >= until || next.as_ref().is_some_and(|next| next.first_sequence > until)) {
+            if until.is_some_and(|until| position >= until || next.is_some_and(|next| next.first_sequence > until)) {
                 return Ok(());
             }
-            match next.filter(sealed) {
-                Some(segment) => {
-                    let passed = segment.first_sequence.0.saturating_sub(position.0.saturating_add(1));
-                    if self.ship_one(backend, &segment, passed).await? {
-                        position = segment.last_sequence;
-                        self.live.reached(position);
-                    } else {
-                        sleep(LOOK).await;
+            match next.filter(|next| next.sealed) {
+                Some(next) => {
+                    let passed = next.first_sequence.0.saturating_sub(position.0.saturating_add(1));
+                    match self.ship_next(backend, &segments, passed, until).await? {
+                        Some(reached) => {
+                            position = reached;
+                            self.live.reached(position);
+                        }
+                        None => sleep(LOOK).await,
                     }
                 }
                 None => {
@@ -59,36 +65,46 @@ impl Worker {
         }
     }
 
-    /// Delivers one segment; false when it must be looked for again.
-    async fn ship_one(&self, backend: &Backend, segment: &SegmentInfo, passed: u64) -> Going<bool> {
+    /// Delivers the first of these segments, and what can go with it; the last sequence that is done with. `None` when they must be looked for again.
+    async fn ship_next(
+        &self,
+        backend: &Backend,
+        segments: &[SegmentInfo],
+        passed: u64,
+        until: Option<Sequence>,
+    ) -> Going<Option<Sequence>> {
+        let Some(segment) = segments.first() else { return Ok(None) };
         let file = match backend.segment_file(segment.id).await {
             Ok(Some(file)) if segment.readable => file,
             // Gone in this moment: the next look finds what came in its place.
-            Ok(None) => return Ok(false),
+            Ok(None) => return Ok(None),
             // Only what is damaged is passed over: anything else may be read in a moment.
             Err(error) if error.kind() != ErrorKind::Corrupt => {
                 self.live.trouble(&format!("segment {} cannot be read now: {error}", segment.id), SystemClock::new().now(), false);
-                return Ok(false);
+                return Ok(None);
             }
             Ok(Some(_)) | Err(_) => {
                 let first = segment.first_sequence.0.saturating_sub(passed);
                 self.lose_range(first, segment.last_sequence.0, segment.events.saturating_add(passed)).await?;
                 self.keep(|progress| progress.position = Some(segment.last_sequence.0)).await?;
-                return Ok(true);
+                return Ok(Some(segment.last_sequence));
             }
         };
-        let delivered = match self.attempts(|| self.sink.deliver_segment(segment, &file)).await? {
+        let together = together(backend, Sealed { info: segment.clone(), file }, segments, until).await;
+        let delivered = match self.attempts(|| self.sink.deliver_segments(&together)).await? {
             Ok(delivered) => delivered,
             Err(fault) => {
                 // A segment cannot be made smaller or other than it is: somebody must mend the sink.
                 self.live.trouble(&fault.message, SystemClock::new().now(), true);
-                return Ok(false);
+                return Ok(None);
             }
         };
+        let last = together.last().map_or(segment.last_sequence, |sealed| sealed.info.last_sequence);
+        let events = together.iter().map(|sealed| sealed.info.events).sum();
         self.keep(|progress| {
-            progress.position = Some(segment.last_sequence.0);
-            progress.number += 1;
-            progress.delivered_events += segment.events;
+            progress.position = Some(last.0);
+            progress.number += together.len() as u64;
+            progress.delivered_events += events;
             progress.delivered_objects += delivered.objects;
             progress.delivered_bytes += delivered.bytes;
             progress.last_delivery_at_ms = Some(SystemClock::new().now().as_millis());
@@ -97,10 +113,32 @@ impl Worker {
             }
         })
         .await?;
-        self.tally.delivered(segment.events, &delivered);
+        self.tally.delivered(events, &delivered);
         if passed > 0 {
             self.lose_range(segment.first_sequence.0.saturating_sub(passed), segment.first_sequence.0, passed).await?;
         }
-        Ok(true)
+        Ok(Some(last))
     }
+}
+
+/// The first segment with those behind it that are of the same day and follow without a gap.
+async fn together(backend: &Backend, first: Sealed, segments: &[SegmentInfo], until: Option<Sequence>) -> Vec<Sealed> {
+    let (mut bytes, mut last) = (first.file.len(), first.info.last_sequence);
+    let day = first.info.day;
+    let mut together = vec![first];
+    for info in segments.iter().skip(1) {
+        let follows = info.sealed && info.readable && info.day == day && info.first_sequence == last.plus(1);
+        if !follows || until.is_some_and(|until| info.first_sequence > until) || together.len() >= TOGETHER_MAX {
+            break;
+        }
+        // What cannot be read now is looked at when it is the first.
+        let Ok(Some(file)) = backend.segment_file(info.id).await else { break };
+        bytes = bytes.saturating_add(file.len());
+        if bytes > TOGETHER_BYTES_MAX {
+            break;
+        }
+        last = info.last_sequence;
+        together.push(Sealed { info: info.clone(), file });
+    }
+    together
 }

@@ -27,8 +27,11 @@ use crate::query::question::sequences;
 const WINDOW_SEQUENCES: u64 = 1_024;
 const WINDOW_GROWTH: u64 = 4;
 
-/// Matching events are fetched in steps of this many, so that a page that is out of memory can end early.
+/// Matching events are fetched in steps of this many, so that a page that is out of memory can end early; from parts in blocks in larger ones
+/// where there is room for them, since each step opens the blocks that it needs anew.
 const EVENTS_AT_ONCE: usize = 256;
+/// So many events as the ones before must fit into what memory is left, for a step of half as many.
+const ROOM: u64 = 2;
 
 /// Matching events after a position, in sequence order, of any event time: at most `events_max` of them, from at most `scan_max` events,
 /// so that a page may be empty while its position moves on. When the page's memory runs out it ends early.
@@ -55,7 +58,8 @@ pub fn follow(context: &Context<'_>, filters: &[&str], after: Sequence, events_m
     let questions = filters.iter().map(|q| Question::within(context, q, TimeRange::ALL, context.now, context.upper));
     let questions = questions.collect::<Result<Vec<_>>>()?;
     let page = FollowPage { position: after, ..FollowPage::default() };
-    let mut tail = Tail { context, questions: &questions, events_max, scan_left: scan_max.max(1), page };
+    let mut tail =
+        Tail { context, questions: &questions, events_max, scan_left: scan_max.max(1), page, memory: context.budget.memory_left() };
     let mut parts: Vec<&dyn Index> = context.parts.iter().map(|part| &**part).collect();
     parts.sort_by_key(|part| part.extent().first_sequence);
     let visible = after.0.saturating_add(1)..context.upper.0.saturating_add(1);
@@ -93,6 +97,8 @@ struct Tail<'a> {
     events_max: usize,
     scan_left: u64,
     page: FollowPage,
+    /// What memory there was at the start.
+    memory: u64,
 }
 
 impl<'a> Tail<'a> {
@@ -171,13 +177,36 @@ impl<'a> Tail<'a> {
         hits.sort_unstable_by_key(|hit| hit.sequence);
         let full = hits.len() >= self.events_max - self.page.events.len();
         hits.truncate(self.events_max - self.page.events.len());
-        for step in hits.chunks(EVENTS_AT_ONCE) {
+        let (mut rest, mut step_max) = (hits.as_slice(), usize::MAX);
+        while !rest.is_empty() {
+            let (step, later) = rest.split_at(self.step(part).min(step_max).min(rest.len()));
             match self.take(part, step) {
-                Err(e) if e.kind() == ErrorKind::Limit && !self.page.events.is_empty() && budget.check().is_ok() => return Ok(false),
+                Err(e) if e.kind() == ErrorKind::Limit && budget.check().is_ok() => {
+                    if step.len() > EVENTS_AT_ONCE {
+                        // They are larger than those before them.
+                        step_max = EVENTS_AT_ONCE;
+                        continue;
+                    }
+                    if self.page.events.is_empty() {
+                        return Err(e);
+                    }
+                    return Ok(false);
+                }
                 other => other?,
             }
+            rest = later;
         }
         Ok(!full)
+    }
+
+    /// How many events to fetch at once: as many as there is room for if they are like those that the page has.
+    fn step(&self, part: &dyn Index) -> usize {
+        let (events, taken) = (self.page.events.len() as u64, self.memory.saturating_sub(self.context.budget.memory_left()));
+        if events == 0 || !part.extent().time_ordered {
+            return EVENTS_AT_ONCE;
+        }
+        let each = (taken / events).max(1);
+        usize::try_from(self.context.budget.memory_left() / each / ROOM).unwrap_or(usize::MAX).max(EVENTS_AT_ONCE)
     }
 
     fn take(&mut self, part: &dyn Index, step: &[Hit]) -> Result<()> {

@@ -123,7 +123,7 @@ impl<'a> Dictionary<'a> {
 
     /// A reader of many terms that holds on to the last page.
     pub(crate) fn cursor(&self) -> TermCursor<'a> {
-        TermCursor { dictionary: *self, ordinals: 0..0, page: Arc::default() }
+        TermCursor { dictionary: *self, rows: Vec::new() }
     }
 
     /// Calls `visit` with each ordinal of a range and its term, until it fails. Leaves the cache as it is.
@@ -222,7 +222,7 @@ impl<'a> Dictionary<'a> {
     /// The first and the last page of a range that is not empty.
     fn pages_of(&self, range: &Range<u32>) -> Result<(usize, usize)> {
         let first = self.page_of(range.start);
-        let last = self.page_of(range.end.saturating_sub(1));
+        let last = if range.len() == 1 { first } else { self.page_of(range.end.saturating_sub(1)) };
         match (first, last) {
             (Some(first), Some(last)) if range.end <= self.term_count && first <= last => Ok((first, last)),
             _ => {
@@ -309,12 +309,11 @@ fn unfold_page(place: &Place<'_>, coded: &mut Vec<u8>, page: &mut Page) -> Resul
     page.unfold(coded, place.ordinals.len())
 }
 
-/// Reads terms one by one; ordinals near each other cost one look into the cache.
+/// Reads terms one by one; of each row of ordinals that are near each other the last page is at hand.
 #[derive(Debug)]
 pub(crate) struct TermCursor<'a> {
     dictionary: Dictionary<'a>,
-    ordinals: Range<u32>,
-    page: Arc<Page>,
+    rows: Vec<(Range<u32>, Arc<Page>)>,
 }
 
 impl TermCursor<'_> {
@@ -323,11 +322,23 @@ impl TermCursor<'_> {
     /// # Errors
     /// [`ErrorKind::Corrupt`](crate::error::ErrorKind::Corrupt) for an ordinal that is not there and for a damaged page.
     pub(crate) fn with<T>(&mut self, ordinal: u32, visit: impl FnOnce(&[u8]) -> T) -> Result<T> {
-        if !self.ordinals.contains(&ordinal) {
-            let (number, _) = self.dictionary.pages_of(&(ordinal..ordinal.saturating_add(1)))?;
-            (self.ordinals, self.page) = self.dictionary.page(number)?;
+        self.with_of(0, ordinal, visit)
+    }
+
+    /// The same for one of several rows of ordinals that are read in turns, as those of columns are: each has its own page at hand.
+    ///
+    /// # Errors
+    /// As [`TermCursor::with`].
+    pub(crate) fn with_of<T>(&mut self, row: usize, ordinal: u32, visit: impl FnOnce(&[u8]) -> T) -> Result<T> {
+        if row >= self.rows.len() {
+            self.rows.resize_with(row + 1, || (0..0, Arc::default()));
         }
-        Ok(visit(self.page.term((ordinal.saturating_sub(self.ordinals.start)) as usize)))
+        let Some((ordinals, page)) = self.rows.get_mut(row) else { return Err(Error::corrupt("there is no such row of terms")) };
+        if !ordinals.contains(&ordinal) {
+            let (number, _) = self.dictionary.pages_of(&(ordinal..ordinal.saturating_add(1)))?;
+            (*ordinals, *page) = self.dictionary.page(number)?;
+        }
+        Ok(visit(page.term((ordinal.saturating_sub(ordinals.start)) as usize)))
     }
 }
 

@@ -63,12 +63,13 @@ fn fetch_blocks(
     wanted.sort_unstable();
     let directory = segment.block_directory()?;
     let block_of = |document: u32| document as usize / BLOCK_DOCUMENTS;
+    let mut room = Room { budget, bytes: 0 };
     for wanted in wanted.chunk_by(|a, b| block_of(a.0) == block_of(b.0)) {
         budget.block()?;
         let Some((document, _)) = wanted.first() else { continue };
         let number = block_of(*document);
         let opened = OpenedBlock::open(segment, &directory, number, Reuse::Likely);
-        if let Err(error) = opened.and_then(|mut block| fetch_block(segment, &mut block, wanted, texts)) {
+        if let Err(error) = opened.and_then(|mut block| fetch_block(segment, &mut block, wanted, texts, &mut room)) {
             // Half a block is not handed out.
             wanted.iter().filter_map(|(_, at)| texts.get_mut(*at).map(Option::take)).for_each(drop);
             on_damage(directory.documents(number), segment.locate(error))?;
@@ -77,7 +78,26 @@ fn fetch_blocks(
     Ok(())
 }
 
-fn fetch_block(segment: &Segment, block: &mut OpenedBlock<'_>, wanted: &[(u32, usize)], texts: &mut [Option<Vec<u8>>]) -> Result<()> {
+/// What one call has assembled: its caller is charged for it, and it must not hold more than there is room for.
+struct Room<'a> {
+    budget: &'a Budget,
+    bytes: u64,
+}
+
+impl Room<'_> {
+    fn take(&mut self, bytes: usize) -> Result<()> {
+        self.bytes = self.bytes.saturating_add(bytes as u64);
+        self.budget.has_memory(self.bytes)
+    }
+}
+
+fn fetch_block(
+    segment: &Segment,
+    block: &mut OpenedBlock<'_>,
+    wanted: &[(u32, usize)],
+    texts: &mut [Option<Vec<u8>>],
+    room: &mut Room<'_>,
+) -> Result<()> {
     let layout = segment.layout()?;
     let start = block.documents().start;
     let shapes = block.shapes()?;
@@ -117,6 +137,7 @@ fn fetch_block(segment: &Segment, block: &mut OpenedBlock<'_>, wanted: &[(u32, u
             rows.assemble(shape, &mut text)?;
             next = document + 1;
         }
+        room.take(text.len())?;
         if let Some(slot) = texts.get_mut(at) {
             *slot = Some(text.clone());
         }
@@ -179,13 +200,13 @@ impl Rows<'_> {
         let entry = self.layout.column(column)?;
         let values = &mut self.values;
         if entry.encoding == Encoding::Constant {
-            return self.terms.with(entry.terms.0, |term| values.extend_from_slice(term));
+            return self.terms.with_of(column as usize, entry.terms.0, |term| values.extend_from_slice(term));
         }
         let missing = || Error::corrupt("a column has too few values").in_component(format!("column {column}"));
         let chunk = self.chunks.get(column as usize).and_then(Option::as_ref).filter(|chunk| index < chunk.len()).ok_or_else(missing)?;
         match chunk.code(index) {
             Some(code) if code < entry.terms.1 => {
-                self.terms.with(entry.terms.0.saturating_add(code), |term| values.extend_from_slice(term))
+                self.terms.with_of(column as usize, entry.terms.0.saturating_add(code), |term| values.extend_from_slice(term))
             }
             Some(code) => Err(Error::corrupt("a code is not in the dictionary").expected(format_args!("below {}", entry.terms.1), code)),
             None => {

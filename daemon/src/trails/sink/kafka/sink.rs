@@ -59,6 +59,7 @@ pub const KIND: SinkKind = SinkKind {
     batch: BatchLimits { events: 2_000, bytes: 900 << 10, delay: Duration::from_millis(200) },
     whole_segments: |_| false,
     make,
+    by_url: None,
 };
 
 const PORT: u16 = 9_092;

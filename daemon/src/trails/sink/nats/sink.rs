@@ -39,6 +39,7 @@ pub const KIND: SinkKind = SinkKind {
     batch: BatchLimits { events: 2_000, bytes: 4 << 20, delay: Duration::from_millis(200) },
     whole_segments: |_| false,
     make,
+    by_url: None,
 };
 
 /// How many messages are on the way at once.

@@ -78,7 +78,8 @@ fn sync_directory(directory: &Path) -> io::Result<()> {
     fs::File::open(directory)?.sync_all()
 }
 
-fn write(root: &Path, key: &str, bytes: &[u8]) -> io::Result<()> {
+/// Writes a file. Its bytes are durable then; its name is when its directory was synced.
+fn write(root: &Path, key: &str, bytes: &[u8], syncs_name: bool) -> io::Result<()> {
     let path = root.join(key);
     let (Some(directory), Some(name)) = (path.parent(), path.file_name()) else {
         return Err(io::Error::from(io::ErrorKind::InvalidInput));
@@ -92,7 +93,7 @@ fn write(root: &Path, key: &str, bytes: &[u8]) -> io::Result<()> {
     file.write_all(bytes)?;
     file.sync_all()?;
     fs::rename(&temporary, &path)?;
-    sync_directory(directory)
+    if syncs_name { sync_directory(directory) } else { Ok(()) }
 }
 
 fn list(root: &Path, folder: &str) -> io::Result<Vec<String>> {
@@ -133,7 +134,12 @@ impl ObjectStore for Folder {
 
     fn put<'a>(&'a self, object: &'a Object) -> Work<'a, ()> {
         let (key, bytes) = (object.key.clone(), object.bytes.clone());
-        self.run("write a file", move |root| write(root, &key, &bytes))
+        self.run("write a file", move |root| write(root, &key, &bytes, true))
+    }
+
+    fn put_before<'a>(&'a self, object: &'a Object) -> Work<'a, ()> {
+        let (key, bytes) = (object.key.clone(), object.bytes.clone());
+        self.run("write a file", move |root| write(root, &key, &bytes, false))
     }
 
     fn get<'a>(&'a self, key: &'a str) -> Work<'a, Option<Bytes>> {

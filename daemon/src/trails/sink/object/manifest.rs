@@ -83,13 +83,19 @@ impl Manifest {
     }
 }
 
+/// The name of the file of a segment.
+#[must_use]
+pub fn file_name(segment: &SegmentInfo) -> String {
+    format!("{:020}-{:020}-{}.segment", segment.first_sequence.0, segment.last_sequence.0, segment.id)
+}
+
 impl Archived {
     /// What is said of a segment with this file.
     #[must_use]
     pub fn of(segment: &SegmentInfo, file: &[u8]) -> Archived {
         Archived {
             id: segment.id.to_string(),
-            file: format!("{:020}-{:020}-{}.segment", segment.first_sequence.0, segment.last_sequence.0, segment.id),
+            file: file_name(segment),
             first_sequence: segment.first_sequence.0,
             last_sequence: segment.last_sequence.0,
             event_time_min: segment.time_min.to_string(),

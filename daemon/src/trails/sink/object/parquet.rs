@@ -216,6 +216,15 @@ mod tests {
     }
 
     #[test]
+    fn a_text_that_has_no_terms_is_refused_and_the_rest_is_not() {
+        let format = Parquet::new(&default_schema().unwrap()).unwrap();
+        let fault = format.encode(&batch("all", &["{}", "{\"eventName\":"])).unwrap_err();
+        assert_eq!(fault.kind, crate::trails::sink::fault::FaultKind::Refused);
+        assert!(fault.message.starts_with("it cannot be written as Parquet: "), "{fault}");
+        assert!(format.encode(&batch("all", &["{}"])).is_ok());
+    }
+
+    #[test]
     fn a_dimension_with_the_name_of_a_column_of_every_file_stands_beside_it() {
         let mut schema = default_schema().unwrap();
         schema.dimensions[0].name = "event".into();

@@ -1,22 +1,22 @@
 //! [`SegmentSink`]: sealed segments as they are, as an archive: `TRAIL/segments/day=2026-11-22/FIRST-LAST-ID.segment` beside the day's manifest.
 //!
-//! A file is put first, then the manifest that names it; both are the same when they are put again. Backfills put into the same archive, since a segment is
-//! what it is. The place is claimed before the first segment, and each carries the log's identity as its origin. Limits: a segment is put in one attempt of the worker
+//! Files are put first, each while its sum is computed beside it, then the manifest that names them; all are the same when they are put again. Backfills put into the same archive, since a segment is
+//! what it is. The place is claimed before the first segment, and each carries the log's identity as its origin. Limits: segments that go together are put in one attempt of the worker
 //! (five minutes).
 
 use bytes::Bytes;
 use tokio::sync::{Mutex, OnceCell};
-use trail_engine::{SegmentInfo, View};
+use trail_engine::error::{Error, ErrorKind};
 
 use crate::backend::Hands;
 use crate::trails::sink::batch::Batch;
 use crate::trails::sink::fault::Fault;
 use crate::trails::sink::kind::Order;
-use crate::trails::sink::object::manifest::{Archived, Manifest, NAME};
+use crate::trails::sink::object::manifest::{Archived, Manifest, NAME, file_name};
 use crate::trails::sink::object::owner::Owner;
 use crate::trails::sink::object::probe::probe;
 use crate::trails::sink::object::store::{ORIGIN, Object, ObjectStore};
-use crate::trails::sink::seam::{Delivered, Feed, Sink, Work};
+use crate::trails::sink::seam::{Delivered, Feed, Sealed, Sink, Work};
 
 /// The name of the format.
 pub const FORMAT: &str = "segments";
@@ -42,33 +42,48 @@ impl SegmentSink {
         SegmentSink { trail, log, store, hands: order.hands.clone(), claimed: OnceCell::new() }
     }
 
-    async fn put(&self, segment: &SegmentInfo, file: &View) -> Result<Delivered, Fault> {
+    /// Puts segments of one day, and names them in its manifest.
+    async fn put(&self, segments: &[Sealed]) -> Result<Delivered, Fault> {
+        let Some(day) = segments.first().map(|sealed| sealed.info.day) else { return Ok(Delivered::default()) };
         let owner = Owner { log: &self.log, trail: &self.trail, purpose: FORMAT };
         self.claimed.get_or_try_init(|| owner.claim(&*self.store, 0)).await?;
-        let (info, view) = (segment.clone(), file.clone());
-        let archived = self.hands.compute.run(move || Ok(Archived::of(&info, &view))).await;
-        let archived = archived.map_err(|e| Fault::later(format!("a segment cannot be summed now: {e}")))?;
-        let folder = format!("{}/segments/day={}", self.trail, segment.day);
+        let summing: Vec<_> = segments.iter().map(|sealed| tokio::spawn(sum(self.hands.clone(), sealed.clone()))).collect();
+        let folder = format!("{}/segments/day={day}", self.trail);
         let object =
             |name: &str, bytes, content_type| Object { key: format!("{folder}/{name}"), bytes, content_type, metadata: Vec::new() };
-        let mut whole = object(&archived.file, Bytes::from_owner(file.clone()), "application/octet-stream");
-        whole.metadata.push((ORIGIN.to_owned(), self.log.clone()));
-        self.store.put(&whole).await?;
+        let mut delivered = Delivered { objects: 1 + segments.len() as u64, ..Delivered::default() };
+        for sealed in segments {
+            let bytes = Bytes::from_owner(sealed.file.clone());
+            let mut whole = object(&file_name(&sealed.info), bytes, "application/octet-stream");
+            whole.metadata.push((ORIGIN.to_owned(), self.log.clone()));
+            self.store.put_before(&whole).await?;
+            delivered.bytes += whole.bytes.len() as u64;
+        }
+        let mut archived = Vec::with_capacity(summing.len());
+        for sum in summing {
+            let summed = sum.await.unwrap_or_else(|e| Err(Error::new(ErrorKind::Io, "it ended in a panic").because(e)));
+            archived.push(summed.map_err(|e| Fault::later(format!("a segment cannot be summed now: {e}")))?);
+        }
         let place = format!("{folder}/{NAME}");
         // A trail and its backfills write the same manifests.
         let _alone = MANIFESTS.lock().await;
         let mut manifest = match self.store.get(&place).await? {
-            None => Manifest::of(&segment.day.to_string()),
+            None => Manifest::of(&day.to_string()),
             Some(bytes) => Manifest::read(&bytes).map_err(|problem| {
                 Fault::setup(format!("{place} in {} is damaged: {problem}; move it away, and deliver the day again", self.store.place()))
             })?,
         };
-        manifest.take(archived);
+        archived.into_iter().for_each(|segment| manifest.take(segment));
         let bytes = Bytes::from(manifest.write().map_err(Fault::later)?);
-        let delivered = whole.bytes.len() as u64 + bytes.len() as u64;
+        delivered.bytes += bytes.len() as u64;
         self.store.put(&object(NAME, bytes, "application/json")).await?;
-        Ok(Delivered { objects: 2, bytes: delivered, ..Delivered::default() })
+        Ok(delivered)
     }
+}
+
+/// What the manifest says of a segment.
+async fn sum(hands: Hands, sealed: Sealed) -> trail_engine::error::Result<Archived> {
+    hands.compute.run(move || Ok(Archived::of(&sealed.info, &sealed.file))).await
 }
 
 impl Sink for SegmentSink {
@@ -80,8 +95,8 @@ impl Sink for SegmentSink {
         Box::pin(async { Err(Fault::refused("only whole segments are delivered here")) })
     }
 
-    fn deliver_segment<'a>(&'a self, segment: &'a SegmentInfo, file: &'a View) -> Work<'a, Delivered> {
-        Box::pin(self.put(segment, file))
+    fn deliver_segments<'a>(&'a self, segments: &'a [Sealed]) -> Work<'a, Delivered> {
+        Box::pin(self.put(segments))
     }
 
     fn probe(&self) -> Work<'_, ()> {

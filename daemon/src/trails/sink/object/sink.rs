@@ -1,5 +1,6 @@
 //! [`ObjectSink`]: a format over a store.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
@@ -80,6 +81,16 @@ impl ObjectSink {
     }
 }
 
+/// The objects of a batch. An encoder that breaks down over its bytes does so every time: the batch is refused, so that halving finds the events
+/// that it cannot take, and the others arrive.
+fn encoded(format: &dyn Format, batch: &Batch) -> Result<Vec<Object>, Fault> {
+    // A format keeps nothing while it encodes that a panic could leave half done.
+    catch_unwind(AssertUnwindSafe(|| format.encode(batch))).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned()).or_else(|| panic.downcast_ref::<String>().cloned());
+        Err(Fault::refused(format!("the encoder broke down over it, which is a bug of traild: {}", text.unwrap_or_default())))
+    })
+}
+
 impl Sink for ObjectSink {
     fn names_batches(&self) -> bool {
         true
@@ -90,7 +101,7 @@ impl Sink for ObjectSink {
             // What is due speaks of what is there already, and so goes first.
             let due = self.put_due(SystemClock::new().now()).await?;
             let (format, copy) = (self.format.clone(), batch.clone());
-            let encoded = self.hands.compute.run(move || Ok(format.encode(&copy))).await;
+            let encoded = self.hands.compute.run(move || Ok(encoded(&*format, &copy))).await;
             let objects = encoded.map_err(|e| Fault::later(format!("a batch cannot be encoded now: {e}")))??;
             let delivered = self.put_all(&objects).await?;
             let state = delivered.state.or(due.state);
@@ -108,5 +119,39 @@ impl Sink for ObjectSink {
 
     fn mark<'a>(&'a self, trail: &'a str) -> Work<'a, Option<Mark>> {
         Box::pin(self.marked(trail))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::trails::sink::fault::FaultKind;
+    use crate::trails::sink::object::sample::batch;
+
+    /// Breaks down over some events.
+    #[derive(Debug)]
+    struct Brittle;
+
+    impl Format for Brittle {
+        fn encode(&self, batch: &Batch) -> Result<Vec<Object>, Fault> {
+            assert!(batch.events.iter().all(|event| event.text != b"{\"n\":3}"), "a value that nobody thought of");
+            Ok(vec![Object::of_batch(batch, "key".into(), Vec::new(), "text/plain")])
+        }
+
+        fn folder(&self, _trail: &str) -> Option<String> {
+            None
+        }
+
+        fn mark(&self, _key: &str) -> Option<Mark> {
+            None
+        }
+    }
+
+    #[test]
+    fn what_an_encoder_breaks_down_over_is_refused_and_not_tried_for_ever() {
+        let fault = encoded(&Brittle, &batch("all", &["{}", "{\"n\":3}"])).unwrap_err();
+        assert_eq!(fault.kind, FaultKind::Refused);
+        assert!(fault.message.contains("a value that nobody thought of"), "{fault}");
+        assert_eq!(encoded(&Brittle, &batch("all", &["{}"])).unwrap().len(), 1);
     }
 }

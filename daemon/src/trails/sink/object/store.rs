@@ -51,6 +51,14 @@ pub trait ObjectStore: Send + Sync + std::fmt::Debug {
     /// When it is not sure that the object is there.
     fn put<'a>(&'a self, object: &'a Object) -> Work<'a, ()>;
 
+    /// The same for an object that is followed at once by another in the same folder: only with that one it must be durable.
+    ///
+    /// # Errors
+    /// As [`ObjectStore::put`].
+    fn put_before<'a>(&'a self, object: &'a Object) -> Work<'a, ()> {
+        self.put(object)
+    }
+
     /// The bytes of an object; `None` when there is none of that name.
     ///
     /// # Errors

@@ -51,6 +51,7 @@ pub const KIND: SinkKind = SinkKind {
     batch: BatchLimits { events: LOGS_MAX, bytes: 4 << 20, delay: Duration::from_millis(200) },
     whole_segments: |_| false,
     make,
+    by_url: None,
 };
 
 #[derive(Debug)]

@@ -1,16 +1,11 @@
-//! What every kind of bucket has: its name, a prefix, and the way from an opendal builder to a sink.
+//! What every kind of bucket has: its name, a prefix, and the way from an opendal builder to an operator.
 
 use opendal::{Builder, HttpTransporter, OperationContext, Operator};
 
 use crate::trails::setting::members::Members;
 use crate::trails::sink::http::address::Address;
 use crate::trails::sink::http::tls::Trust;
-use crate::trails::sink::kind::Order;
-use crate::trails::sink::object::remote::blame::Words;
-use crate::trails::sink::object::remote::bucket::Bucket;
 use crate::trails::sink::object::remote::transport::Transport;
-use crate::trails::sink::object::sink::into_store;
-use crate::trails::sink::seam::Sink;
 
 /// The name of a bucket or container, which is part of host names or paths.
 ///
@@ -68,15 +63,6 @@ pub fn operator(builder: impl Builder, members: &Members<'_>) -> Result<Operator
     Ok(Operator::new(builder).map_err(|e| e.message().to_owned())?.with_context(context))
 }
 
-/// The sink of a bucket.
-///
-/// # Errors
-/// A sentence about the format.
-pub fn sink(order: &Order<'_>, small: Operator, large: Operator, words: Words) -> Result<Box<dyn Sink>, String> {
-    let bucket = Bucket::new(small, large, words, order.hands);
-    into_store(order, Box::new(bucket))
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
@@ -91,7 +77,9 @@ mod tests {
     use crate::trails::keeping::keyring::Keyring;
     use crate::trails::keeping::store::Store;
     use crate::trails::sink::fault::FaultKind;
+    use crate::trails::sink::kind::Order;
     use crate::trails::sink::registry::named;
+    use crate::trails::sink::seam::Sink;
 
     /// A sink of a kind, made as a trail makes it.
     fn made(kind: &str, members: &Value) -> Result<Box<dyn Sink>, String> {
