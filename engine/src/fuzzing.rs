@@ -14,9 +14,9 @@ use crate::codec::write::Write as _;
 use crate::error::Result;
 use crate::event::extract::Extractor;
 use crate::event::outline::ColumnPath;
-use crate::event::path::Path;
+use crate::event::path::{Path, Step};
 use crate::event::scan::{self, Class};
-use crate::event::schema::{Dimension, DimensionKind, DimensionSchema, EventKind, Mapping, Pick, Source};
+use crate::event::schema::{Dimension, DimensionKind, DimensionSchema, EventKind, Mapping, Pick, Source, Take};
 use crate::event::shape::assemble;
 use crate::id::SegmentId;
 use crate::index::Index as _;
@@ -280,29 +280,50 @@ pub struct Taken {
     pub refused: Vec<(usize, &'static str)>,
 }
 
+/// Every kind of source that a schema knows, at one-letter paths. One mapping fills each dimension.
+#[must_use]
+pub fn schema() -> DimensionSchema {
+    let path = |text: &str| text.split('.').map(|key| if key == "*" { Step::Any } else { Step::Key(key.to_owned()) }).collect();
+    let source = |text: &str, take| Source { path: Path { steps: path(text) }, take, replace: Vec::new() };
+    let value = |text: &str| source(text, Take::Value);
+    let replaced = |source, pairs: &[(&str, &str)]| Source {
+        replace: pairs.iter().map(|(from, to)| ((*from).to_owned(), (*to).to_owned())).collect(),
+        ..source
+    };
+    let mappings = [
+        ("user", Pick::All, vec![value("a"), value("b.c")]),
+        ("name", Pick::All, vec![value("d")]),
+        ("first", Pick::First, vec![value("e"), value("f.g")]),
+        ("key", Pick::All, vec![source("k", Take::Keys)]),
+        ("part", Pick::All, vec![replaced(source("s", Take::Split(vec![',', ' '])), &[("x", "y"), ("z", "")])]),
+        ("last", Pick::First, vec![source("r", Take::AfterLast('/')), replaced(value("r"), &[("*", "other")])]),
+        ("fixed", Pick::All, vec![source("c", Take::Constant("yes".into()))]),
+        ("any", Pick::All, vec![value("w.*")]),
+        ("token", Pick::All, vec![value("u"), value("a")]),
+    ];
+    let kind_of = |name: &str| if name == "token" { DimensionKind::Unique } else { DimensionKind::Keyword };
+    let named = mappings.iter().map(|(name, ..)| Dimension { name: (*name).into(), kind: kind_of(name) });
+    let id = Dimension { name: "event_id".into(), kind: DimensionKind::Unique };
+    DimensionSchema {
+        dimensions: std::iter::once(id).chain(named).collect(),
+        kinds: vec![EventKind {
+            name: "any".into(),
+            recognise: vec![],
+            event_id: vec![Path::of_keys(["id"]), Path::of_keys(["i", "d"])],
+            event_time: vec![Path::of_keys(["t"])],
+            mappings: mappings.into_iter().map(|(name, pick, sources)| Mapping { dimension: name.into(), pick, sources }).collect(),
+        }],
+    }
+}
+
 /// Takes lines in as events, as requests do, with extractors that have seen other events before or not, and reads them back
-/// from a journal's payload. `user` is taken from the paths `a` and `b.c`, `name` from `d`.
+/// from a journal's payload. What is taken from where is said by [`schema`].
 #[derive(Debug)]
 pub struct Intake(Extractor);
 
 impl Default for Intake {
     fn default() -> Intake {
-        let paths = |keys: &[&[&str]]| keys.iter().map(|keys| Source::value(Path::of_keys(keys.iter().copied()))).collect();
-        let mapping = |dimension: &str, sources| Mapping { dimension: dimension.into(), pick: Pick::All, sources };
-        let kind = EventKind {
-            name: "any".into(),
-            recognise: vec![],
-            event_id: vec![Path::of_keys(["id"])],
-            event_time: vec![Path::of_keys(["t"])],
-            mappings: vec![mapping("user", paths(&[&["a"], &["b", "c"]])), mapping("name", paths(&[&["d"]]))],
-        };
-        let dimension = |name: &str, kind| Dimension { name: name.into(), kind };
-        let dimensions = vec![
-            dimension("event_id", DimensionKind::Unique),
-            dimension("user", DimensionKind::Keyword),
-            dimension("name", DimensionKind::Keyword),
-        ];
-        Intake(Extractor::new(DimensionSchema { dimensions, kinds: vec![kind] }))
+        Intake(Extractor::new(schema()))
     }
 }
 

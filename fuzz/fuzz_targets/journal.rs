@@ -5,7 +5,7 @@ use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
     let catalog = include_bytes!("../seeds/catalog/empty");
-    if let Ok(log) = trail_fuzz::open(&[("catalog", catalog), ("journal-0000000000000001", bytes)]) {
+    if let Ok(log) = trail_fuzz::files::open(&[("catalog", catalog), ("journal-0000000000000001", bytes)]) {
         let stats = log.stats();
         assert!(stats.events <= 50_000 + bytes.len() as u64);
         let _ = log.health();

@@ -1,89 +1,66 @@
-//! What the targets share: a directory of given files, and a log opened on it.
+//! What the targets share.
+//!
+//! [`files`] is a log on given files; [`reference`] is what `serde_json` says of an event and a body, and [`terms`] which terms such an event must
+//! give. The rest are sources of the server, taken in by their paths: they parse bytes from outside and need little, and the whole server would
+//! have to be built for the targets else.
 
-use std::collections::BTreeMap;
-use std::io;
-use std::sync::{Arc, Mutex};
+pub mod files;
+pub mod reference;
+pub mod terms;
 
-use trail_engine::clock::SystemClock;
-use trail_engine::storage::{File, Storage};
-use trail_engine::{AuditLog, Options, Result, View};
-
-/// Files in memory, for reading.
-#[derive(Debug, Default)]
-pub struct Files(Mutex<BTreeMap<String, Arc<Bytes>>>);
-
-/// The bytes of a file.
-#[derive(Debug)]
-pub struct Bytes(Vec<u8>);
-
-/// Opens a log, for reading alone, on a directory with these files.
-pub fn open(files: &[(&str, &[u8])]) -> Result<AuditLog> {
-    let files = files.iter().map(|(name, bytes)| ((*name).to_owned(), Arc::new(Bytes(bytes.to_vec())))).collect();
-    let options = Options { read_only: true, ..Options::default() };
-    AuditLog::open_storage(Arc::new(Files(Mutex::new(files))), options, Arc::new(SystemClock::new()))
+/// Bodies of requests.
+#[path = "../../daemon/src/api"]
+pub mod api {
+    pub mod encoding;
+    pub mod split;
 }
 
-fn refused<T>() -> io::Result<T> {
-    Err(io::ErrorKind::PermissionDenied.into())
+/// The budgets that bodies are paid from.
+#[path = "../../daemon/src/backend"]
+pub mod backend {
+    mod budget;
+
+    pub use budget::{ByteBudget, Reservation};
 }
 
-impl Storage for Files {
-    fn list(&self) -> io::Result<Vec<String>> {
-        Ok(self.0.lock().unwrap().keys().cloned().collect())
-    }
-
-    fn create(&self, _: &str) -> io::Result<Arc<dyn File>> {
-        refused()
-    }
-
-    fn open(&self, name: &str) -> io::Result<Arc<dyn File>> {
-        match self.0.lock().unwrap().get(name) {
-            Some(file) => Ok(file.clone()),
-            None => Err(io::ErrorKind::NotFound.into()),
+/// What is said by those to whom events are delivered.
+#[path = "../../daemon/src/trails"]
+pub mod trails {
+    pub mod sink {
+        pub mod kafka {
+            pub mod frame;
+            pub mod messages;
+            pub mod wire;
         }
-    }
-
-    fn rename(&self, _: &str, _: &str) -> io::Result<()> {
-        refused()
-    }
-
-    fn remove(&self, _: &str) -> io::Result<()> {
-        refused()
-    }
-
-    fn sync_directory(&self) -> io::Result<()> {
-        refused()
+        pub mod nats {
+            pub mod protocol;
+        }
+        pub mod protobuf;
     }
 }
 
-impl File for Bytes {
-    fn length(&self) -> io::Result<u64> {
-        Ok(self.0.len() as u64)
+/// Files that are imported.
+#[path = "../../daemon/src/cli"]
+pub mod cli {
+    pub mod import {
+        mod form;
+        mod lines;
+        pub mod piece;
+        pub mod pieces;
+        pub mod scan;
+        mod splitter;
+        mod window;
     }
+}
 
-    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
-        let bytes = usize::try_from(offset).ok().and_then(|from| self.0.get(from..)).and_then(|b| b.get(..buffer.len()));
-        buffer.copy_from_slice(bytes.ok_or(io::ErrorKind::UnexpectedEof)?);
-        Ok(())
-    }
-
-    fn write_at(&self, _: &[u8], _: u64) -> io::Result<()> {
-        refused()
-    }
-
-    fn allocate(&self, _: u64) -> io::Result<()> {
-        refused()
-    }
-
-    fn truncate(&self, _: u64) -> io::Result<()> {
-        refused()
-    }
-
-    fn sync(&self) -> io::Result<()> {
-        refused()
-    }
-
-    fn view(&self) -> io::Result<View> {
-        Ok(View::new(self.0.clone()))
+/// The value of a future that waits for nothing but bytes that are there.
+///
+/// # Panics
+/// When it waits.
+pub fn now<T>(future: impl Future<Output = T>) -> T {
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    match std::pin::pin!(future).poll(&mut context) {
+        std::task::Poll::Ready(value) => value,
+        std::task::Poll::Pending => panic!("it waits"),
     }
 }

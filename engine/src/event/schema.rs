@@ -32,9 +32,9 @@ pub enum Take {
     Value,
     /// The keys of the object at the path, not its values.
     Keys,
-    /// The parts of the string between any of these characters, trimmed; empty parts are no terms.
+    /// The parts of the value between any of these characters, trimmed; empty parts are no terms.
     Split(Vec<char>),
-    /// The part of the string after the last such character; nothing when the character is not in it.
+    /// The part of the value after the last such character; nothing when the character is not in it.
     AfterLast(char),
     /// A fixed term, whenever there is a value other than `null` and `""` at the path.
     Constant(String),

@@ -1,21 +1,20 @@
 //! [`Session`]: a connection with one broker that can what we need.
 //!
-//! Requests are answered in their order, so that several may be on the way. Limits: an answer has at most `ANSWER_BYTES_MAX` bytes.
+//! Requests are answered in their order, so that several may be on the way. Limits: those of [`frame`].
 
 use std::fmt;
 use std::io;
 
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::AsyncWriteExt as _;
 use tokio::time::timeout;
 
 use crate::trails::sink::fault::Fault;
 use crate::trails::sink::http::connection::{CONNECT_MAX, Stream, connect};
 use crate::trails::sink::http::tls::Trust;
 use crate::trails::sink::kafka::codes::said;
+use crate::trails::sink::kafka::frame;
 use crate::trails::sink::kafka::messages::{API_VERSIONS, Api, INIT_PRODUCER_ID, METADATA, PRODUCE, request, versions};
 
-/// The longest answer: who leads a hundred thousand partitions.
-const ANSWER_BYTES_MAX: usize = 8 << 20;
 /// What we call ourselves.
 const CLIENT: &str = "traild";
 
@@ -106,20 +105,11 @@ impl Session {
     /// # Errors
     /// When the connection breaks, or it is another's answer.
     pub async fn receive(&mut self) -> Result<Vec<u8>, Fault> {
-        let length = self.stream.read_i32().await.map_err(|e| self.broken(&e))?;
-        let length = usize::try_from(length).ok().filter(|length| (4..=ANSWER_BYTES_MAX).contains(length));
-        let length = length.ok_or_else(|| Fault::setup(format!("{} does not speak Kafka", self.place)))?;
         self.answered = self.answered.wrapping_add(1);
-        let number = self.stream.read_i32().await.map_err(|e| self.broken(&e))?;
-        if number != self.answered {
-            return Err(Fault::setup(format!("{} does not answer in order, as Kafka does", self.place)));
-        }
-        let mut answer = Vec::new();
-        let read = (&mut self.stream).take(length as u64 - 4).read_to_end(&mut answer).await.map_err(|e| self.broken(&e))?;
-        if read + 4 < length {
-            return Err(self.broken(&io::ErrorKind::UnexpectedEof.into()));
-        }
-        Ok(answer)
+        frame::read(&mut self.stream, self.answered).await.map_err(|e| match e.kind() {
+            io::ErrorKind::InvalidData if e.get_ref().is_some() => Fault::setup(format!("{} {e}", self.place)),
+            _ => self.broken(&e),
+        })
     }
 
     fn broken(&self, error: &io::Error) -> Fault {
