@@ -108,21 +108,23 @@ fn entry<'m, V: Default>(map: &'m mut BTreeMap<String, V>, key: &str) -> &'m mut
     map.entry(key.to_owned()).or_default()
 }
 
-/// How many of the generated events have a text somewhere, small and capital letters being the same.
+/// How many of the generated events have each of these texts somewhere, small and capital letters being the same.
 ///
 /// # Errors
 /// When the parameters are out of their limits.
-pub fn text_count(corpus: &Corpus, parameters: &Parameters, needle: &str) -> Result<u64, CorpusError> {
+pub fn text_counts(corpus: &Corpus, parameters: &Parameters, needles: &[String]) -> Result<Vec<u64>, CorpusError> {
     let mut generator = Generator::new(corpus, parameters)?;
-    let needle = needle.to_ascii_lowercase();
-    let finder = memchr::memmem::Finder::new(needle.as_bytes());
-    let (mut event, mut count) = (Vec::new(), 0);
+    let needles: Vec<String> = needles.iter().map(|needle| needle.to_ascii_lowercase()).collect();
+    let finders: Vec<_> = needles.iter().map(|needle| memchr::memmem::Finder::new(needle.as_bytes())).collect();
+    let (mut event, mut counts) = (Vec::new(), vec![0; needles.len()]);
     while generator.next_event(&mut event).is_some() {
         event.make_ascii_lowercase();
-        count += u64::from(finder.find(&event).is_some());
+        for (finder, count) in finders.iter().zip(&mut counts) {
+            *count += u64::from(finder.find(&event).is_some());
+        }
         event.clear();
     }
-    Ok(count)
+    Ok(counts)
 }
 
 /// The most frequent values: most first, ties in byte order.
@@ -151,8 +153,8 @@ mod tests {
             assert!(tally.newest <= census.all.newest);
         }
         let (user, tally) = census.users.iter().max_by_key(|(_, tally)| tally.count).unwrap();
-        assert!(text_count(&corpus, &parameters, &user.to_uppercase()).unwrap() >= tally.count);
-        assert_eq!(text_count(&corpus, &parameters, "no such text").unwrap(), 0);
+        let counts = text_counts(&corpus, &parameters, &[user.to_uppercase(), "no such text".into()]).unwrap();
+        assert!(counts[0] >= tally.count && counts[1] == 0, "{counts:?}");
     }
 
     #[test]

@@ -46,7 +46,7 @@ mod template;
 mod text;
 
 pub use batch::Batch;
-pub use census::{Census, Tally, most_frequent, text_count};
+pub use census::{Census, Tally, most_frequent, text_counts};
 pub use corpus::{Corpus, real_ndjson, small_ndjson};
 pub use error::CorpusError;
 pub use facts::Facts;

@@ -1,6 +1,6 @@
 //! [`Questions`]: the values that benches ask a log of generated events for, chosen from its [`Census`] by how often they occur.
 
-use crate::census::{Census, Tally, text_count};
+use crate::census::{Census, Tally, text_counts};
 use crate::corpus::Corpus;
 use crate::error::CorpusError;
 use crate::parameters::Parameters;
@@ -15,6 +15,11 @@ const TRIPLE_EVENTS_IN_MILLION: u64 = 23_444;
 const PART_EVENTS: u64 = 100;
 /// So many characters of a value are asked for.
 const PART_CHARACTERS: usize = 7;
+
+/// What two thirds of the events of the real corpus have somewhere, most of them in their user agent, others in a name or an ARN.
+const FREQUENT_TEXT: &str = "stratus-red-team";
+/// So many characters of it are asked for: the first are `stratus`.
+const TEXT_CHARACTERS: usize = 7;
 
 /// A value to ask for, and the events that have it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -44,8 +49,10 @@ pub struct Questions {
     pub triple_tally: Tally,
     /// A part of some values of `requestParameters.bucketName`.
     pub part: Asked,
-    /// A text that stands somewhere in some events, and their number.
-    pub text: (String, u64),
+    /// Texts that stand somewhere in most events, `stratus` first; each with the number of these events.
+    pub texts: Vec<(String, u64)>,
+    /// Texts that stand somewhere in few events: the rare user, and that without its first letter.
+    pub rare_texts: Vec<(String, u64)>,
 }
 
 impl Questions {
@@ -61,8 +68,11 @@ impl Questions {
         let rare_user = asked(nearest(census, RARE_EVENTS))?;
         let enough = census.users.iter().filter(|(name, t)| plain(name) && t.count >= PAGED_EVENTS).min_by_key(|(_, t)| t.count);
         let most = || census.users.iter().max_by_key(|(_, t)| t.count);
-        let text = rare_user.value.clone();
-        let texts = text_count(corpus, parameters, &text)?;
+        let rare = [rare_user.value.clone(), rare_user.value.get(1..).unwrap_or_default().to_owned()];
+        let parts = FREQUENT_TEXT.as_bytes().windows(TEXT_CHARACTERS).map(|part| String::from_utf8_lossy(part).into_owned());
+        let mut texts: Vec<String> = rare.iter().cloned().chain(parts).collect();
+        let counts = text_counts(corpus, parameters, &texts)?;
+        let frequent = texts.split_off(rare.len());
         Ok(Questions {
             id: census.middle_id.clone(),
             rare_user,
@@ -72,7 +82,8 @@ impl Questions {
             triple: triple.0.clone(),
             triple_tally: *triple.1,
             part: part(census).ok_or_else(few)?,
-            text: (text, texts),
+            texts: frequent.into_iter().zip(counts.iter().copied().skip(rare.len())).collect(),
+            rare_texts: texts.into_iter().zip(counts.iter().copied()).collect(),
         })
     }
 }
@@ -110,7 +121,9 @@ mod tests {
             assert!(found.tally.count > 0 && !found.value.is_empty(), "{found:?}");
         }
         assert!(asked.paged_user.tally.count > asked.rare_user.tally.count, "{asked:?}");
-        assert!(asked.text.1 >= asked.rare_user.tally.count && asked.triple_tally.count > 0, "{asked:?}");
+        assert!(asked.rare_texts[0].1 >= asked.rare_user.tally.count && asked.triple_tally.count > 0, "{asked:?}");
+        assert_eq!((asked.rare_texts.len(), asked.texts.len(), asked.texts[0].0.as_str()), (2, 10, "stratus"));
+        assert!(asked.texts.iter().all(|(_, count)| (1_500..2_500).contains(count)), "{asked:?}");
         assert_eq!(asked, Questions::choose(&corpus, &parameters, &census).unwrap());
     }
 }

@@ -1,10 +1,11 @@
 //! A heavy ingest and slow scans side by side: neither starves the other, and a quick question waits for neither.
 //!
-//! What is measured is held against what the same server does undisturbed on the same machine a moment before, or against what runs
-//! beside it, so that a slow or busy machine changes both sides; margins are wide.
+//! Ingest alone, scans alone and look-ups alone are measured in the same run as all of them together, ingest before and after, so that a slow or
+//! busy machine changes both sides. What each keeps is a share that is said here, of what it has alone; the margins are wide. Limits: a
+//! look-up that comes with all scans at once can wait until each of them has noticed that it is stopped, which is shown and not judged; that
+//! look-ups pass scans which do notice is tested in `daemon/src/backend/lanes.rs`.
 
 use std::fs;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -15,14 +16,24 @@ use trail_tests::fixtures::ALWAYS;
 use trail_tests::server::Server;
 
 /// How many events the scans look through at least.
-const EVENTS: u64 = 200_000;
+const EVENTS: u64 = 150_000;
 const BATCH: u64 = 1_000;
 /// More than there are threads for questions of either kind on a machine of two cores.
 const SCANS: usize = 8;
 /// How many texts each of them looks for: one after the other, over everything.
 const TEXTS: usize = 12;
-/// How long each phase is measured.
-const PHASE: Duration = Duration::from_secs(4);
+/// How long ingest alone is measured.
+const PHASE: Duration = Duration::from_secs(3);
+/// How many look-ups are measured alone.
+const IDLE_LOOK_UPS: usize = 100;
+/// The share of its rate that ingest keeps beside scans. It is a third to a half; beside scans without a bound it was an eighth.
+const INGEST_KEEPS: f64 = 0.2;
+/// The share of their speed that scans keep beside ingest. It is a third to a half.
+const SCANS_KEEP: f64 = 0.1;
+/// A look-up beside both takes so many times as long as one alone, and so much for the turn that it waits for (30 ms) and a step under the
+/// head's lock (50 ms); nine of ten of them.
+const LOOK_UPS_TAKE: u32 = 50;
+const TURNS: Duration = Duration::from_millis(250);
 
 /// Events like no other before, as one body.
 fn body(first: u64) -> Vec<u8> {
@@ -80,23 +91,22 @@ impl Load {
         }
     }
 
-    /// Looks for texts that are nowhere in every event; notes how long each answer took.
-    fn scan(&self, mut client: Client, number: usize, times: &Mutex<Vec<Duration>>) {
-        let test =
-            |i: usize| if i.is_multiple_of(2) { format!("nowhere-{number}-{i}") } else { format!("requestParameters.key:*nowhere-{i}*") };
+    /// Looks for texts that are nowhere in every event, once; how many events there were, and how long it took.
+    fn scan(&self, mut client: Client, number: usize) -> (u64, Duration) {
+        let test = |i: usize| {
+            if i.is_multiple_of(2) { format!("nowhere-{number}-{i}") } else { format!("requestParameters.key:*nowhere-{number}-{i}*") }
+        };
         let question = (0..TEXTS).map(test).collect::<Vec<_>>().join("%20OR%20");
-        while self.goes_on() {
-            let start = Instant::now();
-            let answer = client.json(&format!("/v1/count?{ALWAYS}&q={question}"));
-            assert_eq!(answer["count"], 0, "{answer}");
-            times.lock().unwrap().push(start.elapsed());
-        }
+        let (start, events) = (Instant::now(), self.acknowledged.load(Ordering::SeqCst));
+        let answer = client.json(&format!("/v1/count?{ALWAYS}&q={question}"));
+        assert_eq!(answer["count"], 0, "{answer}");
+        (events, start.elapsed())
     }
 
-    /// Looks up single events, with a little rest between.
-    fn look_up(&self, mut client: Client) -> Vec<Duration> {
+    /// Looks up single events, with a little rest between, until the stop or until there are so many.
+    fn look_up(&self, mut client: Client, up_to: usize) -> Vec<Duration> {
         let mut times = Vec::new();
-        for number in (0..EVENTS).step_by(977).cycle() {
+        for number in (0..EVENTS).step_by(977).cycle().take(up_to) {
             if !self.goes_on() {
                 break;
             }
@@ -115,26 +125,39 @@ fn rank(times: &mut [Duration], share: f64) -> Duration {
     times[((times.len() - 1) as f64 * share) as usize]
 }
 
-/// Ingests on two connections for a phase, with so many scans beside it; events a second, the times of the scans, those of look-ups.
-fn phase(server: &Server, load: &Load, scans: usize) -> (f64, Vec<Duration>, Vec<Duration>) {
+/// What was done at the same time.
+#[derive(Debug)]
+struct Phase {
+    time: Duration,
+    /// Events a second that were stored, and that were looked through.
+    ingest: f64,
+    scans: f64,
+    /// The times of scans and of look-ups.
+    scan_times: Vec<Duration>,
+    look_ups: Vec<Duration>,
+}
+
+/// Ingests on two connections, or does not, until so many scans have ended; without scans, until [`PHASE`] is over. Each scan has its number: what was looked for
+/// once is known to be nowhere.
+fn phase(server: &Server, load: &Load, ingest: bool, scans: std::ops::Range<usize>) -> Phase {
     load.stop.store(false, Ordering::SeqCst);
-    let times = Mutex::default();
     let (begin, before) = (Instant::now(), load.acknowledged.load(Ordering::SeqCst));
-    let (rate, look_ups) = thread::scope(|scope| {
-        for _ in 0..2 {
+    thread::scope(|scope| {
+        for _ in 0..if ingest { 2 } else { 0 } {
             scope.spawn(|| load.ingest(server.client(), u64::MAX));
         }
-        for number in 0..scans {
-            let times = &times;
-            scope.spawn(move || load.scan(server.client(), number, times));
+        let scanning: Vec<_> = scans.clone().map(|number| scope.spawn(move || load.scan(server.client(), number))).collect();
+        let look_ups = scope.spawn(|| load.look_up(server.client(), usize::MAX));
+        if scans.is_empty() {
+            thread::sleep(PHASE);
         }
-        let look_ups = scope.spawn(|| load.look_up(server.client()));
-        thread::sleep(PHASE);
-        let rate = (load.acknowledged.load(Ordering::SeqCst) - before) as f64 / begin.elapsed().as_secs_f64();
+        let (scanned, scan_times): (Vec<u64>, Vec<Duration>) = scanning.into_iter().map(|scan| scan.join().unwrap()).unzip();
+        let time = begin.elapsed();
+        let stored = load.acknowledged.load(Ordering::SeqCst) - before;
         load.stop.store(true, Ordering::SeqCst);
-        (rate, look_ups.join().unwrap())
-    });
-    (rate, times.into_inner().unwrap(), look_ups)
+        let a_second = |events: u64| events as f64 / time.as_secs_f64();
+        Phase { time, ingest: a_second(stored), scans: a_second(scanned.iter().sum()), scan_times, look_ups: look_ups.join().unwrap() }
+    })
 }
 
 /// The threads of a process by name, with their nice values.
@@ -149,7 +172,7 @@ fn threads(pid: u32) -> Vec<(String, i32)> {
     tasks.filter_map(|task| of(task.unwrap().path())).collect()
 }
 
-/// A run of the whole is some fifteen seconds.
+/// A run of the whole is some twenty seconds.
 #[test]
 fn slow_scans_and_a_heavy_ingest_side_by_side() {
     let folder = tempdir().unwrap();
@@ -162,19 +185,33 @@ fn slow_scans_and_a_heavy_ingest_side_by_side() {
         }
     });
     load.next.store(EVENTS, Ordering::SeqCst);
-    let (alone, _, mut idle) = phase(&server, &load, 0);
-    let (beside, mut scans, mut look_ups) = phase(&server, &load, SCANS);
-    let (p99, scan) = (rank(&mut look_ups, 0.99), rank(&mut scans, 0.5));
+    let mut idle = load.look_up(server.client(), IDLE_LOOK_UPS);
+    let scans_alone = phase(&server, &load, false, 0..SCANS);
+    let ingest_before = phase(&server, &load, true, 0..0).ingest;
+    let mut both = phase(&server, &load, true, SCANS..2 * SCANS);
+    let ingest_after = phase(&server, &load, true, 0..0).ingest;
+
+    let (idle, scan) = (rank(&mut idle, 0.5), rank(&mut both.scan_times, 0.5));
+    let [median, late, slowest] = [0.5, 0.9, 1.0].map(|share| rank(&mut both.look_ups, share));
+    // Others may have taken the machine meanwhile.
+    let ingest_alone = ingest_before.min(ingest_after);
     println!(
-        "ingest {alone:.0} events/s alone, {beside:.0} beside {SCANS} scans; {} scans, median {scan:?}; {} look-ups, median {:?}, p99 {p99:?}, without scans {:?}",
-        scans.len(),
-        look_ups.len(),
-        rank(&mut look_ups, 0.5),
-        rank(&mut idle, 0.99),
+        "ingest {ingest_before:.0} and {ingest_after:.0} events/s alone, {:.0} beside {SCANS} scans; scans {:.0} events/s alone, {:.0} beside ingest, {scan:?} each; \
+         {} look-ups, median {median:?}, 9 of 10 within {late:?}, all within {slowest:?} of {:?}, alone {idle:?}",
+        both.ingest,
+        scans_alone.scans,
+        both.scans,
+        both.look_ups.len(),
+        both.time,
     );
-    assert!(beside > alone * 0.2, "scans starve ingest: {beside:.0} events/s, {alone:.0} without");
-    assert!(scans.len() >= SCANS, "ingest starves scans: {} answered in {PHASE:?}", scans.len());
-    assert!(p99 * 2 < scan, "scans hold up look-ups: p99 {p99:?}, a scan takes {scan:?}");
+    assert!(both.ingest > ingest_alone * INGEST_KEEPS, "scans starve ingest: {:.0} events/s, {ingest_alone:.0} without", both.ingest);
+    assert!(
+        both.scans > scans_alone.scans * SCANS_KEEP,
+        "ingest starves scans: {:.0} events/s, {:.0} without",
+        both.scans,
+        scans_alone.scans
+    );
+    assert!(late < idle * LOOK_UPS_TAKE + TURNS, "look-ups are held up: 9 of 10 within {late:?}, alone {idle:?}");
 
     let found = threads(server.pid());
     // The gate itself may run with less than the usual priority.

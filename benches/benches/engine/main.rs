@@ -1,4 +1,4 @@
-//! Benches of the engine, in one process: `cargo bench -p trail-corpus`, one area by its name: `cargo bench -p trail-corpus -- query`.
+//! Benches of the engine, in one process: `cargo bench -p trail-corpus --bench engine`, one area: `cargo bench -p trail-corpus --bench engine -- query`.
 //!
 //! Every bench checks its answer against numbers counted from the generated events. `cargo test -p trail-corpus --benches` (and
 //! `cargo bench -p trail-corpus -- --test`) runs each once on few events: that proves that they work, and measures nothing.

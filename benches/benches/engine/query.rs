@@ -72,7 +72,6 @@ fn newest(group: &mut Group<'_>, ground: &Ground) {
     let asked = &ground.questions;
     let user = format!("user:\"{}\"", asked.rare_user.value);
     let name = format!("event_name:\"{}\"", asked.frequent_name.value);
-    let text = format!("\"{}\"", asked.text.0);
     page(group, ground, "newest 50 of a rare user", &user, 50, asked.rare_user.tally, &|f| f.user == asked.rare_user.value);
     page(group, ground, "newest 50 of a frequent event name", &name, 50, asked.frequent_name.tally, &|f| {
         f.event_name == asked.frequent_name.value
@@ -84,15 +83,23 @@ fn newest(group: &mut Group<'_>, ground: &Ground) {
     page(group, ground, "newest 50 of a part of an undeclared value", &ground.part(), 50, asked.part.tally, &|f| {
         f.bucket.contains(&asked.part.value)
     });
-    let found = ground.page(&text, 50, None);
-    assert!(found.events.iter().all(|event| String::from_utf8_lossy(&event.text).to_lowercase().contains(&asked.text.0)));
-    group.bench_function("newest 50 of free text", |bencher| {
-        bencher.iter(|| {
-            let found = ground.page(&text, 50, None);
-            assert_eq!(found.events.len() as u64, asked.text.1.min(50));
-            found
+    for (what, (text, count)) in texts(ground) {
+        let q = format!("\"{text}\"");
+        let found = ground.page(&q, 50, None);
+        assert!(found.events.iter().all(|event| String::from_utf8_lossy(&event.text).to_lowercase().contains(text)));
+        group.bench_function(format!("newest 50 of a {what} text"), |bencher| {
+            bencher.iter(|| {
+                let found = ground.page(&q, 50, None);
+                assert_eq!(found.events.len() as u64, (*count).min(50));
+                found
+            });
         });
-    });
+    }
+}
+
+/// A text that most events have, and one that few have.
+fn texts(ground: &Ground) -> [(&'static str, &(String, u64)); 2] {
+    [("frequent", &ground.questions.texts[0]), ("rare", &ground.questions.rare_texts[0])]
 }
 
 fn page(group: &mut Group<'_>, ground: &Ground, name: &str, q: &str, limit: usize, tally: Tally, belongs: &dyn Fn(&Facts) -> bool) {
@@ -148,11 +155,13 @@ fn histogram(group: &mut Group<'_>, ground: &Ground) {
 
 fn counts(group: &mut Group<'_>, ground: &Ground) {
     let asked = &ground.questions;
+    let [frequent, rare] = texts(ground).map(|(_, (text, count))| (format!("\"{text}\""), *count));
     for (name, q, expected) in [
         ("count of all", String::new(), ground.census.all.count),
         ("count of three dimensions", ground.triple(), asked.triple_tally.count),
         ("count of a part of an undeclared value", ground.part(), asked.part.tally.count),
-        ("count of free text", format!("\"{}\"", asked.text.0), asked.text.1),
+        ("count of a frequent text", frequent.0, frequent.1),
+        ("count of a rare text", rare.0, rare.1),
     ] {
         let selection = ground.selection(&q);
         group.bench_function(name, |bencher| {

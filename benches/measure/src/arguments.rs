@@ -14,7 +14,8 @@ pub(crate) const USAGE: &str = "usage: measure [options]
   --seed S         what everything random follows from (1)
   --batch N        events a request (1000)
   --connections N  connections that store at the same time (2)
-  --runs N         how often each query is asked (40)
+  --runs N         how often each query is asked (40); ten times as often where it takes less than 10 ms
+  --rest S         seconds without a question, after which memory is looked at; 0: it is not (75)
   --binary FILE    the server (traild beside this program)
   --data-dir DIR   an empty directory to store in, which is kept (a new one, which is removed)
   --set NAME=VALUE a setting of the server; may be given again (head_age_max=10s, so that everything is flushed soon)
@@ -32,6 +33,7 @@ pub(crate) struct Arguments {
     pub(crate) batch: usize,
     pub(crate) connections: usize,
     pub(crate) runs: usize,
+    pub(crate) rest: u64,
     pub(crate) binary: Option<PathBuf>,
     pub(crate) data_dir: Option<PathBuf>,
     pub(crate) settings: Vec<(String, String)>,
@@ -81,6 +83,7 @@ impl Arguments {
             batch: 1_000,
             connections: 2,
             runs: 40,
+            rest: 75,
             binary: None,
             data_dir: None,
             settings: vec![("TRAILD_HEAD_AGE_MAX".into(), "10s".into())],
@@ -104,6 +107,7 @@ impl Arguments {
             "--batch" => self.batch = value.parse().map_err(|_| bad())?,
             "--connections" => self.connections = value.parse().map_err(|_| bad())?,
             "--runs" => self.runs = value.parse().map_err(|_| bad())?,
+            "--rest" => self.rest = value.parse().map_err(|_| bad())?,
             "--binary" => self.binary = Some(value.into()),
             "--data-dir" => self.data_dir = Some(value.into()),
             "--url" => self.url = Some(value.trim_start_matches("http://").trim_end_matches('/').parse().map_err(|_| bad())?),
@@ -132,6 +136,7 @@ mod tests {
                 .unwrap();
         assert_eq!((read_all.parameters.events, read_all.parameters.seed, read_all.batch), (5, 9, 10));
         assert!(read_all.only_queries && read_all.under_ingest && !read("").unwrap().under_ingest);
+        assert_eq!((read("").unwrap().rest, read("--rest 0").unwrap().rest), (75, 0));
         assert_eq!(read_all.url.map(|u| u.port()), Some(8_700));
         assert!(!read_all.only_alone && read("--only-alone").unwrap().only_alone);
         let sizes = read("--events 1,20,300").unwrap();

@@ -6,9 +6,14 @@
 mod alone;
 mod arguments;
 mod bounds;
+mod direct;
+mod directory;
+mod gauge;
+mod in_process;
 mod ingest;
 mod queries;
 mod run;
+mod storing;
 mod table;
 mod timing;
 mod under_ingest;

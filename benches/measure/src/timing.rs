@@ -15,6 +15,11 @@ impl Times {
         self.0.extend(other.0);
     }
 
+    /// How many there are.
+    pub(crate) fn runs(&self) -> usize {
+        self.0.len()
+    }
+
     /// The time that so many in a thousand do not exceed (nearest rank), in milliseconds.
     pub(crate) fn milliseconds(&self, in_thousand: usize) -> f64 {
         let mut sorted = self.0.clone();

@@ -14,7 +14,7 @@ use trail_rig::{Connection, Result, epoch_seconds, target};
 
 use crate::arguments::Arguments;
 use crate::ingest::{Ingest, store_until};
-use crate::queries::{Ask, Measured, World, ask_all, queries, require};
+use crate::queries::{Ask, Measured, Query, World, ask_all, queries, require};
 use crate::table::print_under_ingest;
 
 /// How long events arrive before the first query.
@@ -28,7 +28,7 @@ const DAYS: f64 = 10.0;
 /// # Errors
 /// When an answer is wrong, or an event is not stored.
 pub(crate) fn measure(address: SocketAddr, corpus: &Corpus, world: &World<'_>, arguments: &Arguments) -> Result<()> {
-    let all = || -> Vec<_> { queries(world).into_iter().chain(open_ended(world)).collect() };
+    let all = || -> Vec<_> { queries(world).into_iter().chain(open_ended(world).into_iter().map(Query::from)).collect() };
     let idle = ask_all(address, all(), arguments.runs)?;
     let stop = AtomicBool::new(false);
     let (under, stored) = std::thread::scope(|scope| -> Result<(Vec<Measured>, Ingest)> {
@@ -42,7 +42,7 @@ pub(crate) fn measure(address: SocketAddr, corpus: &Corpus, world: &World<'_>, a
         let stored = load.join().map_err(|_| "the load panicked")??;
         Ok((under?, stored))
     })?;
-    print_under_ingest(&idle, &under, &stored, arguments.runs);
+    print_under_ingest(&idle, &under, &stored);
     Ok(())
 }
 

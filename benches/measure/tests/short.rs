@@ -9,7 +9,11 @@ use trail_tests::server::Server;
 
 fn measure(arguments: &[&str]) -> (bool, String, String) {
     let mut command = clean(Command::new(env!("CARGO_BIN_EXE_measure")));
-    command.args(["--events", "20000", "--runs", "2", "--binary"]).arg(binary()).args(["--set", "head_age_max=1s"]).args(arguments);
+    command
+        .args(["--events", "20000", "--runs", "2", "--binary"])
+        .arg(binary())
+        .args(["--set", "head_age_max=1s", "--rest", "0"])
+        .args(arguments);
     let Output { status, stdout, stderr } = command.output().unwrap();
     (status.success(), String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap())
 }
@@ -20,14 +24,26 @@ fn the_table_is_whole_and_its_answers_are_right() {
     let data = folder.path().join("log");
     let (good, table, told) = measure(&["--data-dir", data.to_str().unwrap()]);
     assert!(good, "{table}\n{told}");
-    assert_eq!(table.lines().filter(|line| line.starts_with("| Q")).count(), 15, "{table}");
-    for title in ["## Flushing and merging", "## Ingest of 20,000 events", "## Queries (2 runs", "## Restarts"] {
+    assert_eq!(table.lines().filter(|line| line.starts_with("| Q")).count(), 18, "{table}");
+    for title in [
+        "## Flushing and merging",
+        "## Ingest of 20,000 events",
+        "## Queries (warm",
+        "## In process",
+        "## A day that is over, 20,000 events",
+        "## Memory and restarts",
+    ] {
         assert!(table.contains(title), "{title}: {table}");
     }
     for row in [
         "flushing, 20,000 events",
         "merging, 20,000 events",
+        "disk, sealed: all files",
+        "merging, CPU s / M events",
         "CPU s / M events, with all work",
+        "CPU s / M events, and with merging",
+        "multiple of zstd -3, and with merging",
+        "Q1 event id, in process",
         "disk, everything flushed",
         "start after `kill -9`, 20,000 events later",
     ] {
@@ -53,7 +69,7 @@ fn the_table_is_whole_and_its_answers_are_right() {
     for _ in 0..2 {
         let (good, table, told) = measure(&[&beside[..], &["--only-queries", "--under-ingest"]].concat());
         assert!(good, "{table}\n{told}");
-        assert_eq!(table.lines().filter(|line| line.starts_with("| Q")).count(), 30, "{table}");
+        assert_eq!(table.lines().filter(|line| line.starts_with("| Q")).count(), 34, "{table}");
     }
     server.stop();
 }
@@ -70,5 +86,8 @@ fn several_sizes_are_compared() {
 #[test]
 fn flushing_and_merging_can_be_all() {
     let (good, table, told) = measure(&["--only-alone", "--events", "5000"]);
-    assert!(good && table.contains("| merging, 5,000 events") && !table.contains("Ingest"), "{table}\n{told}");
+    assert!(
+        good && table.contains("| merging, 5,000 events") && table.contains("| disk, sealed") && !table.contains("Ingest"),
+        "{table}\n{told}"
+    );
 }

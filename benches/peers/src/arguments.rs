@@ -13,7 +13,11 @@ pub(crate) const USAGE: &str = "usage: peers [options]
                  with the number of its process, its CPU and memory are measured (traild,tantivy,clickhouse,clp-s)
   --traild FILE  the server (one built from this tree)
   --work DIR     where events, data and what is installed go; data is removed at the end (beside this program)
-  --out DIR      where RESULTS.md and peers.svg are written (benches/)";
+  --out DIR      where RESULTS.md and peers.svg are written (benches/ where neither events, seed, runs nor peers are fewer or
+                 others than these; else nowhere)";
+
+const PEERS: [&str; 4] = ["traild", "tantivy", "clickhouse", "clp-s"];
+const RUNS: usize = 40;
 
 /// What is compared.
 #[derive(Debug)]
@@ -23,7 +27,8 @@ pub(crate) struct Arguments {
     pub(crate) peers: Vec<String>,
     pub(crate) traild: Option<PathBuf>,
     pub(crate) work: PathBuf,
-    pub(crate) out: PathBuf,
+    /// `None`: the record that is kept is of another run, and stays.
+    pub(crate) out: Option<PathBuf>,
 }
 
 impl Arguments {
@@ -31,12 +36,12 @@ impl Arguments {
     pub(crate) fn read(mut words: impl Iterator<Item = String>) -> Result<Arguments> {
         let mut out = Arguments {
             parameters: Parameters::default(),
-            runs: 40,
-            peers: ["traild", "tantivy", "clickhouse", "clp-s"].map(str::to_owned).into(),
+            runs: RUNS,
+            peers: PEERS.map(str::to_owned).into(),
             traild: None,
             // Not in /tmp, which may be memory: then "durable" would cost nothing.
             work: std::env::current_exe()?.with_file_name("peers-work"),
-            out: PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/..")),
+            out: None,
         };
         while let Some(name) = words.next() {
             let value = words.next().ok_or_else(|| format!("{name} needs a value\n{USAGE}"))?;
@@ -48,18 +53,28 @@ impl Arguments {
                 "--peers" => out.peers = value.split(',').map(str::to_owned).collect(),
                 "--traild" => out.traild = Some(value.into()),
                 "--work" => out.work = value.into(),
-                "--out" => out.out = value.into(),
+                "--out" => out.out = Some(value.into()),
                 _ => return Err(format!("unknown option {name}\n{USAGE}").into()),
             }
+        }
+        if out.out.is_none() && out.is_ordinary() {
+            out.out = Some(PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/..")));
         }
         if out.runs == 0 {
             return Err("--runs must not be zero".into());
         }
-        let known = |peer: &String| ["traild", "tantivy", "clickhouse", "clp-s"].contains(&peer.as_str()) || peer.starts_with("http://");
+        let known = |peer: &String| PEERS.contains(&peer.as_str()) || peer.starts_with("http://");
         match out.peers.iter().find(|peer| !known(peer)) {
             Some(peer) => Err(format!("nothing is known about the peer `{peer}`\n{USAGE}").into()),
             None => Ok(out),
         }
+    }
+
+    /// Whether it is the comparison whose record is kept: these events, and everybody.
+    fn is_ordinary(&self) -> bool {
+        self.parameters == Parameters::default()
+            && self.runs >= RUNS
+            && PEERS.iter().all(|peer| self.peers.iter().any(|named| named == peer))
     }
 }
 
@@ -77,6 +92,9 @@ mod tests {
         assert_eq!((given.parameters.events, given.parameters.seed, given.runs), (5, 9, 2));
         assert_eq!(given.peers, ["tantivy", "http://127.0.0.1:9428#7"]);
         assert_eq!(read("").unwrap().peers.len(), 4);
+        assert_eq!(given.out, Some("o".into()));
+        let written = ["", "--traild t", "--events 5", "--peers tantivy", "--runs 2"].map(|line| read(line).unwrap().out.is_some());
+        assert_eq!(written, [true, true, false, false, false], "only the ordinary run replaces the record");
     }
 
     #[test]

@@ -4,6 +4,8 @@
 //! Q4 the most frequent event names, Q5 an hourly histogram of a service, Q6 three properties together (Q6b their count), Q7 a part of a nested
 //! value, Q8 ten pages of a user's events, Q9 the count of everything.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use trail_corpus::{Facts, Questions};
@@ -38,25 +40,54 @@ pub(crate) enum Question {
     Count { filter: Filter },
 }
 
-/// What is compared of an event: it came, and in the right order.
+/// What is compared of an event: it came, in the right order, and as it was stored.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Row {
     /// `eventTime`, in seconds since 1970-01-01T00:00:00Z.
     pub(crate) time: i64,
     /// `eventID`.
     pub(crate) id: String,
+    /// What the event says, of those who give back all of it.
+    pub(crate) whole: Option<u64>,
 }
 
 impl Row {
-    /// Of an event.
+    /// Of a whole event.
     pub(crate) fn of(event: &Value) -> Result<Row> {
         let facts = Facts::of(event).ok_or("an event is no object")?;
-        Ok(Row { time: facts.time.ok_or("an event has no time")?, id: facts.id })
+        Ok(Row { time: facts.time.ok_or("an event has no time")?, id: facts.id, whole: Some(digest(event)) })
     }
 
     /// Of an event's text.
     pub(crate) fn read(event: &str) -> Result<Row> {
         Row::of(&serde_json::from_str(event)?)
+    }
+}
+
+/// A number of all that an event says; neither white space nor the order of names is a part of it.
+pub(crate) fn digest(event: &Value) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    add(event, &mut hasher);
+    hasher.finish()
+}
+
+fn add(value: &Value, hasher: &mut DefaultHasher) {
+    match value {
+        Value::Object(members) => {
+            let mut members: Vec<(&String, &Value)> = members.iter().collect();
+            members.sort_unstable_by_key(|(name, _)| *name);
+            ('{', members.len()).hash(hasher);
+            for (name, value) in members {
+                name.hash(hasher);
+                add(value, hasher);
+            }
+        }
+        Value::Array(items) => {
+            ('[', items.len()).hash(hasher);
+            items.iter().for_each(|item| add(item, hasher));
+        }
+        // As JSON: a text and the number that it looks like differ by their quotes.
+        single => single.to_string().hash(hasher),
     }
 }
 
@@ -111,4 +142,24 @@ pub(crate) fn matches(filter: &Filter, facts: &Facts) -> bool {
         Field::ReadOnly => facts.read_only == *value,
         Field::BucketPart => facts.bucket.contains(value.as_str()),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_digest_is_of_what_an_event_says() {
+        let of = |text: &str| digest(&serde_json::from_str(text).unwrap_or_default());
+        let event = of(r#"{"a":1,"b":[true,null,"x"]}"#);
+        assert_eq!(event, of(r#"{ "b" : [true, null, "\u0078"], "a" : 1 }"#));
+        let others = [
+            r#"{"a":"1","b":[true,null,"x"]}"#,
+            r#"{"a":1,"b":[true,"x"]}"#,
+            r#"{"a":1,"b":[null,true,"x"]}"#,
+            r#"{"a":1}"#,
+            r#"{"a":1,"b":[true,null,"x"],"c":null}"#,
+        ];
+        assert!(others.iter().all(|other| of(other) != event));
+    }
 }

@@ -13,11 +13,15 @@ const BEGIN: &str = "<!-- peers: written by benches/peers -->";
 const END: &str = "<!-- peers: end -->";
 const EMPTY: &str = "# Results\n\nWhat was measured, where, when, and of which commit. How: `README.md` beside this file.\n";
 
-/// Writes both files; `load` is the machine's before the run.
+/// Writes both files, where they are to be written; `load` is the machine's before the run.
 pub(crate) fn write(arguments: &Arguments, load: &str, table: &str, plot: &str) -> Result<()> {
-    fs::create_dir_all(&arguments.out)?;
-    fs::write(arguments.out.join("peers.svg"), plot)?;
-    let path = arguments.out.join("RESULTS.md");
+    let Some(out) = &arguments.out else {
+        eprintln!("RESULTS.md stays as it is: it is of the run without options; --out DIR keeps this one elsewhere");
+        return Ok(());
+    };
+    fs::create_dir_all(out)?;
+    fs::write(out.join("peers.svg"), plot)?;
+    let path = out.join("RESULTS.md");
     let old = read(&path)?;
     fs::write(&path, replaced(&old, &section(arguments, load, table)))?;
     eprintln!("wrote RESULTS.md and peers.svg");

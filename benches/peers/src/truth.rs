@@ -1,7 +1,8 @@
 //! [`Truth`]: the right answers, from one plain reading of the file that every peer stores.
 //!
 //! A peer that answers as the file says answers as every other peer does. Where the question leaves a choice, every choice is right: events of
-//! the same second come in any order, and which of them end a page is free; so are terms of the same count.
+//! the same second come in any order, and which of them end a page is free; so are terms of the same count. Who gives back whole events gives them back
+//! as they were stored, but for white space and the order of names; of others the time and the id are compared.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashSet};
@@ -9,10 +10,11 @@ use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 
+use serde_json::Value;
 use trail_corpus::{Facts, most_frequent};
 use trail_rig::Result;
 
-use crate::question::{Question, Reply, Row, matches};
+use crate::question::{Question, Reply, Row, digest, matches};
 
 /// What is right for one question.
 #[derive(Debug)]
@@ -37,9 +39,10 @@ impl Truth {
         let mut reader = BufReader::with_capacity(1 << 20, File::open(file)?);
         let mut line = Vec::new();
         while reader.read_until(b'\n', &mut line)? > 0 {
-            let facts = Facts::read(&line).ok_or("a line of the file is no event")?;
+            let event: Value = serde_json::from_slice(&line)?;
+            let facts = Facts::of(&event).ok_or("a line of the file is no event")?;
             for (question, right) in &mut all {
-                add(question, right, &facts)?;
+                add(question, right, &event, &facts)?;
             }
             line.clear();
         }
@@ -78,7 +81,7 @@ fn nothing(question: &Question) -> Right {
     }
 }
 
-fn add(question: &Question, right: &mut Right, facts: &Facts) -> Result<()> {
+fn add(question: &Question, right: &mut Right, event: &Value, facts: &Facts) -> Result<()> {
     let filter = match question {
         Question::Newest { filter, .. } | Question::Hours { filter } | Question::Count { filter } => Some(filter),
         Question::TopNames { .. } => None,
@@ -88,7 +91,7 @@ fn add(question: &Question, right: &mut Right, facts: &Facts) -> Result<()> {
     }
     let time = facts.time.ok_or("an event of the file has no time")?;
     match right {
-        Right::Rows(rows) => rows.push(Row { time, id: facts.id.clone() }),
+        Right::Rows(rows) => rows.push(Row { time, id: facts.id.clone(), whole: Some(digest(event)) }),
         Right::Terms(terms) => *terms.entry(facts.event_name.clone()).or_default() += 1,
         Right::Hours(hours) => *hours.entry(time.div_euclid(3_600)).or_default() += 1,
         Right::Count(count) => *count += 1,
@@ -106,9 +109,14 @@ fn check_rows(right: &[Row], rows: &[Row], limit: usize) -> Result<()> {
     }
     // Those of the last second may all stand at the end.
     let last = expected.last().map_or(i64::MAX, |row| row.time);
-    let matching: HashSet<&Row> = right.iter().take_while(|row| row.time >= last).collect();
-    if let Some(row) = rows.iter().find(|row| !matching.contains(row)) {
+    let matching: Vec<&Row> = right.iter().take_while(|row| row.time >= last).collect();
+    let named: HashSet<(i64, &str)> = matching.iter().map(|row| (row.time, row.id.as_str())).collect();
+    if let Some(row) = rows.iter().find(|row| !named.contains(&(row.time, row.id.as_str()))) {
         return Err(format!("{row:?} does not belong there").into());
+    }
+    let matching: HashSet<&Row> = matching.into_iter().collect();
+    if let Some(row) = rows.iter().find(|row| row.whole.is_some() && !matching.contains(row)) {
+        return Err(format!("{row:?} is not as it was stored").into());
     }
     let distinct: HashSet<&Row> = rows.iter().collect();
     if distinct.len() == rows.len() { Ok(()) } else { Err("an event came twice".into()) }
@@ -128,7 +136,7 @@ mod tests {
     use super::*;
 
     fn row(time: i64, id: &str) -> Row {
-        Row { time, id: id.into() }
+        Row { time, id: id.into(), whole: None }
     }
 
     #[test]
@@ -138,6 +146,9 @@ mod tests {
             let rows: Vec<Row> = good.iter().zip([9, 8, 7]).map(|(id, time)| row(time, id)).collect();
             assert!(check_rows(&right, &rows, 3).is_ok(), "{good:?}");
         }
+        let stored = [Row { whole: Some(1), ..row(9, "a") }];
+        assert!(check_rows(&stored, &stored, 1).is_ok() && check_rows(&stored, &[row(9, "a")], 1).is_ok());
+        assert!(check_rows(&stored, &[Row { whole: Some(2), ..row(9, "a") }], 1).is_err(), "another event of this id");
         assert!(check_rows(&right, &[row(9, "a"), row(7, "c"), row(7, "d")], 3).is_err(), "one was left out");
         assert!(check_rows(&right, &[row(9, "a"), row(8, "x"), row(7, "d")], 3).is_err(), "a stranger");
         assert!(check_rows(&right, &[row(9, "a"), row(8, "b")], 3).is_err(), "too few");

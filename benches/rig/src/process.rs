@@ -53,6 +53,12 @@ impl Process {
         self.status("VmRSS:")
     }
 
+    /// The memory it has that is no file's, in bytes.
+    #[must_use]
+    pub fn anonymous_memory(self) -> Option<u64> {
+        self.status("RssAnon:")
+    }
+
     /// The CPU seconds of its whole life, once it has ended and is not yet waited for by who started it.
     pub(crate) fn ended(self) -> Result<Option<f64>> {
         let text = self.stat()?;
@@ -123,6 +129,7 @@ mod tests {
     fn this_process_has_an_account_and_one_that_is_not_there_has_none() {
         let this = Process::this();
         let (memory, peak) = (this.memory().unwrap(), this.peak_memory().unwrap());
+        assert!(this.anonymous_memory().is_some_and(|anonymous| anonymous > 1 << 16 && anonymous < 2 * memory));
         assert!(this.cpu_seconds().is_some() && memory > 1 << 16 && peak > 1 << 16, "{memory} {peak}");
         let gone = Process::of(u32::MAX);
         assert!(gone.cpu_seconds().is_none() && gone.memory().is_none());

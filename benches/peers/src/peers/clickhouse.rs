@@ -77,7 +77,7 @@ impl ClickHouse {
             time += took;
             all.extend(events);
             match all.last() {
-                Some(Row { time, id }) if rows.len() == limit => after = format!(" AND (event_time, event_id) < ({time}, '{id}')"),
+                Some(Row { time, id, .. }) if rows.len() == limit => after = format!(" AND (event_time, event_id) < ({time}, '{id}')"),
                 _ => break,
             }
         }

@@ -53,7 +53,8 @@ impl Clp {
         let (time, reply) = match question {
             Question::Newest { filter, limit, pages } => {
                 let (time, printed) = self.search(filter, &[])?;
-                let mut rows = lines(&printed).map(|line| Row::of(&line?)).collect::<Result<Vec<_>>>()?;
+                // Numbers come back written in another way, so that these are not compared as a whole.
+                let mut rows = lines(&printed).map(|line| Ok(Row { whole: None, ..Row::of(&line?)? })).collect::<Result<Vec<_>>>()?;
                 rows.sort_by_key(|row| std::cmp::Reverse(row.time));
                 rows.truncate(limit * pages);
                 (time, Reply::Rows(rows))

@@ -51,7 +51,8 @@ impl VictoriaLogs {
             let lines = self.lines(&format!("{} | sort by (_time) desc{offset} limit {limit}", query(filter)))?;
             for line in &lines {
                 let id = line["eventID"].as_str().ok_or("an event has no id")?;
-                all.push(Row { time: seconds(&line["_time"])?, id: id.to_owned() });
+                // What it gives back is not whole: nulls and nesting are gone.
+                all.push(Row { time: seconds(&line["_time"])?, id: id.to_owned(), whole: None });
             }
             if lines.len() < limit {
                 break;

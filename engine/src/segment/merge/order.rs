@@ -8,6 +8,7 @@ use std::sync::Arc;
 use crate::error::{Error, Result};
 use crate::limits::BLOCK_DOCUMENTS;
 use crate::segment::documents::timestamps::{Timestamps, TimestampsWriter};
+use crate::segment::merge::breath::Breath;
 use crate::segment::read::opened::Segment;
 
 /// The order of the merged segment: 5 bytes a document.
@@ -23,8 +24,8 @@ impl Order {
     /// Merges the times of at most 256 inputs, which it hands to `merged`.
     ///
     /// # Errors
-    /// [`crate::ErrorKind::Corrupt`] for times that are out of order or have another number than the documents.
-    pub(super) fn new(inputs: &[Arc<Segment>], merged: &mut TimestampsWriter) -> Result<Order> {
+    /// [`crate::ErrorKind::Corrupt`] for times that are out of order or have another number than the documents; what `breathe` gives.
+    pub(super) fn new(inputs: &[Arc<Segment>], merged: &mut TimestampsWriter, breathe: &mut Breath<'_>) -> Result<Order> {
         let mut times: Vec<Times<'_>> = inputs.iter().map(Times::new).collect::<Result<_>>()?;
         let documents = inputs.iter().map(|input| input.meta().documents as usize);
         let mut order = Order { sources: Vec::with_capacity(documents.clone().sum()), moved: documents.map(Vec::with_capacity).collect() };
@@ -35,6 +36,9 @@ impl Order {
                 merged.push(time);
                 moved.push(order.sources.len() as u32);
                 order.sources.push(input as u8);
+                if order.sources.len().is_multiple_of(BLOCK_DOCUMENTS) {
+                    breathe()?;
+                }
             }
         }
         Ok(order)

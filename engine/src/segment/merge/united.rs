@@ -7,6 +7,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::event::outline::ColumnPath;
 use crate::limits::{COLUMNS_MAX, SHAPE_BYTES_MAX, SHAPES_MAX};
 use crate::segment::block::layout::{ColumnEntry, Layout, ShapeEntry};
+use crate::segment::merge::breath::Breath;
 use crate::segment::read::opened::Segment;
 
 type Map<K, V> = HashMap<K, V, foldhash::fast::FixedState>;
@@ -42,8 +43,8 @@ impl<'a> United<'a> {
     /// Unites the layouts of the inputs, and counts the values of every column.
     ///
     /// # Errors
-    /// [`ErrorKind::Limit`] when a segment cannot hold all of them; [`ErrorKind::Corrupt`].
-    pub(super) fn new(inputs: &'a [Arc<Segment>]) -> Result<United<'a>> {
+    /// [`ErrorKind::Limit`] when a segment cannot hold all of them; [`ErrorKind::Corrupt`]; what `breathe` gives.
+    pub(super) fn new(inputs: &'a [Arc<Segment>], breathe: &mut Breath<'_>) -> Result<United<'a>> {
         let (mut united, mut columns, mut shapes) = (United::default(), Map::default(), Map::default());
         for (number, input) in inputs.iter().enumerate() {
             let layout = input.layout()?;
@@ -51,7 +52,7 @@ impl<'a> United<'a> {
                 Renumbered { columns: united.add_columns(number, layout, &mut columns), shapes: Vec::with_capacity(layout.shapes.len()) };
             united.inputs.push(renumbered);
             united.add_shapes(number, layout, &mut shapes).map_err(|e| input.locate(e))?;
-            united.count_values(number, input)?;
+            united.count_values(number, input, breathe)?;
             // Every block was compared with its checksum; what that brought into memory is read again block by block.
             input.release();
         }
@@ -92,10 +93,11 @@ impl<'a> United<'a> {
         Ok(())
     }
 
-    fn count_values(&mut self, number: usize, input: &Segment) -> Result<()> {
+    fn count_values(&mut self, number: usize, input: &Segment, breathe: &mut Breath<'_>) -> Result<()> {
         let (layout, directory) = (input.layout()?, input.block_directory()?);
         let (mut raw, mut shapes, mut counts) = (Vec::new(), Vec::new(), vec![0u64; layout.shapes.len()]);
         for block in 0..directory.blocks() {
+            breathe()?;
             shapes.clear();
             input.block(&directory, block)?.read_shapes(&mut raw, &mut shapes).map_err(|e| input.locate(e))?;
             for shape in &shapes {

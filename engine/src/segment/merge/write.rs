@@ -7,7 +7,7 @@ use roaring::RoaringBitmap;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::DimensionKind;
 use crate::id::SegmentId;
-use crate::limits::SEGMENT_DOCUMENTS_MAX;
+use crate::limits::{BLOCK_DOCUMENTS, SEGMENT_DOCUMENTS_MAX};
 use crate::segment::block::layout::{encode_columns, encode_shapes};
 use crate::segment::block::predictions::encode_predictions;
 use crate::segment::documents::received::{ReceivedWriter, Run};
@@ -60,9 +60,9 @@ pub(crate) fn merge(
     breathe: &mut Breath<'_>,
 ) -> Result<(FileSummary, Meta)> {
     check(inputs)?;
-    let united = United::new(inputs)?;
+    let united = United::new(inputs, breathe)?;
     let mut times = TimestampsWriter::new(time_unit(inputs)?);
-    let order = Order::new(inputs, &mut times)?;
+    let order = Order::new(inputs, &mut times, breathe)?;
     let mut file = SegmentFileWriter::new(file, name, id)?;
     let mut terms = Terms::new(inputs, &mut file)?;
     let recurring = gather(inputs, &united, room, breathe)?;
@@ -83,7 +83,7 @@ pub(crate) fn merge(
         times.finish(bytes);
         Ok(())
     })?;
-    write_sequences(inputs, &order, &mut file)?;
+    write_sequences(inputs, &order, &mut file, breathe)?;
     write_received(inputs, &mut file)?;
     write_indexes(inputs, (&dimensions, &places), &order, &mut file, breathe)?;
     file.component(Component::Dimensions, 0, |bytes| {
@@ -146,15 +146,19 @@ fn first_offset(inputs: &[Arc<Segment>], input: &Segment) -> u32 {
     input.meta().first_sequence.0.saturating_sub(first) as u32
 }
 
-fn write_sequences(inputs: &[Arc<Segment>], order: &Order, file: &mut SegmentFileWriter) -> Result<()> {
+fn write_sequences(inputs: &[Arc<Segment>], order: &Order, file: &mut SegmentFileWriter, breathe: &mut Breath<'_>) -> Result<()> {
     let mut offsets = vec![0u32; order.documents() as usize];
     for (number, input) in inputs.iter().enumerate() {
         let (first, moved) = (first_offset(inputs, input), order.moved(number));
-        input.sequences()?.for_range(0..input.meta().documents, |document, offset| {
-            if let Some(slot) = moved.get(document as usize).and_then(|moved| offsets.get_mut(*moved as usize)) {
-                *slot = first.saturating_add(offset);
-            }
-        });
+        let (sequences, documents) = (input.sequences()?, input.meta().documents);
+        for begin in (0..documents).step_by(BLOCK_DOCUMENTS) {
+            breathe()?;
+            sequences.for_range(begin..documents.min(begin.saturating_add(BLOCK_DOCUMENTS as u32)), |document, offset| {
+                if let Some(slot) = moved.get(document as usize).and_then(|moved| offsets.get_mut(*moved as usize)) {
+                    *slot = first.saturating_add(offset);
+                }
+            });
+        }
     }
     file.component(Component::Sequences, 0, |bytes| {
         sequences::encode(&offsets, bytes);

@@ -50,7 +50,7 @@ fn questions_and_answers() {
         ];
         questions.map(|question| peer.ask(&question).unwrap().unwrap().reply)
     });
-    let row = |time, id: &str| Row { time, id: id.into() };
+    let row = |time, id: &str| Row { time, id: id.into(), whole: None };
     let rows = Reply::Rows(vec![row(1_795_305_599, "a"), row(1_795_305_598, "b")]);
     assert_eq!(replies, [rows, Reply::Terms(vec![("Decrypt".into(), 7)]), Reply::Hours(vec![(2, 3)]), Reply::Count(5)]);
     let user = "(userIdentity.userName:=\"ann.li\" or userIdentity.principalId:~\":ann[.]li$\")";
