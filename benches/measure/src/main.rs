@@ -11,6 +11,7 @@ mod directory;
 mod gauge;
 mod in_process;
 mod ingest;
+mod machine;
 mod queries;
 mod run;
 mod storing;

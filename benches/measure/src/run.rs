@@ -14,7 +14,7 @@ use crate::ingest::store;
 use crate::queries::{self, Measured, World};
 use crate::storing::{Load, milliseconds, print_disk};
 use crate::table::{Table, print_growth, print_queries};
-use crate::{alone, direct, under_ingest};
+use crate::{alone, direct, machine, under_ingest};
 
 /// How many more events are at most in the journal, and in no segment, when the server is killed: more than a head of the default size takes.
 const JOURNAL_EVENTS_MAX: u64 = 175_000;
@@ -29,6 +29,9 @@ const FIRST_COUNT_TIME_MAX: Duration = Duration::from_secs(120);
 /// For what cannot be started, read or stored, and for every wrong answer.
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let corpus = Corpus::real()?;
+    if arguments.under_ingest {
+        machine::measure();
+    }
     let measures_itself = arguments.url.is_none() && !arguments.only_queries;
     let merging = measures_itself.then(|| alone::measure(&corpus, &arguments.parameters)).transpose()?;
     if arguments.only_alone {
