@@ -381,10 +381,12 @@ mod tests {
         }
         let (_, trails, holds) = holding();
         trails.found("all", &kept()).unwrap();
+        drop(trails);
         assert!(holds.all().is_empty() && holding().0.damaged.is_empty());
         damage();
         let (_, trails, holds) = holding();
         trails.remove_damaged("all").unwrap();
+        drop(trails);
         assert!(holds.all().is_empty());
         let (loaded, _, holds) = holding();
         assert!(loaded.damaged.is_empty() && loaded.trails.is_empty() && holds.all().is_empty());
