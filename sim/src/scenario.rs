@@ -340,6 +340,8 @@ impl Attempt {
         if self.refused.len() > before {
             self.verdict.wrong(format!("it does not open, and nothing fails any more: {:?}", self.refused.last()));
         }
+        // Nothing fails any more: what takes long is the machine's.
+        self.patience = STUCK;
         self.judge_now();
         for id in 0..self.ledger.len() {
             if !self.ledger.is_acknowledged(id) && self.ledger.is_kept(id, self.clock.now()) && !self.send(id) {
