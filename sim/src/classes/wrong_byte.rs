@@ -4,7 +4,7 @@
 //! no answer, `verify` must find; the parts of files that nothing proves are listed (`damage::UNPROVED`). Of a log
 //! that was killed only the last group may go in silence: a wrong byte in it looks like a write that was cut.
 
-use crate::damage::{Answers, Damaged, Files, Outcome, detect, files, group_starts, right_answers, unproved};
+use crate::damage::{Answers, Damaged, Files, Outcome, VERIFIED_EVERY, detect, files, group_starts, right_answers, unproved};
 use crate::disk::Image;
 use crate::ledger::Verdict;
 use crate::random::Random;
@@ -43,7 +43,7 @@ pub(super) fn run(run: &Run) {
             let mut bytes = whole.clone();
             bytes[*at] = after;
             let unproved = if *killed { unproved(whole, &bytes, &starts) } else { 0 };
-            let (verdict, outcome) = look(&images[usize::from(*killed)], name, whole, bytes, &right, unproved);
+            let (verdict, outcome) = look(&images[usize::from(*killed)], name, [whole, &bytes], &right, unproved, *point);
             run.note(outcome.in_words());
             Some(verdict)
         });
@@ -54,10 +54,11 @@ fn places(files: &Files) -> impl Iterator<Item = (&String, usize)> {
     files.iter().flat_map(|(name, bytes)| (0..bytes.len()).map(move |at| (name, at)))
 }
 
-fn look(image: &Image, name: &str, whole: &[u8], bytes: Vec<u8>, right: &Answers, unproved: u64) -> (Verdict, Outcome) {
+fn look(image: &Image, name: &str, [whole, bytes]: [&[u8]; 2], right: &Answers, unproved: u64, point: u64) -> (Verdict, Outcome) {
     let (mut verdict, mut image) = (Verdict::default(), image.clone());
-    image.put(name.to_owned(), bytes.clone());
-    let outcome = detect(image, &Damaged { name, whole: Some(whole), bytes: Some(&bytes) }, right, &mut verdict);
+    image.put(name.to_owned(), bytes.to_vec());
+    let is_verified = point.is_multiple_of(VERIFIED_EVERY);
+    let outcome = detect(image, &Damaged { name, whole: Some(whole), bytes: Some(bytes), is_verified }, right, &mut verdict);
     if let Outcome::Shorter(missing) = outcome
         && missing > unproved
     {

@@ -5,7 +5,9 @@
 //! it was made and that it was there, though not what was in it last: its last groups may be gone in silence where the damage hit all of them, since
 //! that is how a cut write looks. Groups before an undamaged one may not.
 
-use crate::damage::{Answers, Damaged, EVENTS, Files, GroupStart, Outcome, detect, files, foreign, group_starts, right_answers, unproved};
+use crate::damage::{
+    Answers, Damaged, EVENTS, Files, GroupStart, Outcome, VERIFIED_EVERY, detect, files, foreign, group_starts, right_answers, unproved,
+};
 use crate::disk::Image;
 use crate::ledger::Verdict;
 use crate::runner::{Run, cores};
@@ -46,7 +48,7 @@ pub(super) fn run(run: &Run) {
     run.plan(cases.len() as u64);
     run.each(cores(), &cases, |(point, case)| {
         run.case(run.scale.seed, *point, &|| case.what.clone(), || {
-            let (verdict, outcome) = look(case, &before);
+            let (verdict, outcome) = look(*point, case, &before);
             run.note(outcome.in_words());
             Some(verdict)
         });
@@ -62,7 +64,7 @@ struct Before {
     starts: Vec<GroupStart>,
 }
 
-fn look(case: &Case, before: &Before) -> (Verdict, Outcome) {
+fn look(point: u64, case: &Case, before: &Before) -> (Verdict, Outcome) {
     let of = usize::from(case.killed);
     let (mut verdict, mut image) = (Verdict::default(), before.images[of].clone());
     match &case.bytes {
@@ -74,7 +76,9 @@ fn look(case: &Case, before: &Before) -> (Verdict, Outcome) {
         (Some(bytes), Some(whole)) if case.killed && bytes.len() == whole.len() => unproved(whole, bytes, &before.starts),
         _ => 0,
     };
-    let outcome = detect(image, &Damaged { name: &case.name, whole, bytes: case.bytes.as_deref() }, &before.right, &mut verdict);
+    let is_verified = point.is_multiple_of(VERIFIED_EVERY);
+    let damaged = Damaged { name: &case.name, whole, bytes: case.bytes.as_deref(), is_verified };
+    let outcome = detect(image, &damaged, &before.right, &mut verdict);
     if let Outcome::Shorter(missing) = outcome
         && missing > unproved
     {

@@ -7,7 +7,7 @@ mod judge;
 mod place;
 
 pub use cost::{held_by, unproved};
-pub use detect::{Damaged, detect};
+pub use detect::{Damaged, VERIFIED_EVERY, detect};
 pub use directory::{EVENTS, FIRST_IN, Files, GroupStart, append, event, files, foreign, group_starts, options};
 pub use judge::{Answers, Outcome, ask, judge, judge_open, right_answers};
 pub use place::{UNPROVED, changed_parts, part_of, unproved_part};
