@@ -13,6 +13,7 @@ pub mod kept;
 pub mod ledger;
 pub mod progress;
 pub mod random;
+pub mod released;
 pub mod runner;
 pub mod scenario;
 pub mod subject;

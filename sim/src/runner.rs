@@ -1,5 +1,6 @@
 //! [`Run`]: the cases of a class on all cores: counted, judged, and each failure printed with the command that repeats it.
 
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, Once, PoisonError};
@@ -54,6 +55,7 @@ pub struct Run {
     target: AtomicU64,
     unreached: AtomicU64,
     tally: Mutex<Tally>,
+    notes: Mutex<BTreeMap<&'static str, u64>>,
     progress: Progress,
     panics_before: u64,
 }
@@ -70,6 +72,7 @@ impl Run {
             target: AtomicU64::new(1),
             unreached: AtomicU64::new(0),
             tally: Mutex::default(),
+            notes: Mutex::default(),
             progress,
             panics_before: PANICS.load(Ordering::SeqCst),
         }
@@ -176,10 +179,20 @@ impl Run {
         });
     }
 
+    /// Counts what became of a case, for a line of its own beside the table.
+    pub fn note(&self, what: &'static str) {
+        *self.notes.lock().unwrap_or_else(PoisonError::into_inner).entry(what).or_default() += 1;
+    }
+
     /// Ends the class.
     #[must_use]
     pub fn end(&self) -> (Tally, std::time::Duration) {
         self.progress.end();
+        let notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
+        if !notes.is_empty() {
+            let notes: Vec<String> = notes.iter().map(|(what, count)| format!("{count} {what}")).collect();
+            eprintln!("class {}: {}", self.class, notes.join(", "));
+        }
         let mut tally = *self.tally();
         tally.panics = PANICS.load(Ordering::SeqCst) - self.panics_before;
         (tally, self.progress.took())

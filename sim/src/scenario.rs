@@ -101,6 +101,8 @@ pub struct Attempt {
     numbers: u64,
     /// Whether the fault hit while the log was opened: then it may know of less than there is, and says so.
     hurt: bool,
+    /// How many refusals, and how many failed syncs of the journal, were before the log was opened.
+    before: (usize, usize),
 }
 
 /// Tries again where background work came in another order, so that the fault was not reached.
@@ -125,6 +127,7 @@ impl Attempt {
             seed,
             numbers: 0,
             hurt: false,
+            before: (0, 0),
         }
     }
 
@@ -193,13 +196,7 @@ impl Attempt {
 
     fn step(&mut self, step: Step, after_error: &mut dyn FnMut(&mut Attempt) -> bool) -> bool {
         match step {
-            Append(events) => {
-                let first = self.numbers;
-                self.numbers += events;
-                let events: Vec<Vec<u8>> = (first..self.numbers).map(|number| event(number, &mut self.random)).collect();
-                let id = self.ledger.sent(events, self.clock.now());
-                self.send(id) || after_error(self)
-            }
+            Append(events) => self.send_new(events) || after_error(self),
             Retry => {
                 let kept = |id: &BatchId| self.ledger.is_acknowledged(*id) && self.ledger.is_kept(*id, self.clock.now());
                 (0..self.ledger.len()).find(kept).is_none_or(|id| self.send(id) || after_error(self))
@@ -241,7 +238,7 @@ impl Attempt {
     }
 
     fn check_receipt(&mut self, id: BatchId, receipt: &Receipt, known: bool, poisoned: bool) {
-        if poisoned {
+        if poisoned || self.journal_sync_failed() {
             self.verdict.wrong(format!("batch {id} was acknowledged by a poisoned log"));
         }
         // A log that could not read a segment at its start cannot know of copies in it, and says so.
@@ -253,7 +250,18 @@ impl Attempt {
     /// Whether an append was refused for good since the log was opened.
     #[must_use]
     pub fn is_poisoned(&self) -> bool {
-        self.refused.last().is_some_and(|error| error.kind() == ErrorKind::Poisoned)
+        self.refused[self.before.0..].last().is_some_and(|error| error.kind() == ErrorKind::Poisoned)
+    }
+
+    /// Whether a journal file could not be synced since the log was opened: then nothing may be acknowledged any more.
+    #[must_use]
+    pub fn journal_sync_failed(&self) -> bool {
+        self.journal_syncs_failed() > self.before.1
+    }
+
+    fn journal_syncs_failed(&self) -> usize {
+        let is_live = |name: &&String| name.starts_with("journal-") && !name.contains("spare");
+        self.disk.failed_syncs().iter().filter(is_live).count()
     }
 
     fn flush(&mut self) -> bool {
@@ -319,6 +327,37 @@ impl Attempt {
             }
         }
         self.hurt = self.disk.tripped() > before;
+        self.before = (self.refused.len(), self.journal_syncs_failed());
+    }
+
+    /// The fault is over, the log is closed and opened again in the same system, whose pages are what the fault has left of them: it has all
+    /// that was acknowledged, takes what it had refused, and has that too.
+    pub fn take_up_again(&mut self) {
+        self.disk.disarm();
+        self.close();
+        let before = self.refused.len();
+        self.start();
+        if self.refused.len() > before {
+            self.verdict.wrong(format!("it does not open, and nothing fails any more: {:?}", self.refused.last()));
+        }
+        // Nothing fails any more: what takes long is the machine's.
+        self.patience = STUCK;
+        self.judge_now();
+        for id in 0..self.ledger.len() {
+            if !self.ledger.is_acknowledged(id) && self.ledger.is_kept(id, self.clock.now()) && !self.send(id) {
+                self.verdict.wrong(format!("batch {id} is refused after a new start: {:?}", self.refused.last()));
+            }
+        }
+        self.judge_now();
+    }
+
+    /// A batch that was never sent before is sent; whether it was acknowledged.
+    pub fn send_new(&mut self, events: u64) -> bool {
+        let first = self.numbers;
+        self.numbers += events;
+        let events: Vec<Vec<u8>> = (first..self.numbers).map(|number| event(number, &mut self.random)).collect();
+        let id = self.ledger.sent(events, self.clock.now());
+        self.send(id)
     }
 
     fn open(&self, options: Options) -> Result<AuditLog> {

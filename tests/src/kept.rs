@@ -45,6 +45,7 @@ pub fn keep(life: &Life, folder: &Path) -> Result<(), String> {
         "open": list(&life.open),
         "old": list(life.old.batches()),
         "old_files": life.old.files(),
+        "old_until": life.old_until,
     });
     fs::write(folder.join(LEDGER), json.to_string()).map_err(|e| e.to_string())
 }
@@ -63,7 +64,8 @@ pub fn kept(folder: &Path) -> Result<Life, String> {
         let settings = json["settings"].as_array()?.iter().map(|pair| Some((pair[0].as_str()?.into(), pair[1].as_str()?.into())));
         Some((promised, batches(&json["open"])?, OldDay::of(batches(&json["old"])?, files), settings.collect::<Option<Vec<_>>>()?))
     };
+    let old_until = json["old_until"].as_u64().and_then(|requests| usize::try_from(requests).ok()).unwrap_or(0);
     let (promised, open, old, settings) = read().ok_or_else(|| format!("{}: no life", folder.display()))?;
     let recording = Recording::read(&log_of(folder)).map_err(|e| e.to_string())?;
-    Ok(Life { folder: folder.to_owned(), recording, settings, old, promised, open })
+    Ok(Life { folder: folder.to_owned(), recording, settings, old, old_until, promised, open })
 }

@@ -8,6 +8,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ use crate::client::Client;
 use crate::ledger::{Batch, Ledger};
 use crate::load::{Sent, Source, everything, send};
 use crate::mounts::Mount;
-use crate::old_day::{OldDay, retention_that_ends_after};
+use crate::old_day::OldDay;
 use crate::power::{Loss, Recording, copy};
 use crate::recorder::{Recorder, ext4, log_of};
 use crate::seed::Random;
@@ -44,6 +45,8 @@ pub struct Life {
     pub settings: Settings,
     /// What may be gone.
     pub old: OldDay,
+    /// Of so many requests it is known that they came before it was due.
+    pub old_until: usize,
     /// What was acknowledged, with the number of requests by then.
     pub promised: Vec<(usize, Batch)>,
     /// What was sent and not acknowledged.
@@ -156,25 +159,40 @@ impl Life {
             let (batches, fresh) = ((0..2).map(|_| source.batch()).collect(), source.batch());
             old = OldDay::make(&data, batches, &fresh);
             told.promised.push((recorder.requests(), fresh));
-            retention = retention_that_ends_after(OLD_FOR);
+            retention = old.ends_after(OLD_FOR);
         }
         let settings = settings(retention, random);
+        let old_until = AtomicUsize::new(0);
+        let mark = || {
+            let requests = recorder.requests();
+            // Asked after they were counted: none of them can have dropped it.
+            old_until.fetch_max(if old.is_due() { 0 } else { requests }, Ordering::Relaxed);
+            requests
+        };
         for round in 0..3 {
-            let more = loaded(start(&data, &settings)?, &format!("{name}-{round}"), random, &|| recorder.requests());
+            let more = loaded(start(&data, &settings)?, &format!("{name}-{round}"), random, &mark);
             told.promised.extend(more.promised);
             told.open.extend(more.open);
         }
         if !old.files().is_empty() {
-            println!("{name}: the old day {}", if old.is_in(&data) { "is still there" } else { "has gone" });
+            println!("{name}: the old day {}", if old.is_gone_from(&data) { "has gone" } else { "is still there" });
         }
+        let old = (old, old_until.into_inner());
         Life::end(folder, recorder, settings, old, told)
     }
 
-    fn end(folder: &Path, recorder: Recorder, settings: Settings, old: OldDay, told: Told) -> Result<Life, String> {
+    fn end(folder: &Path, recorder: Recorder, settings: Settings, (old, old_until): (OldDay, usize), told: Told) -> Result<Life, String> {
         drop(recorder);
         let recording = Recording::read(&log_of(folder)).map_err(|e| e.to_string())?;
         let Told { promised, open } = told;
-        Ok(Life { folder: folder.to_owned(), recording, settings, old, promised, open })
+        Ok(Life { folder: folder.to_owned(), recording, settings, old, old_until, promised, open })
+    }
+
+    /// Whether a cut lies behind the old day's making and before its end: whatever was lost there, none of it was.
+    fn has_all_of_the_old_day(&self, cut: Cut) -> bool {
+        // The batch that is promised first was stored after it, and with it: see `OldDay::make`.
+        let made = self.promised.first().map_or(usize::MAX, |(requests, _)| *requests).max(1);
+        !self.old.files().is_empty() && (made..=self.old_until).contains(&cut.requests)
     }
 
     /// Cuts: some right after an acknowledgement, some right before a flush, the others anywhere; in the order of the life.
@@ -209,6 +227,9 @@ impl Life {
 
     /// Starts a server on what a cut has left, and holds what it has against the ledger.
     fn look(&self, data: &Path, cut: Cut) -> Result<Server, Wrong> {
+        if self.has_all_of_the_old_day(cut) {
+            self.old.all_in(data)?;
+        }
         let server = start(data, &self.settings)?;
         let stored = self.old.taken_out(everything(&server))?;
         self.ledger(cut).check(&stored)?;
@@ -259,6 +280,6 @@ impl Life {
         let (before, after) = self.promised.iter().partition::<Vec<_>, _>(|(requests, _)| *requests <= cut.requests);
         told.promised.extend(before.into_iter().map(|(_, batch)| (0, batch.clone())));
         told.open.extend(after.into_iter().map(|(_, batch)| batch.clone()).chain(self.open.iter().cloned()));
-        Life::end(folder, recorder, self.settings.clone(), self.old.clone(), told).map_err(Wrong::from)
+        Life::end(folder, recorder, self.settings.clone(), (self.old.clone(), 0), told).map_err(Wrong::from)
     }
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 use crate::binary::{binary, clean, run, traild};
 use crate::client::Answer;
 use crate::load::{Book, Sent, Source, everything};
-use crate::old_day::{OldDay, retention_that_ends_after, segments};
+use crate::old_day::{OldDay, segments};
 use crate::seed::Random;
 use crate::server::Server;
 use crate::strace::{Strace, thread_named, wrapper};
@@ -122,7 +122,8 @@ impl Template {
         } else {
             server.stop()
         }
-        let retention = if scene == Scene::Expire { retention_that_ends_after(EXPIRES_AFTER) } else { "30d".to_owned() };
+        old.all_in(&data).unwrap();
+        let retention = if scene == Scene::Expire { old.ends_after(EXPIRES_AFTER) } else { "30d".to_owned() };
         Template { scene, data, book, retention, old }
     }
 
@@ -236,7 +237,7 @@ impl Round<'_> {
                 let count = segments(&self.data).len();
                 count < before || enough() || !server.is_alive() || (count < before + 4 && !self.send(server, refused))
             }),
-            Scene::Expire => wait_for("an expiry", || !self.template.old.is_in(&self.data) || enough() || !server.is_alive()),
+            Scene::Expire => wait_for("an expiry", || self.template.old.is_gone_from(&self.data) || enough() || !server.is_alive()),
             _ => {}
         }
     }
@@ -254,7 +255,7 @@ impl Round<'_> {
         true
     }
 
-    /// Holds what a server has against the ledger. What expired may be there or not, but all of a segment.
+    /// Holds what a server has against the ledger. What is due may be there or not, but all of a segment.
     ///
     /// # Errors
     /// What is wrong.

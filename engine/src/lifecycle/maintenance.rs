@@ -75,11 +75,13 @@ fn freeze_old(shared: &Shared) {
 
 /// Seals and drops segments.
 fn tidy(shared: &Shared) -> Result<()> {
-    let awaited = awaited(shared);
+    // One moment for both: what is over only now is awaited by nobody yet.
+    let now = seal_time(shared);
+    let awaited = awaited(shared, now);
     let mut catalog = shared.catalog();
     let trusted = shared.trusted.now();
     let mut next = catalog.clone();
-    let sealed = seal(&mut next.segments, &shared.options, seal_time(shared), &awaited);
+    let sealed = seal(&mut next.segments, &shared.options, now, &awaited);
     let due: Vec<CatalogEntry> = next.segments.iter().filter(|e| is_due(e, shared.options.retention, trusted)).copied().collect();
     let fate = shared.holding.decide(&due);
     if !sealed && fate.gone.is_empty() {

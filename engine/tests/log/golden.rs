@@ -14,22 +14,9 @@ use trail_engine::{AuditLog, Options};
 use crate::support::log::{all_events, append, everything, open, options};
 use trail_sim::clock::{Hands, START};
 use trail_sim::disk::Disk;
+use trail_sim::released::{BATCHES_V1, event_v1 as event};
 
 const EVENTS: u64 = 45;
-
-fn event(i: u64) -> String {
-    match i % 9 {
-        0 => format!(r#"{{ "id" : "spaced-{i}" , "a" : [ {i} , null , "\u00e9" ] }}"#),
-        4 => format!(r#"{{"eventVersion":1,"eventId":"whole-{i}","text":"{}"}}"#, "golden ".repeat(9_500)),
-        _ => format!(
-            r#"{{"eventVersion":1,"eventId":"3b1f{i:04}-77aa-4e0c-9d20-{:012x}","eventTime":"2026-11-{:02}T08:00:00Z","eventName":"N{}","sourceIpAddress":"10.0.{i}.7","n":{}}}"#,
-            i * 999_983,
-            1 + i % 21,
-            i % 4,
-            i * i
-        ),
-    }
-}
 
 fn options_of_golden() -> Options {
     Options { journal_bytes: 8 << 10, ..options() }
@@ -51,7 +38,7 @@ fn committed(name: &str) -> BTreeMap<String, Vec<u8>> {
 fn write() -> BTreeMap<String, Vec<u8>> {
     let (memory, clock) = (Disk::default(), Hands::at(START));
     let log = open(&memory, options_of_golden(), &clock).unwrap();
-    for range in [1..21, 21..36, 36..41, 41..EVENTS + 1] {
+    for range in BATCHES_V1 {
         append(&log, &range.clone().map(event).collect::<Vec<_>>()).unwrap();
         if range.end < 40 {
             log.flush().unwrap();

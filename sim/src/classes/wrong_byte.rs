@@ -1,9 +1,10 @@
 //! Class 9: every byte of every file is wrong in turn: a flipped bit, zero, or all ones.
 //!
-//! The damage must be found, be named with its place, cost no event of another file, and never show as an answer that says it is right. Of a log
+//! The damage must be found, be named with its place, cost no event of another file, and never show as an answer that says it is right. What changes
+//! no answer, `verify` must find; the parts of files that nothing proves are listed (`damage::UNPROVED`). Of a log
 //! that was killed only the last group may go in silence: a wrong byte in it looks like a write that was cut.
 
-use crate::damage::{Answers, Files, Outcome, files, group_starts, held_by, judge, right_answers, unproved};
+use crate::damage::{Answers, Damaged, Files, Outcome, VERIFIED_EVERY, detect, files, group_starts, right_answers, unproved};
 use crate::disk::Image;
 use crate::ledger::Verdict;
 use crate::random::Random;
@@ -42,7 +43,9 @@ pub(super) fn run(run: &Run) {
             let mut bytes = whole.clone();
             bytes[*at] = after;
             let unproved = if *killed { unproved(whole, &bytes, &starts) } else { 0 };
-            Some(look(&images[usize::from(*killed)], name, bytes, &right, unproved))
+            let (verdict, outcome) = look(&images[usize::from(*killed)], name, [whole, &bytes], &right, unproved, *point);
+            run.note(outcome.in_words());
+            Some(verdict)
         });
     });
 }
@@ -51,13 +54,15 @@ fn places(files: &Files) -> impl Iterator<Item = (&String, usize)> {
     files.iter().flat_map(|(name, bytes)| (0..bytes.len()).map(move |at| (name, at)))
 }
 
-fn look(image: &Image, name: &str, bytes: Vec<u8>, right: &Answers, unproved: u64) -> Verdict {
-    let (mut verdict, mut damaged) = (Verdict::default(), image.clone());
-    damaged.put(name.to_owned(), bytes);
-    if let Outcome::Shorter(missing) = judge(damaged, right, &held_by(name), &mut verdict)
+fn look(image: &Image, name: &str, [whole, bytes]: [&[u8]; 2], right: &Answers, unproved: u64, point: u64) -> (Verdict, Outcome) {
+    let (mut verdict, mut image) = (Verdict::default(), image.clone());
+    image.put(name.to_owned(), bytes.to_vec());
+    let is_verified = point.is_multiple_of(VERIFIED_EVERY);
+    let outcome = detect(image, &Damaged { name, whole: Some(whole), bytes: Some(bytes), is_verified }, right, &mut verdict);
+    if let Outcome::Shorter(missing) = outcome
         && missing > unproved
     {
         verdict.lost_events(missing, format!("the last {missing} events are missing, and nobody is told"));
     }
-    verdict
+    (verdict, outcome)
 }

@@ -1,11 +1,13 @@
 //! Class 10: files that were cut short, whose pages are zeros, stand twice or in each other's place, and files that are gone, double, or of
 //! another day.
 //!
-//! As for single bytes: nothing is missing in silence. A log that was killed is cut short and loses files too: of its journal it is known how long
+//! As for single bytes: nothing is missing in silence, and what changes no answer, `verify` finds. A log that was killed is cut short and loses files too: of its journal it is known how long
 //! it was made and that it was there, though not what was in it last: its last groups may be gone in silence where the damage hit all of them, since
 //! that is how a cut write looks. Groups before an undamaged one may not.
 
-use crate::damage::{Answers, EVENTS, Files, GroupStart, Outcome, files, foreign, group_starts, held_by, judge, right_answers, unproved};
+use crate::damage::{
+    Answers, Damaged, EVENTS, Files, GroupStart, Outcome, VERIFIED_EVERY, detect, files, foreign, group_starts, right_answers, unproved,
+};
 use crate::disk::Image;
 use crate::ledger::Verdict;
 use crate::runner::{Run, cores};
@@ -28,7 +30,7 @@ pub(super) fn run(run: &Run) {
     let before = Before {
         right: right_answers(&all),
         images: [Image::of(all.clone()), Image::of(left.clone())],
-        journals: left.clone(),
+        files: [all.clone(), left.clone()],
         starts: group_starts(),
     };
     let mut cases: Vec<Case> = Vec::new();
@@ -45,7 +47,11 @@ pub(super) fn run(run: &Run) {
     let cases: Vec<(u64, Case)> = (0..).zip(cases).collect();
     run.plan(cases.len() as u64);
     run.each(cores(), &cases, |(point, case)| {
-        run.case(run.scale.seed, *point, &|| case.what.clone(), || Some(look(case, &before)));
+        run.case(run.scale.seed, *point, &|| case.what.clone(), || {
+            let (verdict, outcome) = look(*point, case, &before);
+            run.note(outcome.in_words());
+            Some(verdict)
+        });
     });
 }
 
@@ -53,27 +59,32 @@ pub(super) fn run(run: &Run) {
 struct Before {
     right: Answers,
     images: [Image; 2],
-    /// The files of the log that was killed.
-    journals: Files,
+    /// The files of the log that was closed, and of the one that was killed.
+    files: [Files; 2],
     starts: Vec<GroupStart>,
 }
 
-fn look(case: &Case, before: &Before) -> Verdict {
-    let (mut verdict, mut damaged) = (Verdict::default(), before.images[usize::from(case.killed)].clone());
+fn look(point: u64, case: &Case, before: &Before) -> (Verdict, Outcome) {
+    let of = usize::from(case.killed);
+    let (mut verdict, mut image) = (Verdict::default(), before.images[of].clone());
     match &case.bytes {
-        Some(bytes) => damaged.put(case.name.clone(), bytes.clone()),
-        None => damaged.remove(&case.name),
+        Some(bytes) => image.put(case.name.clone(), bytes.clone()),
+        None => image.remove(&case.name),
     }
-    let unproved = match (&case.bytes, before.journals.get(&case.name)) {
+    let whole = before.files[of].get(&case.name).map(Vec::as_slice);
+    let unproved = match (&case.bytes, whole) {
         (Some(bytes), Some(whole)) if case.killed && bytes.len() == whole.len() => unproved(whole, bytes, &before.starts),
         _ => 0,
     };
-    if let Outcome::Shorter(missing) = judge(damaged, &before.right, &held_by(&case.name), &mut verdict)
+    let is_verified = point.is_multiple_of(VERIFIED_EVERY);
+    let damaged = Damaged { name: &case.name, whole, bytes: case.bytes.as_deref(), is_verified };
+    let outcome = detect(image, &damaged, &before.right, &mut verdict);
+    if let Outcome::Shorter(missing) = outcome
         && missing > unproved
     {
         verdict.lost_events(missing, format!("the last {missing} of {EVENTS} events are missing, and nobody is told"));
     }
-    verdict
+    (verdict, outcome)
 }
 
 /// Every length but the whole one; of the space behind what was written, which only a killed log has, some.

@@ -18,8 +18,14 @@ use crate::ledger::Verdict;
 /// How a damaged log behaved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// The damage hit nothing that matters.
+    /// Every answer was right, and nothing was said.
     Right,
+    /// The same, and `verify` named the damage.
+    Verified,
+    /// The same, and only bytes have changed that nothing proves, in this part of [`UNPROVED`](crate::damage::UNPROVED).
+    Unproved(&'static str),
+    /// The same, and a file is there that is none of the log's.
+    Stray,
     /// It could not be opened, and said why.
     Refused,
     /// It reported the damage when it was opened.
@@ -28,6 +34,23 @@ pub enum Outcome {
     Errors,
     /// The last events are missing and nobody knows.
     Shorter(u64),
+}
+
+impl Outcome {
+    /// In words, by whom the damage was noticed.
+    #[must_use]
+    pub fn in_words(self) -> &'static str {
+        match self {
+            Outcome::Right => "noticed by nobody",
+            Outcome::Verified => "noticed by verify alone",
+            Outcome::Unproved(part) => part,
+            Outcome::Stray => "files beside a whole log",
+            Outcome::Refused => "refused at opening",
+            Outcome::Reported => "reported when opened or asked",
+            Outcome::Errors => "noticed by an answer",
+            Outcome::Shorter(_) => "in the group that was synced last",
+        }
+    }
 }
 
 const FILTERS: [&str; 9] = [
@@ -111,7 +134,8 @@ pub fn right_answers(files: &Files) -> Answers {
 const ALLOCATION_MAX: usize = 64 << 20;
 
 fn check_place(error: &Error, verdict: &mut Verdict) {
-    if !matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Unsupported) {
+    // No wrong byte makes an intact file of a newer version.
+    if error.kind() != ErrorKind::Corrupt {
         verdict.wrong(format!("an error of the wrong kind: {error:?}"));
     } else if error.path().is_none() || error.component().is_none() && error.offset().is_none() && !error.message().contains("missing") {
         verdict.wrong(format!("an error that does not name file and place: {error:?}"));

@@ -153,6 +153,7 @@ impl File for Handle {
             Err((state, failure)) if self.disk.life != state.life => Err(failure.error()),
             Err((mut state, failure)) => {
                 let (inode, seed) = (self.inode, state.luck());
+                state.could_not_sync(inode);
                 state.change(Operation::FailedSync { inode, lost: failure.lost, seed });
                 if failure.lost == Lost::Reverted {
                     let durable = state.medium.durable_content(inode);

@@ -129,6 +129,12 @@ impl Disk {
         self.state().tripped
     }
 
+    /// The files whose sync has failed, by the names that they had, once for each time.
+    #[must_use]
+    pub fn failed_syncs(&self) -> Vec<String> {
+        self.state().failed_syncs.clone()
+    }
+
     /// The most bytes that all files may have together.
     pub fn limit(&self, bytes_max: Option<u64>) {
         self.state().bytes_max = bytes_max;

@@ -22,6 +22,8 @@ pub(super) struct State {
     pub(super) changes: u64,
     pub(super) fault: Option<Fault>,
     pub(super) tripped: u64,
+    /// The names of files whose sync has failed, once for each time.
+    pub(super) failed_syncs: Vec<String>,
     pub(super) bytes_max: Option<u64>,
     pub(super) held: bool,
     /// How many syncs wait because they are held.
@@ -48,6 +50,7 @@ impl State {
             changes: 0,
             fault: None,
             tripped: 0,
+            failed_syncs: Vec::new(),
             bytes_max: None,
             held: false,
             syncs_waiting: 0,
@@ -101,6 +104,12 @@ impl State {
         if self.recording {
             self.trace.push(operation);
         }
+    }
+
+    /// Notes that a file could not be synced, by the name that it has now.
+    pub(super) fn could_not_sync(&mut self, inode: Inode) {
+        let name = self.live.names.iter().find(|(_, of)| **of == inode).map(|(name, _)| name.clone());
+        self.failed_syncs.extend(name);
     }
 
     pub(super) fn named(&self, name: &str) -> io::Result<Inode> {

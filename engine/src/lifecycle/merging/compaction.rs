@@ -84,9 +84,9 @@ fn next(shared: &Shared) -> Option<Vec<LiveSegment>> {
     })
 }
 
-/// The segments of days that are over which are not final yet, because they are still to be merged.
-pub(crate) fn awaited(shared: &Shared) -> BTreeSet<SegmentId> {
-    let (parts, unmergeable, now) = (shared.parts(), shared.unmergeable().clone(), seal_time(shared));
+/// The segments of days that are over by then which are not final yet, because they are still to be merged.
+pub(crate) fn awaited(shared: &Shared, now: Timestamp) -> BTreeSet<SegmentId> {
+    let (parts, unmergeable) = (shared.parts(), shared.unmergeable().clone());
     let runs = runs(&parts, &shared.options, &unmergeable);
     let waiting = runs.into_iter().filter(|run| chosen(run, &shared.options, now).is_some());
     waiting.flatten().map(|live| live.entry.id).collect()

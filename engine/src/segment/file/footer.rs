@@ -107,9 +107,10 @@ fn read_header(file: &Source) -> Result<SegmentId> {
     let bytes = Reader::new(&bytes).bytes(HEADER_BYTES)?;
     let mut reader = Reader::new(bytes);
     check_magic(reader.bytes(8)?, HEADER_MAGIC, 0)?;
-    check_version(reader.u16()?, 8)?;
-    let (flags, reserved, id, more) = (reader.u16()?, reader.u32()?, reader.u64()?, reader.u32()?);
+    let (version, flags, reserved, id, more) = (reader.u16()?, reader.u16()?, reader.u32()?, reader.u64()?, reader.u32()?);
+    // Of whatever version, header and trailer have their checksums where they have them now: a wrong byte in the version is damage.
     check_crc32(bytes.get(..HEADER_CHECKED).unwrap_or_default(), reader.u32()?).map_err(|e| e.at(0))?;
+    check_version(version, 8)?;
     check_zero(u32::from(flags), 10)?;
     check_zero(reserved, 12)?;
     check_zero(more, 24)?;
@@ -131,8 +132,8 @@ fn read_trailer(file: &Source) -> Result<Trailer> {
     check_magic(bytes.get(TRAILER_BYTES - 8..).unwrap_or_default(), TRAILER_MAGIC, start + TRAILER_BYTES - 8)?;
     let mut reader = Reader::new(bytes);
     let (offset, length, checksum, version, reserved) = (reader.u64()?, reader.u32()?, reader.u32()?, reader.u16()?, reader.u16()?);
-    check_version(version, start + 16)?;
     check_crc32(bytes.get(..TRAILER_CHECKED).unwrap_or_default(), reader.u32()?).map_err(|e| e.at(start as u64))?;
+    check_version(version, start + 16)?;
     check_zero(u32::from(reserved), start + 18)?;
     if offset.checked_add(u64::from(length)) != Some(start as u64) {
         let found = format!("{offset} and {length} more");

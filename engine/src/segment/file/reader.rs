@@ -255,7 +255,7 @@ mod tests {
             let at = at.index(bytes.len());
             bytes[at] ^= mask;
             let error = read_all(&bytes).unwrap_err();
-            prop_assert_eq!(error.path(), Some("segment-7"));
+            prop_assert_eq!((error.path(), error.kind()), (Some("segment-7"), ErrorKind::Corrupt));
             prop_assert!(error.component().is_some() && error.offset().is_some(), "{}", error);
         }
 
