@@ -1,14 +1,17 @@
 //! [`Tally`]: crowds of clients that do not wait when they are refused, and what they did together.
 
+use std::io::Write;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::client::connect;
 use crate::ledger::{Batch, Ledger};
 use crate::load::{Sent, Source, send};
 use crate::seed::Random;
 use crate::server::Server;
+use crate::table::wait_for;
 
 /// What some clients did together.
 #[derive(Debug, Default)]
@@ -127,4 +130,42 @@ pub fn open_loop(server: &Server, rate: f64, time: Duration, random: &mut Random
         }
     });
     (tally, sent.into_inner())
+}
+
+/// Bodies are announced that take nearly all memory that there is for bodies, and do not come: what is sent beside them is refused until
+/// they are gone. For a server that may have 256 MiB of memory. How much was refused.
+///
+/// # Panics
+/// When nothing is refused, or not as it should be.
+pub fn with_all_bodies_announced(server: &Server, ledger: &mut Ledger, random: &mut Random) -> u64 {
+    // A sixth of all memory is for bodies, a quarter of that for one.
+    const ANNOUNCED: [u64; 5] = [10_600_000, 10_600_000, 10_600_000, 10_600_000, 2_200_000];
+    let held: Vec<_> = ANNOUNCED
+        .iter()
+        .map(|bytes| {
+            let mut connection = connect(server.address).unwrap();
+            let head = format!("POST /v1/events HTTP/1.1\r\nhost: localhost\r\ncontent-length: {bytes}\r\n\r\n{{");
+            connection.get_mut().write_all(head.as_bytes()).unwrap();
+            connection
+        })
+        .collect();
+    let mut source = Source::new(format!("beside-{}", random.number()), random.fork());
+    (source.events_max, source.filler_max) = (2_000, 30);
+    let mut client = server.client();
+    wait_for("a refusal", || {
+        let batch = source.batch();
+        match send(&mut client, &batch) {
+            Sent::Kept => ledger.promised(batch),
+            Sent::Refused(answer) => {
+                assert!(answer.status == 429 && answer.header("retry-after").is_some(), "{}", answer.text());
+                ledger.unknown(&batch);
+                return true;
+            }
+            Sent::Gone(error) => panic!("{error}: {}", server.said()),
+        }
+        false
+    });
+    drop(held);
+    recovers(server, ledger, random);
+    1
 }

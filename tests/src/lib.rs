@@ -33,6 +33,7 @@ pub mod seed;
 pub mod server;
 pub mod shelf;
 pub mod strace;
+pub mod stranger;
 pub mod syslogd;
 pub mod table;
 pub mod victim;

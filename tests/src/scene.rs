@@ -4,6 +4,7 @@
 //! Every round of a fault begins with the same directory, so that the same call of the same thread comes again and again. Limits: the
 //! server's threads are not in step with each other, so that the N-th call of a thread is not always for the same thing.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -15,7 +16,7 @@ use crate::load::{Book, Sent, Source, everything};
 use crate::old_day::{OldDay, segments};
 use crate::seed::Random;
 use crate::server::Server;
-use crate::strace::{Strace, thread_named, wrapper};
+use crate::strace::{Strace, files_named, thread_named, watcher, wrapper};
 use crate::table::wait_for;
 use crate::wrong::Wrong;
 
@@ -35,6 +36,25 @@ const SMALL: [(&str, &str); 4] = [
 
 /// Nothing is merged.
 const UNMERGED: (&str, &str) = ("TRAILD_MERGE_CPU_PERCENT", "0");
+/// Every segment is full.
+const FULL: (&str, &str) = ("TRAILD_SEGMENT_EVENTS_MAX", "1");
+
+/// A file in a directory; the directory itself when the name is empty.
+fn within(data: &Path, file: &Path) -> PathBuf {
+    if file.as_os_str().is_empty() { data.to_owned() } else { data.join(file) }
+}
+
+/// Whether a segment is sealed; false when the server went away.
+fn is_sealed(server: &Server) -> bool {
+    server.client().send("GET", "/v1/segments", &[], b"").is_ok_and(|answer| answer.text_whole().contains("\"sealed\""))
+}
+
+/// The binary, after the words of a tracer.
+fn after(words: &[String]) -> Command {
+    let mut command = clean(Command::new(&words[0]));
+    command.args(&words[1..]).arg(binary());
+    command
+}
 
 /// What is done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +67,8 @@ pub enum Scene {
     Merge,
     /// A day is over its retention.
     Expire,
+    /// A segment is full, and will not change any more.
+    Seal,
     /// What a kill left is recovered; a little is written.
     Start,
     /// The signal to stop: the writer's part.
@@ -55,13 +77,13 @@ pub enum Scene {
 
 impl Scene {
     /// All of them.
-    pub const ALL: [Scene; 6] = [Scene::Write, Scene::Flush, Scene::Merge, Scene::Expire, Scene::Start, Scene::Stop];
+    pub const ALL: [Scene; 7] = [Scene::Write, Scene::Flush, Scene::Merge, Scene::Expire, Scene::Seal, Scene::Start, Scene::Stop];
 
     /// The thread that does it; any for [`Scene::Start`].
     fn thread(self) -> Option<&'static str> {
         match self {
             Scene::Write | Scene::Stop => Some("trail-writer"),
-            Scene::Flush | Scene::Expire => Some("trail-upkeep"),
+            Scene::Flush | Scene::Expire | Scene::Seal => Some("trail-upkeep"),
             Scene::Merge => Some("trail-merge"),
             Scene::Start => None,
         }
@@ -78,6 +100,7 @@ impl Scene {
     fn batches(self) -> usize {
         match self {
             Scene::Expire | Scene::Start => 2,
+            Scene::Seal => BATCHES / 2,
             _ => BATCHES,
         }
     }
@@ -93,6 +116,8 @@ pub struct Template {
     retention: String,
     /// What expires.
     old: OldDay,
+    /// The files that [`Scene::Start`] uses, relative to the directory.
+    files: BTreeSet<PathBuf>,
 }
 
 impl Template {
@@ -124,7 +149,12 @@ impl Template {
         }
         old.all_in(&data).unwrap();
         let retention = if scene == Scene::Expire { old.ends_after(EXPIRES_AFTER) } else { "30d".to_owned() };
-        Template { scene, data, book, retention, old }
+        let mut template = Template { scene, data, book, retention, old, files: BTreeSet::new() };
+        if scene == Scene::Start {
+            let files = template.round(&folder.join(format!("watched-{seed}"))).watched();
+            template.files = files;
+        }
+        template
     }
 
     /// A round in a folder of its own.
@@ -158,12 +188,28 @@ pub struct Round<'t> {
 }
 
 impl Round<'_> {
+    /// What is played.
+    #[must_use]
+    pub fn scene(&self) -> Scene {
+        self.template.scene
+    }
+
     fn settings(&self) -> Vec<(&str, &str)> {
         let mut settings = SMALL.to_vec();
         settings.push(("TRAILD_RETENTION", &self.template.retention));
         // Merged, the old segments would be gone before they expire.
-        settings.extend((self.template.scene == Scene::Expire).then_some(UNMERGED));
+        let scene = self.template.scene;
+        settings.extend([Scene::Expire, Scene::Seal].contains(&scene).then_some(UNMERGED));
+        settings.extend((scene == Scene::Seal).then_some(FULL));
         settings
+    }
+
+    /// The files of the scene when it is played without a fault, from the start to the end of the server.
+    fn watched(mut self) -> BTreeSet<PathBuf> {
+        let mut server = Server::try_start(after(&watcher(&self.calls())), &self.data, &[], &self.settings()).unwrap();
+        self.send(&mut server, &mut |answer| assert_eq!(answer.status, 429, "{}", answer.text()));
+        server.stop();
+        files_named(&self.calls(), &self.data)
     }
 
     /// Where the tracer of [`Scene::Start`] writes.
@@ -208,16 +254,15 @@ impl Round<'_> {
         let scene = self.template.scene;
         let settings = self.settings();
         let Some(thread) = scene.thread() else {
-            let words = wrapper(fault, &self.calls());
-            let mut command = clean(Command::new(&words[0]));
-            command.args(&words[1..]).arg(binary());
+            let files: Vec<PathBuf> = self.template.files.iter().map(|file| within(&self.data, file)).collect();
+            let command = after(&wrapper(fault, &self.calls(), &files));
             return Server::try_start(command, &self.data, &[], &settings).map(|server| (server, None));
         };
         let mut server = Server::try_start(traild(), &self.data, &[], &settings)?;
         if scene == Scene::Stop {
             self.send(&mut server, &mut |answer| assert_eq!(answer.status, 429, "{}", answer.text()));
         }
-        let strace = Strace::attach(thread_named(server.pid(), thread), fault);
+        let strace = Strace::attach(thread_named(server.pid(), thread), fault, &self.data);
         Ok((server, Some(strace)))
     }
 
@@ -237,6 +282,7 @@ impl Round<'_> {
                 let count = segments(&self.data).len();
                 count < before || enough() || !server.is_alive() || (count < before + 4 && !self.send(server, refused))
             }),
+            Scene::Seal => wait_for("a seal", || enough() || !server.is_alive() || is_sealed(server) || !self.send(server, refused)),
             Scene::Expire => wait_for("an expiry", || self.template.old.is_gone_from(&self.data) || enough() || !server.is_alive()),
             _ => {}
         }

@@ -1,20 +1,18 @@
 //! Bodies made to hurt a reader: bombs, nesting, keys without end, numbers at every edge, bytes that are no text (class 19 of the fault
 //! matrix). Each is refused with its reason or kept byte for byte, in little time and memory.
 
-use std::fs;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use trail_tests::client::{Answer, JSON, NDJSON};
 use trail_tests::load::everything;
-use trail_tests::server::Server;
+use trail_tests::stranger::processor;
 use trail_tests::table::Row;
 use trail_tests::victim::{Victim, gzip, zstd};
 use trail_tests::wrong::Wrong;
 
-/// The most time of the processor that a body may take on average: what is asked of a release build on a quiet machine for the worst one.
-const MEAN_MAX: Duration = Duration::from_millis(100);
-/// The longest that one may take, here, where others use the machine and the build is not optimised.
-const EACH_MAX: Duration = Duration::from_secs(20);
+/// The most time of the processor that a body may take: ten times what is asked of a release build, since this one is not optimised and
+/// the log's own work counts too.
+const EACH_MAX: Duration = Duration::from_secs(1);
 
 enum Must {
     Keep,
@@ -330,28 +328,21 @@ fn judge(case: &Case, answer: &Answer) -> Option<String> {
     (!good).then(|| format!("{}: {} {}", case.name, answer.status, answer.text().chars().take(300).collect::<String>()))
 }
 
-/// What the processor has done for a server.
-fn cpu(server: &Server) -> Duration {
-    let stat = fs::read_to_string(format!("/proc/{}/stat", server.pid())).unwrap();
-    let fields: Vec<&str> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
-    // A tick is 10 ms on every Linux that this runs on.
-    Duration::from_millis((fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()) * 10)
-}
-
 #[test]
 fn bodies_made_to_hurt() {
     let cases: Vec<Case> = [numbers(), syntax(), bytes_that_are_no_text(), keys(), nesting(), bombs()].into_iter().flatten().collect();
     let row = Row::begin(19, "bombs and odd JSON", 200);
     let victim = Victim::start(&[]);
     let mut expected = victim.promised.clone();
-    let (mut problems, mut client, before) = (Vec::new(), victim.server.client(), cpu(&victim.server));
+    let (mut problems, mut client, mut before) = (Vec::new(), victim.server.client(), processor(victim.server.pid()));
     let mut slowest = (Duration::ZERO, "");
     for case in &cases {
         let mut headers = vec![("content-type", case.kind)];
         headers.extend(case.encoding.map(|encoding| ("content-encoding", encoding)));
-        let start = Instant::now();
         let answer = client.send("POST", "/v1/events", &headers, &case.body);
-        slowest = slowest.max((start.elapsed(), &case.name));
+        let after = processor(victim.server.pid());
+        slowest = slowest.max((after - before, &case.name));
+        before = after;
         match answer {
             Ok(answer) => {
                 problems.extend(judge(case, &answer));
@@ -362,9 +353,8 @@ fn bodies_made_to_hurt() {
         row.hit();
     }
     assert!(problems.is_empty(), "{} of {}:\n{}", problems.len(), cases.len(), problems.join("\n"));
-    let mean = (cpu(&victim.server) - before) / u32::try_from(cases.len()).unwrap();
-    println!("{} bodies, {mean:?} of the processor on average; the slowest took {:?}: {}", cases.len(), slowest.0, slowest.1);
-    assert!(mean < MEAN_MAX && slowest.0 < EACH_MAX, "{mean:?}, {slowest:?}");
+    println!("{} bodies; the worst took {:?} of the processor: {}", cases.len(), slowest.0, slowest.1);
+    assert!(slowest.0 < EACH_MAX, "{slowest:?}");
     let stored: Vec<Vec<u8>> = {
         let mut all = everything(&victim.server);
         all.sort();

@@ -1,4 +1,5 @@
-//! `kill -9` at every step of flushes, merges, expiry, journal rotation, starts and ends (class 5 of the fault matrix).
+//! `kill -9` at every step of flushes, merges, seals, expiry, journal rotation, starts and ends, and of saving how far a trail is (class 5
+//! of the fault matrix).
 //!
 //! No test code is in the product: a tracer kills the process when one of its threads makes its N-th call of a kind, before the call
 //! is done. For each thread and kind of call N goes up from 1 until the work is done without a kill, so that every call that changes
@@ -12,11 +13,16 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
+use serde_json::json;
 use tempfile::tempdir;
+use trail_tests::binary::{run, traild};
+use trail_tests::delivery::{Held, SETTINGS, create, in_folder, owed, wait_until_done};
+use trail_tests::load::{Book, Sent, Source};
 use trail_tests::scene::{Round, Scene, Template};
 use trail_tests::seed::Random;
-use trail_tests::strace::{CHANGES, obstacle};
-use trail_tests::table::{Row, scale, skip};
+use trail_tests::server::Server;
+use trail_tests::strace::{CHANGES, Strace, obstacle};
+use trail_tests::table::{Row, scale, skip, wait_for};
 
 const CLASS: u32 = 5;
 const NAME: &str = "kill -9 at every step";
@@ -41,6 +47,11 @@ const POINTS: &[&str] = &[
     "Expire fdatasync",
     "Expire rename",
     "Expire unlink",
+    "Seal openat",
+    "Seal pwrite64",
+    "Seal fdatasync",
+    "Seal fsync",
+    "Seal rename",
     "Start openat",
     "Start pwrite64",
     "Start fdatasync",
@@ -122,4 +133,67 @@ fn killed_at_every_step() {
         assert!(kills >= seeds, "{what}: {kills} kills of {seeds} at least");
     }
     row.end();
+}
+
+/// The calls by which it is kept how far a trail is: under another name, synced, renamed, the directory synced.
+const SAVING: [&str; 5] = ["openat", "pwrite64", "fdatasync", "rename", "fsync"];
+const TRAIL: &str = "all";
+
+#[test]
+fn killed_while_a_position_is_saved() {
+    const NAME: &str = "kill -9, position saved";
+    if let Some(why) = obstacle() {
+        return skip(CLASS, NAME, &why);
+    }
+    let mut random = Random::of_test("points", "killed_while_a_position_is_saved");
+    let seeds = scale(5, 200);
+    let row = Row::begin(CLASS, NAME, SAVING.len() as u64 * seeds);
+    let work: Vec<(&str, Random)> = (0..seeds).flat_map(|_| SAVING).map(|call| (call, random.fork())).collect();
+    let next = AtomicUsize::new(0);
+    thread::scope(|scope| {
+        for _ in 0..HANDS {
+            scope.spawn(|| {
+                while let Some((call, random)) = work.get(next.fetch_add(1, Ordering::SeqCst)) {
+                    saving(call, random.clone(), &row);
+                }
+            });
+        }
+    });
+    row.end();
+}
+
+/// A server is killed before this call of the next time that it saves a position; whoever starts next delivers the rest, and nothing twice.
+fn saving(call: &str, random: Random, row: &Row) {
+    let folder = tempdir().unwrap();
+    let (data, archive) = (folder.path().join("log"), folder.path().join("archive"));
+    let mut book = Book::new(Source::new(call, random));
+    let mut server = Server::start(&data, &SETTINGS);
+    let mut client = server.client();
+    let sink = json!({"type": "file", "path": archive, "batch": {"events": 10, "seconds": 0.05}});
+    create(&mut client, TRAIL, &[sink]);
+    (0..2).for_each(|_| assert!(matches!(book.send(&mut client), Sent::Kept)));
+    wait_until_done(&mut client, TRAIL);
+    let trails = data.join("trails");
+    let files = [trails.clone(), trails.join(format!("{TRAIL}.trail")), trails.join(format!("{TRAIL}.trail.part"))];
+    let strace = Strace::attach_all(server.pid(), &format!("{call}:signal=KILL:when=1"), &data, &files);
+    wait_for("a position that is saved", || {
+        let sent = book.send(&mut client);
+        assert!(!matches!(sent, Sent::Refused(_)), "{call}: {sent:?}");
+        // What it says when it is gone is not waited for; the state is.
+        !server.is_alive()
+    });
+    assert!(server.wait().to_string().contains("signal: 9"), "{call}");
+    drop(strace);
+    row.hit();
+    let server = Server::start(&data, &SETTINGS);
+    let mut client = server.client();
+    wait_until_done(&mut client, TRAIL);
+    row.judge(book.check(&server), call);
+    let held = Held::of(&owed(&mut client), &in_folder(&archive));
+    assert!(held.owed > 0, "nothing was owed");
+    row.judge(held.exactly_once(), call);
+    row.no_panic(server.log());
+    server.stop();
+    let (code, out, errors) = run(traild().arg("verify").arg("--data-dir").arg(&data));
+    assert_eq!(code, 0, "{call}: {out}{errors}");
 }

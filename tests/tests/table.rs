@@ -1,5 +1,6 @@
-//! The one table of the fault matrix: a class that is missing, skipped where nobody may skip, or wrong is a failure, and seen.
+//! The one table of the fault matrix: a row that is missing, skipped where nobody may skip, or wrong is a failure, and seen.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -7,8 +8,8 @@ use std::process::Command;
 use tempfile::tempdir;
 use trail_tests::binary::{root, run};
 
-const CLASSES: [&str; 22] =
-    ["1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "12", "13", "14", "15", "16", "17", "18", "19", "20", "21", "22", "24"];
+const CLASSES: [&str; 23] =
+    ["1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "12", "13", "14", "15", "16", "17", "18", "19", "20", "21", "22", "24", "bugs"];
 
 fn table(folder: &Path, ci: Option<&str>, words: &[&str]) -> (i32, String) {
     let mut command = Command::new(root().join("tests/table"));
@@ -23,21 +24,47 @@ fn row(folder: &Path, class: &str, numbers: [&str; 7]) -> i32 {
 
 const GOOD: [&str; 7] = ["10", "10", "0", "0", "0", "0", "1.5"];
 
+/// The rows that must be there, as `(class, name)`.
+fn known(folder: &Path) -> Vec<(String, String)> {
+    let (code, out) = table(folder, None, &["known"]);
+    assert_eq!(code, 0, "{out}");
+    out.lines()
+        .map(|line| line.split_once('\t').unwrap_or_else(|| panic!("{line}")))
+        .map(|(class, name)| (class.into(), name.into()))
+        .collect()
+}
+
+/// All of them, in one file as in many.
+fn write(folder: &Path, rows: &[(String, String)]) {
+    fs::create_dir_all(folder).unwrap();
+    let lines = rows.iter().map(|(class, name)| format!("{class:>5} {name:<28}{:>9}{:>9}\n", 10, 10));
+    fs::write(folder.join("00-all"), lines.collect::<String>()).unwrap();
+}
+
 #[test]
 fn the_table_is_whole_or_it_fails() {
     let folder = tempdir().unwrap();
     let place = folder.path().join("rows");
-    for class in CLASSES {
-        assert_eq!(row(&place, class, GOOD), 0);
-    }
-    let (code, out) = table(&place, None, &["show"]);
-    assert!(code == 1 && out.contains(" bugs ") && out.contains("missing"), "{code}: {out}");
-    fs::write(place.join("99-bugs"), format!("{:>5} {:<28}{:>9}\n", "bugs", "caught", 45)).unwrap();
+    let known = known(&place);
+    let classes: BTreeSet<&str> = known.iter().map(|(class, _)| class.as_str()).collect();
+    assert_eq!(classes, CLASSES.into_iter().collect(), "the classes of the matrix");
+    assert_eq!(table(&place, None, &["show"]).1.matches("missing").count(), known.len());
+
+    write(&place, &known);
     let (code, out) = table(&place, Some("true"), &["show"]);
     assert!(code == 0 && !out.contains("missing") && !out.contains("FAILED"), "{code}: {out}");
-    let order: Vec<&str> = out.lines().skip(1).filter_map(|line| line.split_whitespace().next()).collect();
-    assert_eq!(order, [&CLASSES[..], &["bugs"]].concat(), "{out}");
+    assert_eq!(out.lines().count(), known.len() + 1, "{out}");
+    // Every other one, and then those between: another row of its class stands for none.
+    for half in 0..2 {
+        let part = |is_in: bool| known.iter().enumerate().filter(move |(at, _)| (at % 2 == half) == is_in).map(|(_, row)| row.clone());
+        write(&place, &part(true).collect::<Vec<_>>());
+        let (code, out) = table(&place, None, &["show"]);
+        let missing: Vec<&str> = out.lines().filter_map(|line| line.split_once("missing")).map(|(row, _)| row.trim()).collect();
+        let expected: Vec<String> = part(false).map(|(class, name)| format!("{class:>5} {name}").trim().to_owned()).collect();
+        assert!(code == 1 && missing == expected, "{missing:?} {expected:?}: {out}");
+    }
 
+    write(&place, &known);
     fs::write(place.join("03-a-fault"), format!("{:>5} {:<28} skipped: no loop device\n", 3, "a fault")).unwrap();
     let (code, out) = table(&place, None, &["show"]);
     assert!(code == 0 && out.contains("skipped: no loop device") && out.contains("1 skipped"), "{code}: {out}");
@@ -50,6 +77,8 @@ fn the_table_is_whole_or_it_fails() {
         let (code, out) = table(&place, None, &["show"]);
         assert!(code == 1 && out.contains("FAILED"), "{code}: {out}");
     }
+    assert_eq!(row(&place, "3", GOOD), 0);
+    assert_eq!(table(&place, None, &["show"]).0, 0);
     assert_eq!(table(&place, None, &["clear"]).0, 0);
-    assert_eq!(table(&place, None, &["show"]).1.matches("missing").count(), CLASSES.len() + 1);
+    assert_eq!(table(&place, None, &["show"]).1.matches("missing").count(), known.len());
 }

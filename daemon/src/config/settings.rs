@@ -199,7 +199,7 @@ settings! {
         |c, t| c.answer_rate_min => parse_size(t);
     "header_bytes_max" = "16KiB", "longest block of request headers",
         |c, t| c.header_bytes_max => parse_size(t);
-    "connections_max" = "1024", "most connections",
+    "connections_max" = "1024", "most connections; fewer where file descriptors (`ulimit -n`) would not leave 256 to the log, or half",
         |c, t| c.connections_max => number(t);
     "header_timeout" = "10s", "longest time for the headers of a request",
         |c, t| c.header_timeout => parse_duration(t);

@@ -35,6 +35,7 @@ use crate::config::Config;
 use crate::metrics::Metrics;
 use crate::server::auth::Auth;
 use crate::server::connection::{Farewell, Patience, Timed, Working, WorkingBody};
+use crate::server::descriptors;
 use crate::server::front::{Front, Store};
 use crate::server::heads::Heads;
 use crate::server::observe::{Observer, RequestIds, unread};
@@ -162,7 +163,7 @@ impl Server {
             config: config.clone(),
             metrics: metrics.clone(),
             ids: ids.clone(),
-            places: Arc::new(Semaphore::new(config.connections_max)),
+            places: Arc::new(Semaphore::new(descriptors::places(config.connections_max).clamp(1, Semaphore::MAX_PERMITS))),
             opening: Front::new(observer(), router(opening, (), &auth, &metrics), None),
             open: OnceLock::new(),
         });
@@ -233,7 +234,7 @@ fn unaccepted() -> ServeError {
 }
 
 impl Door {
-    /// Accepts for ever. Without free file descriptors it waits for some instead of spinning.
+    /// Accepts for ever. Without free file descriptors it waits for some instead of spinning; the last ones are left to the log.
     async fn accept_all(&mut self) {
         let mut pause = ACCEPT_PAUSE_MIN;
         loop {
@@ -241,6 +242,12 @@ impl Door {
             // Further clients wait in the kernel's queue.
             let Ok(place) = self.hall.places.clone().acquire_owned().await else { return };
             match self.listener.accept().await {
+                Ok((stream, _)) if descriptors::is_of_reserve(&stream) => {
+                    drop(stream);
+                    tracing::warn!("a connection was closed: there are no file descriptors (ulimit -n) but what the log needs");
+                    sleep(pause).await;
+                    pause = (pause * 2).min(ACCEPT_PAUSE_MAX);
+                }
                 Ok((stream, peer)) => {
                     pause = ACCEPT_PAUSE_MIN;
                     self.connections.spawn(connection(stream, peer, self.hall.clone(), self.graceful.watcher(), place));

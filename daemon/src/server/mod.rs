@@ -5,6 +5,7 @@
 
 mod auth;
 mod connection;
+mod descriptors;
 mod failures;
 mod front;
 mod gate;
