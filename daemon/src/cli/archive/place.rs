@@ -156,6 +156,7 @@ pub fn failed(fault: Fault) -> Failure {
 mod tests {
     use super::*;
 
+    #[expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
     fn members(url: &str, set: &[&str], environment: &[(&str, &str)]) -> Result<Value, String> {
         let (scheme, rest) = url.split_once("://").unwrap();
         let kind = by_scheme(scheme).unwrap();
