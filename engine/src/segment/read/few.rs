@@ -52,6 +52,22 @@ struct Unit<'a> {
     places: Vec<(u32, Range<usize>)>,
 }
 
+/// The chunk of one column.
+struct Found<'a> {
+    unit: Arc<Vec<u8>>,
+    /// Where in the unit it is; nowhere when the column has no values in the block.
+    range: Range<usize>,
+    plain: &'a [u8],
+    /// Whether it has plain codes though its column is predicted.
+    is_expanded: bool,
+}
+
+impl Found<'_> {
+    fn raw(&self) -> &[u8] {
+        self.unit.get(self.range.clone()).unwrap_or_default()
+    }
+}
+
 impl<'a> Few<'a> {
     /// Of a block whose documents up to the last that is wanted have these shapes.
     pub(crate) fn new(segment: &'a Segment, block: Block<'a>, shapes: &'a [u32]) -> Result<Few<'a>> {
@@ -60,22 +76,23 @@ impl<'a> Few<'a> {
         Ok(Few { block, segment, layout, predictions, shapes, units, parents, codes, shape: 0, starts: Vec::new() })
     }
 
-    /// The raw and the plain part of a column's chunk, and whether it has plain codes though it is predicted; empty where it has no values.
-    fn chunk(&mut self, column: u32) -> Result<(Arc<Vec<u8>>, Range<usize>, &'a [u8], bool)> {
+    /// The chunk of a column that is no constant.
+    fn chunk(&mut self, column: u32) -> Result<Found<'a>> {
         let number = self.layout.column(column)?.unit;
         let columns = self.layout.units.get(number as usize).map(Vec::as_slice).unwrap_or_default();
         if !self.units.contains_key(&number) {
             let unit = self.unfold(number, columns.len() > 1)?;
             self.units.insert(number, unit);
         }
-        let Some(unit) = self.units.get(&number) else { return Err(Error::corrupt("no such unit")) };
+        let Some(Unit { raw, plain, is_expanded, places }) = self.units.get(&number) else { return Err(Error::corrupt("no such unit")) };
+        let unit = Arc::clone(raw);
         if columns.len() == 1 {
-            return Ok((Arc::clone(&unit.raw), 0..unit.raw.len(), unit.plain, unit.is_expanded));
+            return Ok(Found { range: 0..unit.len(), unit, plain, is_expanded: *is_expanded });
         }
         let place = columns.binary_search(&column).ok().and_then(|place| u32::try_from(place).ok());
-        let found = place.and_then(|place| unit.places.binary_search_by_key(&place, |(place, _)| *place).ok());
-        let range = found.and_then(|found| unit.places.get(found)).map_or(0..0, |(_, range)| range.clone());
-        Ok((Arc::clone(&unit.raw), range, &[], true))
+        let found = place.and_then(|place| places.binary_search_by_key(&place, |(place, _)| *place).ok());
+        let range = found.and_then(|found| places.get(found)).map_or(0..0, |(_, range)| range.clone());
+        Ok(Found { unit, range, plain: &[], is_expanded: true })
     }
 
     fn unfold(&self, number: u32, is_shared: bool) -> Result<Unit<'a>> {
@@ -141,11 +158,11 @@ impl<'a> Few<'a> {
         if let Some(codes) = self.codes.get(&column) {
             return Ok(Rc::clone(codes));
         }
-        let (raw, range, _, is_expanded) = self.chunk(column)?;
-        let chunk = raw.get(range).unwrap_or_default();
+        let found = self.chunk(column)?;
+        let chunk = found.raw();
         let codes = match self.predictions.find(column) {
             _ if chunk.is_empty() => Vec::new(),
-            Some((prediction, map)) if !is_expanded => {
+            Some((prediction, map)) if !found.is_expanded => {
                 let parents = self.parents(prediction)?;
                 first_codes(chunk, &parents, |parent| map.get(parent as usize).copied().unwrap_or(u32::MAX))?
             }
@@ -173,14 +190,14 @@ impl Values for Few<'_> {
 
     fn value(&mut self, column: u32, index: usize, out: &mut Vec<u8>) -> Result<Option<u32>> {
         let encoding = self.layout.column(column)?.encoding;
-        let (raw, range, plain, is_expanded) = self.chunk(column)?;
-        let chunk = raw.get(range).unwrap_or_default();
+        let found = self.chunk(column)?;
+        let chunk = found.raw();
         if chunk.is_empty() {
             return Err(too_few().in_component(format!("column {column}")));
         }
         let value = match self.predictions.find(column) {
-            Some(prediction) if !is_expanded => self.predicted(column, index, chunk, prediction).map(Some),
-            _ => read_one(encoding, chunk, plain, index, out),
+            Some(prediction) if !found.is_expanded => self.predicted(column, index, chunk, prediction).map(Some),
+            _ => read_one(encoding, chunk, found.plain, index, out),
         };
         value.map_err(|e| e.in_component(format!("column {column}")))
     }

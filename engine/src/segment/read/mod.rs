@@ -1,8 +1,9 @@
 //! An open segment, and how it answers as an [`crate::index::Index`].
 //!
 //! [`opened`] holds the components; [`index`] is the face to queries, which goes down to [`search`] for values within columns (and
-//! [`remembered`], what is remembered of that), [`keys`] for those of unique dimensions, [`fetch`] for whole events ([`rows`] puts them together, from blocks that were opened or from [`few`] values), [`gaps`] for what damage takes from them, [`values`] for
-//! single ones and [`terms`] for those of dimensions; [`verify`] reads every byte again.
+//! [`remembered`], what is remembered of that), [`keys`] for those of unique dimensions, [`fetch`] for whole events, [`gaps`] for what damage
+//! takes from them, [`values`] for single ones and [`terms`] for those of dimensions; [`verify`] reads every byte again. [`rows`] puts events
+//! together, from blocks that were opened ([`opened_block`]) or from a [`few`] values.
 
 pub(crate) mod fetch;
 pub(crate) mod few;
