@@ -1,5 +1,5 @@
 //! [`Caches`]: what was unfolded of all segments, within bounds of memory: pages of dictionaries and what was found in them, units of blocks,
-//! the terms of documents.
+//! the terms of documents, the texts of some.
 //!
 //! Sharded by key, so that queries on different threads seldom wait for each other. Each shard is a clock: what was used since the
 //! hand last passed it is spared once. What is new counts as unused until it is hit, so what is looked at once goes first. What
@@ -68,6 +68,8 @@ pub(crate) struct Caches {
     pub(crate) pages: Cache<Page>,
     /// The raw parts of units, by [`unit_key`].
     pub(crate) units: Cache<Vec<u8>>,
+    /// The texts of documents whose blocks nobody else may want soon.
+    pub(crate) texts: Cache<Vec<u8>>,
     /// The terms of all documents, by dimensions; `None` where they are not worth their memory.
     pub(crate) terms: Cache<Option<TermNumbers>>,
     /// Which values pass a test, by hashes of tests.
@@ -77,13 +79,14 @@ pub(crate) struct Caches {
 }
 
 impl Caches {
-    /// Caches that hold at most this many bytes each, of documents' terms twice as many, of tests an eighth; with 0 they hold nothing.
+    /// Caches that hold at most this many bytes each, of documents' terms twice as many, of tests and of texts an eighth; with 0 they hold nothing.
     pub(crate) fn new(bytes_max: usize) -> Caches {
         Caches {
             resident: Resident::default(),
             tests: Cache::new(bytes_max / 8),
             pages: Cache::new(bytes_max),
             units: Cache::new(bytes_max),
+            texts: Cache::new(bytes_max / 8),
             terms: Cache::in_one(bytes_max * 2),
         }
     }
@@ -92,6 +95,7 @@ impl Caches {
     pub(crate) fn clear(&self) {
         self.pages.clear();
         self.units.clear();
+        self.texts.clear();
         self.terms.clear();
         self.tests.clear();
     }

@@ -72,8 +72,11 @@ fn compare(leaf: &Leaf, index: &dyn Index, candidates: &RoaringBitmap, budget: &
     };
     match &leaf.test {
         LeafTest::Dimension(name, matcher) => {
-            let found = index.term_documents(name, matcher, first..last.saturating_add(1), budget)?;
-            Ok(found & candidates)
+            let within = first..last.saturating_add(1);
+            // The first comparison is given all documents of a range: nothing is left to take away.
+            let are_all = candidates.len() == u64::from(last - first) + 1;
+            let found = index.term_documents(name, matcher, within, budget)?;
+            Ok(if are_all { found } else { found & candidates })
         }
         LeafTest::Path(path, matcher) => index.path_documents(path, matcher, candidates, budget),
         LeafTest::Text(text) => index.text_documents(text, candidates, budget),

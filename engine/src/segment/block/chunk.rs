@@ -301,7 +301,7 @@ fn read_texts<'a>(reader: &mut Reader<'a>, count: usize) -> Result<(Vec<u32>, &'
 }
 
 /// The plain part, or what is left of the raw one.
-fn read_uuids<'a>(reader: &mut Reader<'a>, plain: &'a [u8], (count, are_random): (usize, bool)) -> Result<Uuids<'a>> {
+pub(super) fn read_uuids<'a>(reader: &mut Reader<'a>, plain: &'a [u8], (count, are_random): (usize, bool)) -> Result<Uuids<'a>> {
     let uuids = if plain.is_empty() { reader.bytes(reader.remaining())? } else { plain };
     Uuids::read(uuids, count, are_random)
 }

@@ -5,11 +5,13 @@
 //! learns: what was stored for a code of the parent is expected with that code from then on, so that a user's address is stored once a
 //! block and not with every event.
 //!
-//! Who reads a unit expands it at once to the codes that it would hold without a prediction; nothing else knows of predictions.
+//! Who unfolds a unit for good expands it at once to the codes that it would hold without a prediction. Who wants the value of one
+//! document walks back from it over what was stored: nothing else knows of predictions.
 
 use crate::codec::read::Reader;
 use crate::codec::write::Write as _;
 use crate::error::{Error, Result};
+use crate::limits::{BLOCK_DOCUMENTS, EVENT_LEAVES_MAX};
 use crate::segment::block::chunk::encode_codes;
 use crate::segment::block::planes::{self, Planes};
 
@@ -79,38 +81,143 @@ pub(crate) fn misses(codes: &[u32], parents: &[u32], map: impl Fn(u32) -> Option
 /// # Errors
 /// [`crate::ErrorKind::Corrupt`].
 pub(crate) fn expand(raw: &[u8], parents: &[u32], map: impl Fn(u32) -> u32, out: &mut Vec<u8>) -> Result<()> {
-    let mut reader = Reader::new(raw);
-    let count = reader.length(parents.len())?;
-    if count != parents.len() {
-        return Err(Error::corrupt("a predicted column has another number of values than its documents").expected(parents.len(), count));
+    let stored = Stored::read(raw, parents.len())?;
+    if stored.count != parents.len() {
+        return Err(other_count(parents.len(), stored.count));
     }
-    let bits = reader.bytes(count.div_ceil(8))?;
-    let missed: usize = bits.iter().map(|byte| byte.count_ones() as usize).sum();
-    let base = reader.varint()?;
-    let mut missed = stored(base, Planes::read(&mut reader, missed)?).into_iter();
-    reader.finish()?;
-    // Up to the first value that was stored, nothing is remembered.
-    let fresh = bits.iter().position(|byte| *byte != 0).map_or(count, |byte| byte * 8);
-    let (known, rest) = parents.split_at_checked(fresh).unwrap_or((parents, &[]));
-    let (mut codes, mut recent) = (Vec::with_capacity(count), Recent::new());
-    codes.extend(known.iter().map(|parent| map(*parent)));
-    for (parents, bits) in rest.chunks(8).zip(bits.iter().skip(fresh / 8)) {
-        for (bit, parent) in parents.iter().enumerate() {
-            codes.push(if bits >> bit & 1 == 0 {
-                recent.get(*parent).unwrap_or_else(|| map(*parent))
-            } else {
-                let code = missed.next().unwrap_or(NOTHING);
-                recent.set(*parent, code);
-                code
-            });
-        }
-    }
-    encode_codes(&codes, out);
+    encode_codes(&stored.codes(parents, map), out);
     Ok(())
 }
 
-fn stored(base: u64, planes: Planes<'_>) -> Vec<u32> {
-    planes.to_vec().into_iter().map(|code| u32::try_from(base.wrapping_add(code)).unwrap_or(NOTHING)).collect()
+/// The first codes that a predicted chunk stands for: as many as there are parents.
+///
+/// # Errors
+/// As [`expand`].
+pub(crate) fn first_codes(raw: &[u8], parents: &[u32], map: impl Fn(u32) -> u32) -> Result<Vec<u32>> {
+    let stored = Stored::read(raw, VALUES_MAX)?;
+    if stored.count < parents.len() {
+        return Err(other_count(parents.len(), stored.count));
+    }
+    Ok(stored.codes(parents, map))
+}
+
+/// A predicted chunk, read in place.
+#[derive(Debug)]
+pub(crate) struct Stored<'a> {
+    count: usize,
+    bits: &'a [u8],
+    base: u64,
+    planes: Planes<'a>,
+}
+
+/// As many values as a block's documents can have.
+const VALUES_MAX: usize = BLOCK_DOCUMENTS * EVENT_LEAVES_MAX;
+
+impl<'a> Stored<'a> {
+    /// Reads a chunk of at most so many values.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Corrupt`].
+    pub(crate) fn read(raw: &'a [u8], values_max: usize) -> Result<Stored<'a>> {
+        let mut reader = Reader::new(raw);
+        let count = reader.length(values_max)?;
+        let bits = reader.bytes(count.div_ceil(8))?;
+        let missed: usize = bits.iter().map(|byte| byte.count_ones() as usize).sum();
+        let base = reader.varint()?;
+        let planes = Planes::read(&mut reader, missed)?;
+        reader.finish()?;
+        Ok(Stored { count, bits, base, planes })
+    }
+
+    /// A chunk of any length that a block can have.
+    ///
+    /// # Errors
+    /// As [`Stored::read`].
+    pub(crate) fn read_any(raw: &'a [u8]) -> Result<Stored<'a>> {
+        Stored::read(raw, VALUES_MAX)
+    }
+
+    /// The codes of the first values, of which these are the parents.
+    fn codes(&self, parents: &[u32], map: impl Fn(u32) -> u32) -> Vec<u32> {
+        let above = |code: u64| u32::try_from(self.base.wrapping_add(code)).unwrap_or(NOTHING);
+        let mut missed = self.planes.to_vec().into_iter().map(above);
+        // Up to the first value that was stored, nothing is remembered.
+        let fresh = self.bits.iter().position(|byte| *byte != 0).map_or(self.count, |byte| byte * 8);
+        let (known, rest) = parents.split_at_checked(fresh).unwrap_or((parents, &[]));
+        let (mut codes, mut recent) = (Vec::with_capacity(parents.len()), Recent::new());
+        codes.extend(known.iter().map(|parent| map(*parent)));
+        for (parents, bits) in rest.chunks(8).zip(self.bits.iter().skip(fresh / 8)) {
+            for (bit, parent) in parents.iter().enumerate() {
+                codes.push(if bits >> bit & 1 == 0 {
+                    recent.get(*parent).unwrap_or_else(|| map(*parent))
+                } else {
+                    let code = missed.next().unwrap_or(NOTHING);
+                    recent.set(*parent, code);
+                    code
+                });
+            }
+        }
+        codes
+    }
+
+    /// What is known of the value at an index without the parents.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Corrupt`] when there are fewer values.
+    pub(crate) fn at(&self, index: usize) -> Result<At> {
+        if index >= self.count {
+            return Err(other_count(index + 1, self.count));
+        }
+        let (whole, last) = (self.bits.get(..index / 8).unwrap_or_default(), self.bits.get(index / 8).copied().unwrap_or(0));
+        let below = last & ((1u8 << (index % 8)) - 1);
+        let before = whole.iter().map(|byte| byte.count_ones() as usize).sum::<usize>() + below.count_ones() as usize;
+        Ok(match (last >> (index % 8) & 1, before) {
+            (1, before) => At::Stored(self.code(before)),
+            (_, 0) => At::Mapped,
+            (_, before) => At::Expected { before },
+        })
+    }
+
+    /// The code of the value at an index that is [`At::Expected`], if one is remembered for its parent; `parents` reach up to it.
+    pub(crate) fn remembered(&self, index: usize, before: usize, parents: &[u32]) -> Option<u32> {
+        let parent = *parents.get(index)?;
+        let mut rank = before;
+        for (at, byte) in self.bits.iter().enumerate().take(index / 8 + 1).rev() {
+            let mut bits = if at == index / 8 { byte & ((1u8 << (index % 8)) - 1) } else { *byte };
+            while bits != 0 {
+                let bit = 7 - bits.leading_zeros() as usize;
+                bits ^= 1 << bit;
+                rank = rank.checked_sub(1)?;
+                let other = *parents.get(at * 8 + bit)?;
+                if other as usize % RECENT == parent as usize % RECENT {
+                    return (other == parent).then(|| self.code(rank));
+                }
+            }
+        }
+        None
+    }
+
+    fn code(&self, rank: usize) -> u32 {
+        u32::try_from(self.base.wrapping_add(self.planes.get(rank))).unwrap_or(NOTHING)
+    }
+}
+
+/// Where the code of a value is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum At {
+    /// It is stored.
+    Stored(u32),
+    /// The map has it: nothing was stored before.
+    Mapped,
+    /// It is what was last stored for its parent, if that is remembered, or else in the map; so many were stored before it.
+    Expected {
+        /// How many.
+        before: usize,
+    },
+}
+
+fn other_count(expected: usize, found: usize) -> Error {
+    Error::corrupt("a predicted column has another number of values than its documents").expected(expected, found)
 }
 
 #[cfg(test)]
@@ -131,6 +238,19 @@ mod tests {
             encode_codes(&codes, &mut wanted);
             expand(&raw, &parents, of, &mut expanded).unwrap();
             prop_assert_eq!(expanded, wanted);
+            let stored = Stored::read_any(&raw).unwrap();
+            for (index, code) in codes.iter().enumerate() {
+                let mapped = of(parents[index]);
+                let found = match stored.at(index).unwrap() {
+                    At::Stored(code) => code,
+                    At::Mapped => mapped,
+                    At::Expected { before } => stored.remembered(index, before, &parents[..=index]).unwrap_or(mapped),
+                };
+                prop_assert_eq!(found, *code, "{}", index);
+            }
+            prop_assert!(stored.at(codes.len()).is_err());
+            let some = codes.len() / 2;
+            prop_assert_eq!(first_codes(&raw, &parents[..some], of).unwrap(), &codes[..some]);
             let (missed, known) = misses(&codes, &parents, |parent| Some(of(parent)));
             prop_assert_eq!(known as usize, codes.len());
             let stored: u32 = raw.iter().skip(raw.len().min(1 + usize::from(codes.len() > 127))).take(codes.len().div_ceil(8)).map(|b| b.count_ones()).sum();
@@ -151,6 +271,13 @@ mod tests {
             let mut out = Vec::new();
             if expand(&raw, &parents, |parent| parent, &mut out).is_ok() {
                 prop_assert!(!out.is_empty());
+            }
+            if let Ok(stored) = Stored::read_any(&raw) {
+                for index in 0..parents.len() {
+                    if let Ok(At::Expected { before }) = stored.at(index) {
+                        stored.remembered(index, before, &parents);
+                    }
+                }
             }
         }
     }

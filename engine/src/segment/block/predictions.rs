@@ -64,6 +64,16 @@ impl Prediction {
         Ok(())
     }
 
+    /// Where among the parent's values of a document of this shape the one is that goes with the document's own value at `place`.
+    pub(crate) fn with(&self, shape: u32, place: usize) -> Option<usize> {
+        Some(place).filter(|place| *place < usize::from(self.counts_of(shape).1))
+    }
+
+    /// The parent's code for values that go with nothing.
+    pub(crate) fn nothing(&self) -> u32 {
+        self.nothing
+    }
+
     #[inline]
     fn counts_of(&self, shape: u32) -> (u16, u16) {
         self.counts.get(shape as usize).copied().unwrap_or_default()

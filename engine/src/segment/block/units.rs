@@ -116,18 +116,18 @@ pub(crate) fn places_of_shared(raw: &[u8]) -> Result<Vec<(u32, Range<usize>)>> {
     }
     let mut reader = Reader::new(raw);
     let count = reader.length(COLUMNS_MAX)?;
-    let mut chunks = reader.clone();
-    for _ in 0..count {
-        chunks.varint()?;
-        chunks.varint()?;
-    }
-    let (mut places, mut next) = (Vec::with_capacity(count), 0u32);
+    let (mut places, mut next, mut end) = (Vec::with_capacity(count.min(raw.len())), 0u32, 0usize);
     for _ in 0..count {
         let place = reader.length(COLUMNS_MAX)?.saturating_add(next as usize).min(COLUMNS_MAX) as u32;
-        let start = chunks.position();
-        chunks.bytes(reader.length(raw.len())?)?;
-        places.push((place, start..chunks.position()));
+        let start = end;
+        end = start.saturating_add(reader.length(raw.len())?);
+        places.push((place, start..end));
         next = place + 1;
+    }
+    let first = reader.position();
+    reader.bytes(end)?;
+    for (_, bytes) in &mut places {
+        *bytes = first + bytes.start..first + bytes.end;
     }
     Ok(places)
 }
@@ -307,7 +307,11 @@ impl<'a> Block<'a> {
     /// The shape number of every document, from the raw part of unit 0.
     pub(crate) fn shapes(&self, raw: &[u8]) -> Result<Vec<u32>> {
         let planes = Planes::read(&mut Reader::new(raw), self.documents().len())?;
-        Ok(planes.to_vec().into_iter().map(|shape| u32::try_from(shape).unwrap_or(u32::MAX)).collect())
+        Ok(match planes.narrow() {
+            Some((low, [])) => low.iter().map(|low| u32::from(*low)).collect(),
+            Some((low, high)) => low.iter().zip(high).map(|(low, high)| u32::from(*low) | u32::from(*high) << 8).collect(),
+            None => planes.to_vec().into_iter().map(|shape| u32::try_from(shape).unwrap_or(u32::MAX)).collect(),
+        })
     }
 }
 

@@ -313,7 +313,7 @@ fn unfold_page(place: &Place<'_>, coded: &mut Vec<u8>, page: &mut Page) -> Resul
 #[derive(Debug)]
 pub(crate) struct TermCursor<'a> {
     dictionary: Dictionary<'a>,
-    rows: Vec<(Range<u32>, Arc<Page>)>,
+    rows: Vec<Option<(Range<u32>, Arc<Page>)>>,
 }
 
 impl TermCursor<'_> {
@@ -331,13 +331,16 @@ impl TermCursor<'_> {
     /// As [`TermCursor::with`].
     pub(crate) fn with_of<T>(&mut self, row: usize, ordinal: u32, visit: impl FnOnce(&[u8]) -> T) -> Result<T> {
         if row >= self.rows.len() {
-            self.rows.resize_with(row + 1, || (0..0, Arc::default()));
+            self.rows.resize(row + 1, None);
         }
-        let Some((ordinals, page)) = self.rows.get_mut(row) else { return Err(Error::corrupt("there is no such row of terms")) };
-        if !ordinals.contains(&ordinal) {
-            let (number, _) = self.dictionary.pages_of(&(ordinal..ordinal.saturating_add(1)))?;
-            (*ordinals, *page) = self.dictionary.page(number)?;
-        }
+        let Some(held) = self.rows.get_mut(row) else { return Err(Error::corrupt("there is no such row of terms")) };
+        let (ordinals, page) = match held {
+            Some(held) if held.0.contains(&ordinal) => held,
+            _ => {
+                let (number, _) = self.dictionary.pages_of(&(ordinal..ordinal.saturating_add(1)))?;
+                held.insert(self.dictionary.page(number)?)
+            }
+        };
         Ok(visit(page.term((ordinal.saturating_sub(ordinals.start)) as usize)))
     }
 }

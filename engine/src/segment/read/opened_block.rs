@@ -51,6 +51,11 @@ impl<'a> OpenedBlock<'a> {
         Ok(OpenedBlock { block, segment, layout: segment.layout()?, units: Map::default(), reuse, shapes: Vec::new() })
     }
 
+    /// The block as it lies in the file.
+    pub(crate) fn stored(&self) -> Block<'a> {
+        self.block
+    }
+
     pub(crate) fn documents(&self) -> Range<u32> {
         self.block.documents()
     }
