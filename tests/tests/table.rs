@@ -70,6 +70,10 @@ fn the_table_is_whole_or_it_fails() {
     assert!(code == 0 && out.contains("skipped: no loop device") && out.contains("1 skipped"), "{code}: {out}");
     assert_eq!(table(&place, Some("true"), &["show"]).0, 1);
 
+    // The simulation says why.
+    fs::write(place.join("03-a-fault"), format!("{:>5} {:<28}{:>9}  FAILED: 9 cases were planned\n", 3, "a fault", 8)).unwrap();
+    assert_eq!(table(&place, None, &["show"]).0, 1);
+
     for (at, wrong) in [(0, "9"), (2, "1"), (3, "1"), (4, "1"), (5, "1")] {
         let mut numbers = GOOD;
         numbers[at] = wrong;

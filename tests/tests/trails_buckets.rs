@@ -74,8 +74,8 @@ fn tried(shelf: &Shelf, (member, value, words): (&str, &str, &str)) {
     make_trail(&mut server.client(), "small", &shelf.sink(flaky.address));
     let small = events(0..900, 20);
     for part in small.chunks(300) {
-        post(&mut server.client(), part);
         let seen = flaky.requests();
+        post(&mut server.client(), part);
         wait_for("some requests", || flaky.requests() > seen + 3);
         server.kill();
         server = Server::start(&data, &[]);

@@ -37,6 +37,9 @@ fn rsyslog_has_every_event_over_tcp_and_tls() {
         }
         create(&mut client, name, &[sink]);
         wait_until_done(&mut client, name);
+        // What was written is read, before it stops.
+        let so_far = owed(&mut client).len();
+        wait_for("what was sent", || server.lines().len() >= so_far);
         server.stop();
         bench.send(2);
         wait_for("a failed attempt", || {

@@ -178,8 +178,8 @@ fn refusals_lost_answers_and_kills_lose_and_double_nothing() {
     make_trail(&mut client, "t", &sink(&format!("http://{}", flaky.address)));
     let all = events(0..1_200, 20);
     for (round, part) in all.chunks(400).enumerate() {
-        send(&mut client, part);
         let seen = flaky.requests();
+        send(&mut client, part);
         wait_for("some requests", || flaky.requests() > seen + 3 + round as u64 * 2);
         server.kill();
         (server, client) = start(&data);
