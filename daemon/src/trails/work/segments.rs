@@ -39,9 +39,15 @@ impl Worker {
         loop {
             let segments: Vec<SegmentInfo> = backend.segments().into_iter().filter(|info| info.last_sequence > position).collect();
             let next = segments.first();
-            // Of a backfill, what is left may have been dropped.
-            if until.is_some_and(|until| position >= until || next.is_some_and(|next| next.first_sequence > until)) {
-                return Ok(());
+            if let Some(until) = until {
+                if position >= until {
+                    return Ok(());
+                }
+                // Of a backfill, what is left may have been dropped; what is in no segment yet has not.
+                if is_dropped(until, next.map(|next| next.first_sequence), backend.oldest_sequence()) {
+                    self.lose_range(position.0.saturating_add(1), until.0, until.0.saturating_sub(position.0)).await?;
+                    return self.keep(|progress| progress.position = Some(until.0)).await;
+                }
             }
             match next.filter(|next| next.sealed) {
                 Some(next) => {
@@ -91,7 +97,8 @@ impl Worker {
             }
         };
         let together = together(backend, Sealed { info: segment.clone(), file }, segments, until).await;
-        let delivered = match self.attempts(|| self.sink.deliver_segments(&together)).await? {
+        let bytes = together.iter().map(|sealed| sealed.file.len() as u64).sum();
+        let delivered = match self.attempts(bytes, || self.sink.deliver_segments(&together)).await? {
             Ok(delivered) => delivered,
             Err(fault) => {
                 // A segment cannot be made smaller or other than it is: somebody must mend the sink.
@@ -121,6 +128,11 @@ impl Worker {
     }
 }
 
+/// Whether nothing is left up to a sequence, where the next segment begins at `next` and the oldest event that is retained, in a segment or not, is `oldest`.
+fn is_dropped(until: Sequence, next: Option<Sequence>, oldest: Sequence) -> bool {
+    next.unwrap_or(oldest) > until
+}
+
 /// The first segment with those behind it that are of the same day and follow without a gap.
 async fn together(backend: &Backend, first: Sealed, segments: &[SegmentInfo], until: Option<Sequence>) -> Vec<Sealed> {
     let (mut bytes, mut last) = (first.file.len(), first.info.last_sequence);
@@ -141,4 +153,16 @@ async fn together(backend: &Backend, first: Sealed, segments: &[SegmentInfo], un
         together.push(Sealed { info: info.clone(), file });
     }
     together
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_backfill_ends_when_the_rest_of_it_is_dropped_and_not_when_it_is_in_no_segment_yet() {
+        let dropped = |next: Option<u64>, oldest| is_dropped(Sequence(10), next.map(Sequence), Sequence(oldest));
+        assert!(dropped(Some(11), 11) && dropped(None, 11));
+        assert!(!dropped(Some(10), 5) && !dropped(Some(3), 3) && !dropped(None, 10) && !dropped(None, 1));
+    }
 }

@@ -145,7 +145,7 @@ impl Worker {
 
     async fn offer(&self, batch: &Batch, part: Range<usize>, sending: &mut Sending) -> Going<()> {
         let Some(events) = batch.part(part.clone()) else { return Ok(()) };
-        match self.attempts(|| self.sink.deliver(&events)).await? {
+        match self.attempts(events.bytes, || self.sink.deliver(&events)).await? {
             Ok(delivered) => sending.arrived(&part, delivered),
             Err(fault) => sending.refused(&part, fault),
         }

@@ -24,8 +24,9 @@ use crate::trails::sink::seam::{Delivered, Refusal, Sink};
 use crate::trails::work::backoff::Backoff;
 use crate::trails::work::live::Live;
 
-/// The longest that one attempt may take.
+/// The longest that one attempt may take, and how much longer for what is large: a line that brings less than this is broken.
 const ATTEMPT_MAX: Duration = Duration::from_secs(300);
+const BYTES_A_SECOND_MIN: u64 = 64 << 10;
 /// How often a sink is asked for what is due without events.
 const UPKEEP: Duration = Duration::from_secs(15);
 /// How often a position is kept that moved without a delivery.
@@ -137,7 +138,7 @@ impl Worker {
         if progress.asked || !self.sink.names_batches() {
             return Ok(progress);
         }
-        let mark = self.attempts(|| self.sink.mark(&self.label)).await?.ok().flatten();
+        let mark = self.attempts(0, || self.sink.mark(&self.label)).await?.ok().flatten();
         self.keep(|progress| {
             progress.asked = true;
             if let Some(mark) = mark {
@@ -259,18 +260,20 @@ impl Worker {
         Ok(())
     }
 
-    /// Tries until it goes well, or for good not.
+    /// Tries until it goes well, or for good not. An attempt that brings so many bytes has its time.
     pub(in crate::trails) async fn attempts<'s, T>(
         &'s self,
+        bytes: u64,
         attempt: impl Fn() -> crate::trails::sink::seam::Work<'s, T>,
     ) -> Going<Result<T, Fault>>
     where
         T: 's,
     {
         let mut backoff = Backoff::default();
+        let time_max = time_for(bytes);
         loop {
-            let done = timeout(ATTEMPT_MAX, attempt()).await;
-            let fault = match done.unwrap_or_else(|_| Err(Fault::later(format!("no answer within {} s", ATTEMPT_MAX.as_secs())))) {
+            let done = timeout(time_max, attempt()).await;
+            let fault = match done.unwrap_or_else(|_| Err(Fault::later(format!("no answer within {} s", time_max.as_secs())))) {
                 Ok(value) => {
                     self.live.went_well();
                     return Ok(Ok(value));
@@ -305,7 +308,7 @@ impl Worker {
     }
 
     pub(in crate::trails) async fn upkeep(&self) -> Going<()> {
-        let Ok(delivered) = self.attempts(|| self.sink.upkeep(now())).await? else { return Ok(()) };
+        let Ok(delivered) = self.attempts(0, || self.sink.upkeep(now())).await? else { return Ok(()) };
         if delivered == Delivered::default() {
             return Ok(());
         }
@@ -339,6 +342,11 @@ impl Worker {
 
 fn now() -> Timestamp {
     SystemClock::new().now()
+}
+
+/// How long an attempt may take that brings so many bytes.
+fn time_for(bytes: u64) -> Duration {
+    ATTEMPT_MAX.saturating_add(Duration::from_secs(bytes / BYTES_A_SECOND_MIN))
 }
 
 #[cfg(test)]

@@ -355,3 +355,9 @@ async fn a_log_that_cannot_be_read_is_said() {
     assert!(trouble.message.starts_with("the log cannot be read, which is tried again: "), "{trouble:?}");
     work.abort();
 }
+
+#[test]
+fn what_is_large_has_the_time_that_a_slow_line_takes() {
+    assert_eq!(time_for(0), ATTEMPT_MAX);
+    assert!(time_for(1 << 30) > Duration::from_secs(4 * 3_600) && time_for(u64::MAX) > time_for(1 << 40));
+}
