@@ -158,7 +158,7 @@ impl AuditLog {
                 handles.push(threads::spawn("trail-upkeep", move || maintenance::run(&work, &|| stopped.load(Ordering::Acquire)))?);
                 let (work, stopped) = (shared.clone(), stop.clone());
                 handles.push(threads::spawn("trail-merge", move || {
-                    threads::lower_priority();
+                    threads::lower_priority(threads::BACKGROUND);
                     compaction::run(&work, &|| stopped.load(Ordering::Acquire));
                 })?);
             }

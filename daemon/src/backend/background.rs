@@ -1,7 +1,7 @@
 //! [`Background`]: threads of their own for work that must not delay requests, less urgent than all others, with a bounded queue before them.
 //!
 //! Problem: what deliveries compute comes in pieces of tens of milliseconds, and on a thread as urgent as those of requests each piece makes somebody wait.
-//! Mechanism: threads that the kernel gives a core when nobody else wants it, or else a tenth of one. The runtime's own blocking threads cannot be those: they
+//! Mechanism: threads that the kernel gives a core when nobody else wants it, or else a third of one: at a tenth, trails stood still beside an ingest that takes all cores. The runtime's own blocking threads cannot be those: they
 //! do everybody's work, and a thread that has become less urgent cannot go back. Limits: beside load that takes all cores such work falls behind, and catches up later.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use tokio::sync::oneshot;
 use trail_engine::error::{Error, ErrorKind, Result};
-use trail_engine::threads::{lower_priority, spawn};
+use trail_engine::threads::{BEHIND_ANSWERS, lower_priority, spawn};
 
 use crate::backend::pool::stopping;
 
@@ -68,7 +68,7 @@ impl Background {
 
 /// Does work until nobody is left to bring any.
 fn serve(receiver: &Mutex<Receiver<Work>>) {
-    lower_priority();
+    lower_priority(BEHIND_ANSWERS);
     loop {
         let next = receiver.lock().unwrap_or_else(PoisonError::into_inner).recv();
         match next {

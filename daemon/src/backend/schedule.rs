@@ -10,7 +10,7 @@
 //! | `traild` (bodies) | `ingest_threads` | 0 | bodies of 32 KiB and more: unpack, cut, parse, look for copies, compress | as long as the body is |
 //! | `traild` (questions) | `query_threads` | 0 | every question at first | 30 ms, then it is a long one; see [`super::Lanes`] |
 //! | `traild` (long questions) | `query_threads` | 0 | questions that turned out to take long, one after the other | `query_time_max` |
-//! | `trail-delivery` | cores | 10 | reading the log for trails, encoding batches; see [`super::Background`] | a bounded reading or one batch at a time; a tenth of a busy core |
+//! | `trail-delivery` | cores | 3 | reading the log for trails, encoding batches; see [`super::Background`] | a bounded reading or one batch at a time; a third of a busy core |
 //! | `traild` (folders) | 8 | 0 | files of trails that deliver to a folder | as long as the folder hangs |
 //! | `trail-writer` | 1 | 0 | journal, sync, head, acknowledgement | its share: all of ingest goes through it |
 //! | `trail-upkeep` | 1 | 0 | flush, seal, retention | its share: a writer with a full head waits for it |

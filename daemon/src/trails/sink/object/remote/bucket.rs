@@ -28,8 +28,10 @@ const PART: usize = 8 << 20;
 const PARTS_AT_ONCE: usize = 4;
 /// The name of the metadata with the SHA-256.
 const SUM: &str = "sha256";
-/// What is put twice to find out whether create-only is honoured.
+/// What is put several times to find out whether create-only is honoured.
 const PROBE: &str = "traild-probe-create";
+/// How often it is put: two would do, if nobody else did the same.
+const PROBES: usize = 4;
 
 /// A bucket, or the part of it under a prefix.
 #[derive(Debug)]
@@ -136,10 +138,14 @@ impl Bucket {
     async fn try_create_only(&self) -> Result<bool, Fault> {
         let options = WriteOptions { if_not_exists: true, ..WriteOptions::default() };
         let mut honoured = false;
-        for _ in 0..2 {
+        // Whoever else tries the same at this moment removes the object in between: once is no proof that the condition does not hold.
+        for _ in 0..PROBES {
             match self.operator.write_options(PROBE, Bytes::from_static(b"probe\n"), options.clone()).await {
                 Ok(_) => {}
-                Err(e) if matches!(e.kind(), ErrorKind::ConditionNotMatch | ErrorKind::AlreadyExists) => honoured = true,
+                Err(e) if matches!(e.kind(), ErrorKind::ConditionNotMatch | ErrorKind::AlreadyExists) => {
+                    honoured = true;
+                    break;
+                }
                 // The store knows no such condition.
                 Err(e) if is_unknown(&e) => break,
                 Err(e) => return Err(self.fault(&e, "put an object into")),
