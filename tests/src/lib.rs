@@ -9,6 +9,7 @@ pub mod cut;
 pub mod delivery;
 pub mod fixtures;
 pub mod flaky;
+pub mod goodput;
 pub mod house;
 pub mod kafka;
 pub mod kept;

@@ -15,13 +15,14 @@ use trail_tests::cage::Cage;
 use trail_tests::client::{Client, connect};
 use trail_tests::crowd::{SENDERS, load, open_loop, recovers, with_all_bodies_announced};
 use trail_tests::fixtures::ALWAYS;
+use trail_tests::goodput::{measured, of_the_peak, share_of_a_core};
 use trail_tests::ledger::{Batch, Ledger};
 use trail_tests::load::{Book, Sent, Source, everything, send};
 use trail_tests::mounts::system;
 use trail_tests::old_day::segments;
 use trail_tests::seed::Random;
 use trail_tests::server::Server;
-use trail_tests::stranger::{Stranger, processor};
+use trail_tests::stranger::Stranger;
 use trail_tests::table::{Row, scale, skip, wait_for};
 
 /// What a server with heads of 16 MiB may grow to: bodies and answers that wait (256 MiB each at most), up to four heads, ten thousand
@@ -104,46 +105,6 @@ fn ten_times_as_much_as_it_can_do() {
     row.judge(ledger.check(&everything(&server)), "afterwards");
     server.stop();
     row.end();
-}
-
-/// What a rate is of those before and after, between which the cost of an event grew: the mean of what an event cost.
-fn of_the_peak(rate: f64, around: [f64; 2]) -> f64 {
-    rate * around.map(f64::recip).iter().sum::<f64>() / 2.0
-}
-
-/// What a server took from some clients.
-#[derive(Debug)]
-struct Measured {
-    events: usize,
-    refused: u64,
-    time: Duration,
-    processor: Duration,
-}
-
-impl Measured {
-    fn a_second(&self) -> f64 {
-        self.events as f64 / self.time.as_secs_f64()
-    }
-
-    fn of_processor(&self) -> f64 {
-        self.events as f64 / self.processor.as_secs_f64()
-    }
-}
-
-fn measured(server: &Server, clients: usize, time: Duration, name: &str, ledger: &mut Ledger, random: &mut Random) -> Measured {
-    let begun = processor(server.pid());
-    let tally = load(server, clients, time, name, random);
-    let processor = processor(server.pid()) - begun;
-    let measured = Measured { events: tally.events(), refused: tally.refused.load(Ordering::Relaxed), time, processor };
-    tally.into_ledger(ledger);
-    measured
-}
-
-/// How much of a core a server takes for a while. What it does in the background ends, and spinning does not.
-fn share_of_a_core(server: &Server) -> f64 {
-    let (before, start) = (processor(server.pid()), Instant::now());
-    thread::sleep(Duration::from_millis(300));
-    (processor(server.pid()) - before).as_secs_f64() / start.elapsed().as_secs_f64()
 }
 
 /// How many connections say nothing.
