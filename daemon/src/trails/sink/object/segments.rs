@@ -2,7 +2,7 @@
 //!
 //! Files are put first, each while its sum is computed beside it, then the manifest that names them; all are the same when they are put again. Backfills put into the same archive, since a segment is
 //! what it is. The place is claimed before the first segment, and each carries the log's identity as its origin. Limits: segments that go together are put in one attempt of the worker
-//! (five minutes).
+//! (five minutes, and a second for each 64 KiB).
 
 use bytes::Bytes;
 use tokio::sync::{Mutex, OnceCell};
