@@ -8,15 +8,16 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use trail_corpus::{Census, Corpus, Generator, Parameters, Questions};
 use trail_engine::budget::Cancel;
-use trail_engine::clock::{Clock, SystemClock};
-use trail_engine::id::Timestamp;
+use trail_engine::clock::{Clock, ForwardClock, SystemClock};
 use trail_engine::query::{Facet, HistogramRequest, PageRequest, Selection, TermsRequest};
 use trail_engine::{AuditLog, Options};
+
+/// After so long the day is over.
+const OVER: Duration = Duration::from_secs(36 * 3_600);
 
 /// Events in a batch, which is a round of `extract`, `append` and `flush`.
 const BATCH: usize = 1_000;
@@ -109,12 +110,12 @@ fn store(directory: &Path, rounds: usize, flush: bool) {
 
 /// Opens the log; with a round, of a day that is over, and waits until it is one segment.
 fn merge(directory: &Path, rounds: usize) {
-    let clock = Arc::new(Later::default());
+    let clock = Arc::new(ForwardClock::default());
     let log = open(directory, 100, clock.clone());
     if rounds == 0 {
         return;
     }
-    clock.nanos.fetch_add(86_400_000_000_000 * 3 / 2, Ordering::Relaxed);
+    clock.pass(OVER);
     log.look_at_the_clock();
     while log.stats().segments > 1 {
         std::thread::sleep(Duration::from_millis(20));
@@ -179,22 +180,5 @@ fn main() {
                 work(area, 1, &folder.path().join(area));
             }
         }
-    }
-}
-
-/// A clock that can be put forward.
-#[derive(Debug, Default)]
-struct Later {
-    clock: SystemClock,
-    nanos: AtomicI64,
-}
-
-impl Clock for Later {
-    fn now(&self) -> Timestamp {
-        Timestamp(self.clock.now().0 + self.nanos.load(Ordering::Relaxed))
-    }
-
-    fn elapsed(&self) -> Duration {
-        self.clock.elapsed() + Duration::from_nanos(self.nanos.load(Ordering::Relaxed).unsigned_abs())
     }
 }

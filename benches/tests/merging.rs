@@ -9,15 +9,16 @@
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use tempfile::TempDir;
 use trail_corpus::{Corpus, Generator, Parameters};
-use trail_engine::clock::{Clock, SystemClock};
-use trail_engine::id::Timestamp;
+use trail_engine::clock::ForwardClock;
 use trail_engine::{AuditLog, Options};
 use trail_rig::{Process, now};
+
+/// After so long the day is over.
+const OVER: Duration = Duration::from_secs(36 * 3_600);
 
 const SEGMENTS: u64 = 6;
 const FEW: u64 = 8_000;
@@ -85,14 +86,14 @@ fn merge(events: u64, percent: u32) -> Taken {
 #[ignore = "started by the tests below, each time in a process of its own"]
 fn merging_in_a_process_of_its_own() {
     let variable = |name: &str| std::env::var(name).unwrap();
-    let clock = Arc::new(Later::default());
+    let clock = Arc::new(ForwardClock::default());
     let log =
         AuditLog::open_with_clock(Path::new(&variable(DIRECTORY)), options(variable(PERCENT).parse().unwrap()), clock.clone()).unwrap();
     let memory = || Process::this().anonymous_memory().unwrap();
     let spent = || Process::this().thread_cpu_seconds("trail-merge").unwrap();
     let (before, mut most, start) = (memory(), memory(), now());
     assert_eq!(log.stats().segments, SEGMENTS);
-    clock.pass_a_day();
+    clock.pass(OVER);
     log.look_at_the_clock();
     while log.stats().segments > 1 {
         most = most.max(memory());
@@ -117,27 +118,4 @@ fn the_share_of_a_core_is_kept() {
     let share = merge(FEW, 20).share;
     println!("{share:.2} of a core");
     assert!(share > 0.0 && share < 0.4, "merging took {share:.2} of a core, where 0.2 is its share");
-}
-
-/// A clock that can be put forward.
-#[derive(Debug, Default)]
-struct Later {
-    clock: SystemClock,
-    nanos: AtomicI64,
-}
-
-impl Later {
-    fn pass_a_day(&self) {
-        self.nanos.fetch_add(86_400_000_000_000 * 3 / 2, Ordering::Relaxed);
-    }
-}
-
-impl Clock for Later {
-    fn now(&self) -> Timestamp {
-        Timestamp(self.clock.now().0 + self.nanos.load(Ordering::Relaxed))
-    }
-
-    fn elapsed(&self) -> Duration {
-        self.clock.elapsed() + Duration::from_nanos(self.nanos.load(Ordering::Relaxed).unsigned_abs())
-    }
 }

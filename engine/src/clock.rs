@@ -3,6 +3,7 @@
 //! Tests and simulations bring their own [`Clock`]; nothing else in the crate reads the time.
 
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::id::Timestamp;
@@ -49,5 +50,29 @@ impl Clock for SystemClock {
 
     fn elapsed(&self) -> Duration {
         self.origin.elapsed()
+    }
+}
+
+/// The clock of the operating system, put forward: for tests and measurements in which a day must pass.
+#[derive(Debug, Default)]
+pub struct ForwardClock {
+    clock: SystemClock,
+    ahead_nanos: AtomicU64,
+}
+
+impl ForwardClock {
+    /// Lets so much time pass at once, on both clocks.
+    pub fn pass(&self, time: Duration) {
+        self.ahead_nanos.fetch_add(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+}
+
+impl Clock for ForwardClock {
+    fn now(&self) -> Timestamp {
+        Timestamp(self.clock.now().0.saturating_add_unsigned(self.ahead_nanos.load(Ordering::Relaxed)))
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.clock.elapsed().saturating_add(Duration::from_nanos(self.ahead_nanos.load(Ordering::Relaxed)))
     }
 }

@@ -1,16 +1,17 @@
 //! From the segments of a day to one.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use criterion::{Criterion, Throughput};
 use trail_corpus::Corpus;
-use trail_engine::clock::{Clock, SystemClock};
-use trail_engine::id::Timestamp;
+use trail_engine::clock::{Clock, ForwardClock};
 use trail_engine::{AuditLog, Options};
 
 use crate::ground::{BATCH, Events, append, directory, parameters, sizes};
+
+/// After so long the day is over.
+const OVER: Duration = Duration::from_secs(36 * 3_600);
 
 /// How many segments the events are in.
 const SEGMENTS: usize = 6;
@@ -29,7 +30,7 @@ pub(crate) fn benches(criterion: &mut Criterion) {
 
 /// The time from the end of the day to the one segment that holds it.
 fn merge(events: &[&[u8]], bytes: u64) -> Duration {
-    let (directory, clock) = (directory(), Arc::new(Later::default()));
+    let (directory, clock) = (directory(), Arc::new(ForwardClock::default()));
     let schema = traild::dialect::default_schema().unwrap();
     let open = |merge_cpu_percent| {
         let options = Options { schema: schema.clone(), merge_cpu_percent, ..Options::default() };
@@ -42,7 +43,7 @@ fn merge(events: &[&[u8]], bytes: u64) -> Duration {
     }
     drop(log);
     let log = open(100);
-    clock.pass_a_day();
+    clock.pass(OVER);
     let begun = clock.elapsed();
     while log.stats().segments > 1 && clock.elapsed() - begun < Duration::from_secs(60) {
         std::thread::yield_now();
@@ -51,27 +52,4 @@ fn merge(events: &[&[u8]], bytes: u64) -> Duration {
     let stats = log.stats();
     assert_eq!((stats.segments, stats.events, stats.event_bytes), (1, events.len() as u64, bytes), "{:?}", log.health());
     time
-}
-
-/// A clock that can be put forward.
-#[derive(Debug, Default)]
-struct Later {
-    clock: SystemClock,
-    nanos: AtomicI64,
-}
-
-impl Later {
-    fn pass_a_day(&self) {
-        self.nanos.fetch_add(86_400_000_000_000 * 3 / 2, Ordering::Relaxed);
-    }
-}
-
-impl Clock for Later {
-    fn now(&self) -> Timestamp {
-        Timestamp(self.clock.now().0 + self.nanos.load(Ordering::Relaxed))
-    }
-
-    fn elapsed(&self) -> Duration {
-        self.clock.elapsed() + Duration::from_nanos(self.nanos.load(Ordering::Relaxed).unsigned_abs())
-    }
 }

@@ -4,16 +4,17 @@
 //! appending are no figure.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use trail_corpus::{Corpus, Generator, Parameters};
-use trail_engine::clock::{Clock, SystemClock};
-use trail_engine::id::Timestamp;
+use trail_engine::clock::{Clock, ForwardClock};
 use trail_engine::{AuditLog, Options};
 use trail_rig::{Process, Result};
 
 use crate::directory::Directory;
+
+/// After so long the day is over.
+const OVER: Duration = Duration::from_secs(36 * 3_600);
 
 const BATCH: usize = 1_000;
 /// How long a day that is over may be waited for.
@@ -70,7 +71,7 @@ pub(crate) struct DayOver {
 /// # Errors
 /// When the log does not take every event, or what it has is not one sealed segment at the end.
 pub(crate) fn day_over(directory: &Directory, corpus: &Corpus, parameters: &Parameters, parts: u64) -> Result<DayOver> {
-    let clock = Arc::new(Later::default());
+    let clock = Arc::new(ForwardClock::default());
     let mut over = DayOver { bytes: 0, flushed: 0, merging: 0.0 };
     {
         let log = AuditLog::open_with_clock(directory.path(), options(0)?, clock.clone())?;
@@ -84,7 +85,7 @@ pub(crate) fn day_over(directory: &Directory, corpus: &Corpus, parameters: &Para
         log.close()?;
     }
     let log = AuditLog::open_with_clock(directory.path(), options(100)?, clock.clone())?;
-    clock.pass_a_day();
+    clock.pass(OVER);
     let deadline = clock.elapsed() + MERGE_TIME_MAX;
     let is_sealed = || {
         let segments = log.segments();
@@ -101,31 +102,4 @@ pub(crate) fn day_over(directory: &Directory, corpus: &Corpus, parameters: &Para
     }
     log.close()?;
     Ok(over)
-}
-
-/// A clock that can be put forward.
-#[derive(Debug, Default)]
-struct Later {
-    clock: SystemClock,
-    ahead: AtomicU64,
-}
-
-impl Later {
-    fn pass_a_day(&self) {
-        self.ahead.fetch_add(86_400_000_000_000 * 3 / 2, Ordering::Relaxed);
-    }
-
-    fn ahead(&self) -> u64 {
-        self.ahead.load(Ordering::Relaxed)
-    }
-}
-
-impl Clock for Later {
-    fn now(&self) -> Timestamp {
-        Timestamp(self.clock.now().0.saturating_add_unsigned(self.ahead()))
-    }
-
-    fn elapsed(&self) -> Duration {
-        self.clock.elapsed() + Duration::from_nanos(self.ahead())
-    }
 }
