@@ -9,6 +9,8 @@ use crate::parameters::Parameters;
 const RARE_EVENTS: u64 = 60;
 /// What is read page by page has at least so many events, if anything has.
 const PAGED_EVENTS: u64 = 1_000;
+/// Of so many events one is the usual user's.
+const USUAL_ONE_IN: u64 = 1_000;
 /// Three dimensions together select about so many of a million events.
 const TRIPLE_EVENTS_IN_MILLION: u64 = 23_444;
 /// A part of a nested value is found in about so many events.
@@ -37,8 +39,10 @@ pub struct Questions {
     pub id: String,
     /// A user with few events.
     pub rare_user: Asked,
-    /// A user with enough events for many pages.
+    /// The user with the fewest events that are enough for many pages: the more events there are, the farther apart are theirs.
     pub paged_user: Asked,
+    /// A user of every thousandth event, whose events are as far apart in a log of any size.
+    pub usual_user: Asked,
     /// The most frequent event name.
     pub frequent_name: Asked,
     /// The most frequent service.
@@ -77,6 +81,7 @@ impl Questions {
             id: census.middle_id.clone(),
             rare_user,
             paged_user: asked(enough.or_else(most))?,
+            usual_user: asked(nearest(census, parameters.events / USUAL_ONE_IN))?,
             frequent_name: asked(census.event_names.iter().max_by_key(|(_, t)| t.count))?,
             service: asked(census.services.iter().max_by_key(|(_, t)| t.count))?,
             triple: triple.0.clone(),

@@ -57,7 +57,7 @@ pub(crate) fn of_query(name: &str) -> Option<Bound> {
         "Q7" => at_most(5.0, 2.0),
         "Q7c" => at_most(300.0, 100.0),
         "Q7d" => at_most(30.0, 10.0),
-        "Q8" => at_most(25.0, 12.0),
+        "Q8" | "Q8b" => at_most(25.0, 12.0),
         _ => None,
     }
 }
@@ -68,7 +68,7 @@ pub(crate) const UNDER_INGEST: Option<Bound> = at_most(10.0, 4.0);
 /// What a query may take longer in a log that has grown, by the first word of its name.
 pub(crate) fn of_growth(name: &str) -> Option<Bound> {
     match name.split(' ').next().unwrap_or_default() {
-        "Q1" | "Q2" | "Q3" | "Q8" => at_most(1.5, 1.1),
+        "Q1" | "Q2" | "Q3" | "Q8" | "Q8b" => at_most(1.5, 1.1),
         _ => None,
     }
 }

@@ -222,7 +222,8 @@ impl<V: Held> Shard<V> {
         self.bytes += bytes;
     }
 
-    /// Moves the hand by one entry: spares it or lets it go.
+    /// Moves the hand by one entry: spares it or lets it go. The newest takes the place of what went, behind the hand: it has a whole turn to be
+    /// asked for again.
     fn turn(&mut self) {
         if self.hand >= self.slots.len() {
             self.hand = 0;
@@ -239,6 +240,7 @@ impl<V: Held> Shard<V> {
                 if let Some(moved) = self.slots.get(self.hand) {
                     self.places.insert(moved.key, self.hand);
                 }
+                self.hand += 1;
             }
             None => {}
         }
@@ -278,13 +280,37 @@ mod tests {
 
     #[test]
     fn a_page_in_use_outlives_pages_that_are_seen_once() {
-        let cache = Cache::new(SHARDS * 8_000);
+        let cache = Cache::new(SHARDS * 64_000);
         cache.get_or(SegmentId(1), 0, || Ok(page(0))).unwrap();
-        for number in 1..5_000 {
+        for number in 1..40_000 {
             assert!(cache.get(SegmentId(1), 0).is_some(), "gone after {number}");
             cache.get_or(SegmentId(2), number, || Ok(page(number))).unwrap();
         }
         assert!(cache.get(SegmentId(2), 1).is_none());
+    }
+
+    /// A cache that is full of what nobody wants any more takes in what is asked for round by round.
+    #[test]
+    fn what_is_asked_for_in_rounds_pushes_out_what_is_not() {
+        let cache = Cache::new(SHARDS * 200_000);
+        let fits = (SHARDS * 200_000 / (page(0).memory_bytes() + SLOT_BYTES)) as u64;
+        let round = |segment: u64, pages: u64| {
+            let mut missed = 0;
+            for number in 0..pages {
+                let unfolded = || {
+                    missed += 1;
+                    Ok(page(0))
+                };
+                cache.get_or(SegmentId(segment), number, unfolded).unwrap();
+            }
+            missed
+        };
+        for _ in 0..3 {
+            round(1, fits / 2);
+        }
+        round(1, fits * 2);
+        let missed: Vec<u64> = (0..4).map(|_| round(2, fits / 3)).collect();
+        assert_eq!((missed[0], missed[3]), (fits / 3, 0), "{missed:?} of {}", fits / 3);
     }
 
     #[test]
