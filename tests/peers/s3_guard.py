@@ -1,9 +1,10 @@
 """A guard before an S3 server that checks no signatures: `s3_guard.py PORT BEHIND REGION KEY-ID KEY [CERTIFICATE CERTIFICATE-KEY]`.
 
-Every request is signed again by botocore, AWS's own library, with version 4 for the region; one that is signed otherwise is refused as OSS and S3 refuse it.
-With a certificate it speaks TLS.
+Every request is signed again by botocore, AWS's own library, with version 4 for the region; one that is signed otherwise is refused as OSS and S3 refuse it, and so is
+a body that has another MD5 than its header. With a certificate it speaks TLS.
 """
 
+import base64
 import hashlib
 import http.client
 import ssl
@@ -17,6 +18,7 @@ from botocore.credentials import Credentials
 
 PORT, BEHIND, REGION, KEY_ID, KEY = int(sys.argv[1]), *sys.argv[2:6]
 REFUSED = b'<?xml version="1.0"?><Error><Code>SignatureDoesNotMatch</Code><Message>%s</Message></Error>'
+ALTERED = b'<?xml version="1.0"?><Error><Code>BadDigest</Code><Message>The Content-MD5 did not match what came.</Message></Error>'
 
 
 def wrong_with(method, target, headers, body, scheme):
@@ -62,6 +64,9 @@ class Handler(BaseHTTPRequestHandler):
         if wrong:
             print(wrong, file=sys.stderr, flush=True)
             return self.answer(403, [("content-type", "application/xml")], REFUSED % wrong.encode())
+        summed = self.headers.get("content-md5")
+        if summed and base64.b64decode(summed) != hashlib.md5(body).digest():
+            return self.answer(400, [("content-type", "application/xml")], ALTERED)
         behind = http.client.HTTPConnection(BEHIND, timeout=60)
         behind.request(self.command, self.path, body, dict(self.headers))
         answer = behind.getresponse()

@@ -33,6 +33,7 @@ pub mod scene;
 pub mod seed;
 pub mod server;
 pub mod shelf;
+pub mod stores;
 pub mod strace;
 pub mod stranger;
 pub mod syslogd;

@@ -5,6 +5,8 @@
 use std::net::{SocketAddr, TcpListener};
 use std::process::{Child, Stdio};
 
+use ring::digest::{SHA256, digest};
+
 use crate::client::{Answer, Client};
 use crate::python::{program, skip};
 use crate::table::wait_for;
@@ -88,6 +90,24 @@ impl Moto {
         let answer = self.ask("GET", &format!("/{bucket}/{name}"), b"");
         assert_eq!(answer.status, 200, "{name}: {}", answer.text());
         answer
+    }
+
+    /// The events in the objects under a folder, in the order of their names, which must be numbered without holes. Every object has the SHA-256 that its metadata says.
+    ///
+    /// # Panics
+    /// When a number is missing or there twice, or an object is not what it says.
+    #[must_use]
+    pub fn events(&self, bucket: &str, folder: &str) -> Vec<Vec<u8>> {
+        let mut events = Vec::new();
+        for (i, name) in self.names(bucket).iter().filter(|name| name.starts_with(folder)).enumerate() {
+            assert!(name.rsplit('/').next().unwrap().starts_with(&format!("{:012}-", i + 1)), "{name} is not the object {}", i + 1);
+            let object = self.object(bucket, name);
+            let sum: String = digest(&SHA256, &object.body).as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+            assert_eq!(object.header("x-amz-meta-sha256"), Some(&*sum), "{name}");
+            let lines = if name.ends_with(".zst") { zstd::decode_all(&object.body[..]).unwrap() } else { object.body };
+            events.extend(lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).map(<[u8]>::to_vec));
+        }
+        events
     }
 
     /// Puts an object.

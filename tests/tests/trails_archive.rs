@@ -4,11 +4,14 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde_json::json;
 use trail_tests::binary::{run, traild};
 use trail_tests::client::{JSON, NDJSON};
 use trail_tests::fixtures::{ALWAYS, GOOD, bytes};
+use trail_tests::flaky::{Fate, Flaky};
 use trail_tests::moto::Moto;
 use trail_tests::server::Server;
 use trail_tests::shelf::{ACCOUNT, ACCOUNT_KEY, BUCKET, Shelf};
@@ -138,11 +141,26 @@ fn an_archive_in_a_bucket_is_verified_and_restored() {
     let Some(moto) = Moto::start() else { return };
     moto.make_bucket("audit");
     let directory = tempfile::tempdir().unwrap();
+    // What is altered or cut on its way is sent again, segments, manifests and the owner's file.
+    let seen = [const { AtomicU64::new(0) }; 3];
+    let plan = move |_: u64, first: &str| match ["traild-owner", ".segment ", "manifest.json "].iter().position(|name| first.contains(name))
+    {
+        Some(kind) if first.starts_with("PUT ") => match (kind, seen[kind].fetch_add(1, Ordering::SeqCst)) {
+            (0, 0) => Fate::Alter("\"log\"", "\"lag\""),
+            (1, 0) => Fate::Cut(3),
+            (2, 0) => Fate::Alter("\"version\"", "\"versjon\""),
+            (2, 2) => Fate::Cut(9),
+            _ => Fate::Pass,
+        },
+        _ => Fate::Pass,
+    };
+    let flaky = Flaky::before(moto.address, Arc::new(plan));
     let sink = json!({
-        "type": "s3", "bucket": "audit", "prefix": "here", "endpoint": moto.url(), "access_key_id": "ak", "secret_access_key": "sk",
+        "type": "s3", "bucket": "audit", "prefix": "here", "endpoint": format!("http://{}", flaky.address), "access_key_id": "ak", "secret_access_key": "sk",
         "format": "segments",
     });
     let held = deliver(&directory.path().join("data"), sink);
+    assert!(flaky.injected() >= 3, "{} came altered", flaky.injected());
     let place = "s3://audit/here/all";
     let (code, said) = about(&["archive", "verify"], place, &[], Some(&moto));
     assert!(code == 0 && said.contains("; 0 problems"), "{code} {said}");

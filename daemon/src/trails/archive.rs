@@ -121,7 +121,7 @@ impl Archive {
     pub async fn content(&self, days: Days) -> Result<Content, Fault> {
         let mut content = Content::default();
         let (mut named, mut files) = (BTreeSet::new(), Vec::new());
-        for key in self.store.list(FOLDER).await? {
+        for key in self.store.list(FOLDER, "").await? {
             let day = key.strip_prefix(FOLDER).and_then(|rest| rest.strip_prefix("day=")).and_then(|rest| rest.split_once('/'));
             let Some((day, name)) = day.filter(|(day, _)| days.contains(day)) else { continue };
             if name.ends_with(SUFFIX) {

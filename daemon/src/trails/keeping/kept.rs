@@ -53,8 +53,8 @@ pub struct Progress {
     pub position: Option<u64>,
     /// The number of the last batch.
     pub number: u64,
-    /// Whether the sink was asked how far it had got before: a trail that lost its position goes on where its objects end.
-    pub asked: bool,
+    /// The UTC day of the last batch, in days since the epoch: a sink that says how far it got is asked from there on.
+    pub day: Option<i32>,
     /// A batch that was begun and of which it is not known whether it arrived.
     pub pending: Option<Pending>,
     /// Events that arrived.

@@ -4,6 +4,7 @@ pub mod all;
 pub mod backfill;
 mod carry;
 mod crew;
+mod making;
 pub mod status;
 pub mod surroundings;
 pub mod trail;

@@ -1,14 +1,13 @@
 //! [`Trail`]: one trail: its definition, what is kept of it, and its workers while it is enabled.
 //!
-//! Its sinks are made on a thread for files, because they read keys and certificates from files that may be mounted and hang; nothing is locked meanwhile but
-//! the trail's own turn. A trail that is to deliver and cannot begin is tried again for as long as it takes, and says so.
+//! While its sinks are made nothing is locked but the trail's own turn. A trail that is to deliver and cannot begin is tried again for as long as it takes, and says so.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Mutex, Semaphore};
+use tokio::sync::Mutex;
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 use trail_engine::clock::{Clock as _, SystemClock};
 use trail_engine::error::Error;
 use trail_engine::id::Sequence;
@@ -17,15 +16,11 @@ use crate::trails::definition::{Definition, Start};
 use crate::trails::keeping::kept::{Backfill, Progress};
 use crate::trails::keeping::ledger::Ledger;
 use crate::trails::roster::crew::{Crew, Post};
+use crate::trails::roster::making::Maker;
 use crate::trails::roster::surroundings::Surroundings;
 use crate::trails::sink::fault::Fault;
-use crate::trails::sink::kind::Order;
-use crate::trails::sink::seam::Sink;
 use crate::trails::work::backoff::Backoff;
 use crate::trails::work::live::Live;
-
-/// How long the making of sinks may take: they read small files only.
-const MAKING_MAX: Duration = Duration::from_secs(10);
 
 /// Held by whoever changes, starts, stops or removes a trail; the same over all its definitions.
 pub type Turn = Arc<Mutex<()>>;
@@ -44,8 +39,7 @@ pub struct Trail {
     around: Arc<Surroundings>,
     crews: Mutex<Vec<Crew>>,
     retries: Mutex<JoinSet<()>>,
-    /// One making of sinks at a time: of files that hang no more than one thread is taken.
-    making: Arc<Semaphore>,
+    maker: Maker,
 }
 
 impl Trail {
@@ -53,6 +47,7 @@ impl Trail {
     #[must_use]
     pub fn new(definition: Definition, ledger: Ledger, around: Arc<Surroundings>, turn: Turn) -> Trail {
         Trail {
+            maker: Maker::new(around.clone(), definition.clone()),
             definition,
             ledger: Arc::new(ledger),
             turn,
@@ -60,7 +55,6 @@ impl Trail {
             around,
             crews: Mutex::default(),
             retries: Mutex::default(),
-            making: Arc::new(Semaphore::new(1)),
         }
     }
 
@@ -70,7 +64,7 @@ impl Trail {
     /// A sentence, when a sink cannot be made.
     pub async fn check(&self) -> Result<(), String> {
         let kept = self.ledger.kept().await;
-        self.sinks(&kept.sinks, "").await.into_iter().try_for_each(|sink| sink.map(drop))
+        self.maker.all(&kept.sinks, "").await.into_iter().try_for_each(|sink| sink.map(drop))
     }
 
     /// Makes the sinks, and begins to deliver to each where it got to; goes on with past ranges that are not over. What works already goes on.
@@ -147,28 +141,11 @@ impl Trail {
         if self.crews.lock().await.iter().any(|crew| crew.backfill == backfill) {
             return Ok(());
         }
-        let sinks = self.sinks(progress, purpose).await.into_iter().collect::<Result<Vec<_>, _>>()?;
-        let post = Post { definition: &self.definition, ledger: &self.ledger, around: &self.around, backfill, until };
+        let sinks = self.maker.all(progress, purpose).await.into_iter().collect::<Result<Vec<_>, _>>()?;
+        let (definition, ledger, around, maker) = (&self.definition, &self.ledger, &self.around, &self.maker);
+        let post = Post { definition, ledger, around, maker, purpose, backfill, until };
         self.crews.lock().await.push(post.crew(sinks, progress));
         Ok(())
-    }
-
-    /// Makes the sinks, on a thread for files.
-    async fn sinks(&self, progress: &[Progress], purpose: &str) -> Vec<Result<Box<dyn Sink>, String>> {
-        let (around, definition, purpose) = (self.around.clone(), self.definition.clone(), purpose.to_owned());
-        let mut progress = progress.to_vec();
-        progress.resize_with(definition.sinks.len(), Progress::default);
-        let Ok(turn) = timeout(MAKING_MAX, self.making.clone().acquire_owned()).await else {
-            return vec![Err("the files that its sinks name, such as keys and certificates, still do not answer".to_owned())];
-        };
-        let make = move || {
-            let _turn = turn;
-            Ok(progress.iter().enumerate().map(|(i, progress)| made(&around, &definition, i, progress, &purpose)).collect())
-        };
-        match timeout(MAKING_MAX, self.around.backend.hands().folders.run(make)).await {
-            Ok(made) => made.unwrap_or_else(|error| vec![Err(format!("the sinks cannot be made now: {error}"))]),
-            Err(_) => vec![Err("the files that its sinks name, such as keys and certificates, do not answer".to_owned())],
-        }
     }
 
     /// Stops all workers, those of backfills too, where they are, and attempts to begin.
@@ -197,22 +174,12 @@ impl Trail {
     pub async fn test(&self) -> Vec<Result<(), String>> {
         let kept = self.ledger.kept().await;
         let mut results = Vec::new();
-        for sink in self.sinks(&kept.sinks, "").await {
+        for sink in self.maker.all(&kept.sinks, "").await {
             results.push(match sink {
-                Ok(sink) => sink.probe().await.map_err(|fault| fault.message),
+                Ok((sink, _)) => sink.probe().await.map_err(|fault| fault.message),
                 Err(problem) => Err(problem),
             });
         }
         results
     }
-}
-
-fn made(around: &Surroundings, definition: &Definition, index: usize, progress: &Progress, purpose: &str) -> Result<Box<dyn Sink>, String> {
-    let sink = definition.sinks.get(index).ok_or("there is no such sink")?;
-    let members = sink.members()?;
-    let hands = around.backend.hands();
-    let (schema, keyring, log) = (&around.schema, &around.keyring, around.identity.as_str());
-    let (state, begun) = (progress.sink.as_ref(), progress.pending.as_ref().map(|pending| pending.number));
-    let order = Order { trail: &definition.name, log, purpose, members, state, begun, schema, keyring, hands };
-    (sink.kind.make)(&order).map_err(|problem| format!("sink {index} ({}): {problem}", sink.kind.name))
 }

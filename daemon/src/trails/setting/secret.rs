@@ -1,7 +1,7 @@
 //! [`Secret`]: what must reach a sink and nobody else.
 //!
 //! A secret is written as a text, or better as the name of an environment variable or the path of a file, which are read each time that
-//! the sink is made, so that a rotated secret is taken at the next start. A text is kept in the trail's file (mode 0600); what is shown
+//! the sink is made: when the trail starts, and when the file has changed ([`super::watched`]). A text is kept in the trail's file (mode 0600); what is shown
 //! is only where a secret comes from.
 
 use std::fmt;

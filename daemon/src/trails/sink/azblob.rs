@@ -14,7 +14,8 @@ use crate::trails::sink::kind::{ByUrl, Order, SinkKind, Variable};
 use crate::trails::sink::object::formats::{self, COUNT};
 use crate::trails::sink::object::remote::blame::Words;
 use crate::trails::sink::object::remote::bucket::Bucket;
-use crate::trails::sink::object::remote::opening::{bucket, endpoint, operator, place, prefix};
+use crate::trails::sink::object::remote::opening::{TIMEOUT, bucket, endpoint, operator, place, prefix, transport};
+use crate::trails::sink::object::remote::ways::{Proof, Ways};
 use crate::trails::sink::object::segments::FORMAT as SEGMENTS;
 use crate::trails::sink::object::sink::into_store;
 use crate::trails::sink::object::store::ObjectStore;
@@ -40,7 +41,7 @@ pub const KIND: SinkKind = SinkKind {
     }),
 };
 
-const MEMBERS: [Member; 7 + COUNT] = formats::beside([
+const MEMBERS: [Member; 8 + COUNT] = formats::beside([
     Member::new("container", Form::Text, "the container; it must exist").required(),
     Member::new("prefix", Form::Text, "what all names begin with"),
     Member::new("endpoint", Form::Text, "the server's URL; default https://ACCOUNT.blob.core.windows.net"),
@@ -48,6 +49,7 @@ const MEMBERS: [Member; 7 + COUNT] = formats::beside([
     Member::new("account_key", Form::Secret, "the account's key; this or `sas_token`"),
     Member::new("sas_token", Form::Secret, "a token for the container; this or `account_key`"),
     CA_FILE,
+    TIMEOUT,
 ]);
 
 fn builder(members: &Members<'_>, endpoint: &str, account: &str) -> Result<Azblob, String> {
@@ -66,7 +68,10 @@ fn make(order: &Order<'_>) -> Result<Box<dyn Sink>, String> {
 fn store(members: &Members<'_>, hands: &Hands) -> Result<Box<dyn ObjectStore>, String> {
     let account = bucket(members, "account_name")?;
     let endpoint = endpoint(members)?.map_or_else(|| format!("https://{account}.blob.core.windows.net"), ToOwned::to_owned);
-    let operator = operator(builder(members, &endpoint, account)?, members)?;
+    let transport = transport(members, hands)?;
+    let operator = operator(builder(members, &endpoint, account)?, transport.clone())?;
     let place = place("azblob", bucket(members, "container")?, prefix(members)?, &endpoint);
-    Ok(Box::new(Bucket::new(operator.clone(), operator, Words { place, keys: "`account_key` or `sas_token`", bucket: "container" }, hands)))
+    let words = Words { place, keys: "`account_key` or `sas_token`", bucket: "container" };
+    let ways = Ways { operator, proof: Proof::Says, asked: transport.asked().clone(), words };
+    Ok(Box::new(Bucket::new(ways, hands)))
 }

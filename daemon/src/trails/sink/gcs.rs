@@ -17,7 +17,8 @@ use crate::trails::sink::kind::{ByUrl, Order, SinkKind, Variable};
 use crate::trails::sink::object::formats::{self, COUNT};
 use crate::trails::sink::object::remote::blame::Words;
 use crate::trails::sink::object::remote::bucket::Bucket;
-use crate::trails::sink::object::remote::opening::{bucket, endpoint, operator, place, prefix};
+use crate::trails::sink::object::remote::opening::{TIMEOUT, bucket, endpoint, operator, place, prefix, transport};
+use crate::trails::sink::object::remote::ways::{Proof, Ways};
 use crate::trails::sink::object::segments::FORMAT as SEGMENTS;
 use crate::trails::sink::object::sink::into_store;
 use crate::trails::sink::object::store::ObjectStore;
@@ -41,13 +42,14 @@ pub const KIND: SinkKind = SinkKind {
 
 const GOOGLE: &str = "https://storage.googleapis.com";
 
-const MEMBERS: [Member; 6 + COUNT] = formats::beside([
+const MEMBERS: [Member; 7 + COUNT] = formats::beside([
     Member::new("bucket", Form::Text, "the bucket; it must exist").required(),
     Member::new("prefix", Form::Text, "what all names begin with"),
     Member::new("endpoint", Form::Text, "the server's URL; default Google"),
     Member::new("credential", Form::Secret, "the JSON key of a service account; without it nothing is signed"),
     Member::new("storage_class", Form::Text, "the storage class of objects, such as NEARLINE"),
     CA_FILE,
+    TIMEOUT,
 ]);
 
 fn builder(members: &Members<'_>, endpoint: &str) -> Result<Gcs, String> {
@@ -73,7 +75,10 @@ fn make(order: &Order<'_>) -> Result<Box<dyn Sink>, String> {
 
 fn store(members: &Members<'_>, hands: &Hands) -> Result<Box<dyn ObjectStore>, String> {
     let endpoint = endpoint(members)?.unwrap_or(GOOGLE);
-    let operator = operator(builder(members, endpoint)?, members)?;
+    let transport = transport(members, hands)?;
+    let operator = operator(builder(members, endpoint)?, transport.clone())?;
     let place = place("gs", bucket(members, "bucket")?, prefix(members)?, endpoint);
-    Ok(Box::new(Bucket::new(operator.clone(), operator, Words { place, keys: "`credential`", bucket: "bucket" }, hands)))
+    let words = Words { place, keys: "`credential`", bucket: "bucket" };
+    let ways = Ways { operator, proof: Proof::Says, asked: transport.asked().clone(), words };
+    Ok(Box::new(Bucket::new(ways, hands)))
 }

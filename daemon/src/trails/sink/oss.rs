@@ -40,7 +40,7 @@ pub const KIND: SinkKind = SinkKind {
     }),
 };
 
-const MEMBERS: [Member; 9 + COUNT] = formats::beside([
+const MEMBERS: [Member; 10 + COUNT] = formats::beside([
     Member::new("bucket", Form::Text, "the bucket; it must exist").required(),
     Member::new("prefix", Form::Text, "what all names begin with"),
     Member::new("endpoint", Form::Text, "the URL of the region; default https://s3.oss-REGION.aliyuncs.com"),
@@ -50,6 +50,7 @@ const MEMBERS: [Member; 9 + COUNT] = formats::beside([
     Member::new("session_token", Form::Secret, "the token of a key that is lent"),
     Member::new("path_style", Form::Flag, "whether the bucket stands in the path: for servers that stand in for OSS; default false"),
     CA_FILE,
+    opening::TIMEOUT,
 ]);
 
 /// The endpoint that speaks S3, of a region's own one.

@@ -15,7 +15,9 @@ use crate::trails::sink::kind::{ByUrl, Order, SinkKind, Variable};
 use crate::trails::sink::object::formats::{self, COUNT};
 use crate::trails::sink::object::remote::blame::Words;
 use crate::trails::sink::object::remote::bucket::Bucket;
-use crate::trails::sink::object::remote::opening::{bucket, endpoint, operator, place, prefix};
+use crate::trails::sink::object::remote::opening::{TIMEOUT, bucket, endpoint, operator, place, prefix, transport};
+use crate::trails::sink::object::remote::signing::Keys;
+use crate::trails::sink::object::remote::ways::{Proof, Ways};
 use crate::trails::sink::object::segments::FORMAT as SEGMENTS;
 use crate::trails::sink::object::sink::into_store;
 use crate::trails::sink::object::store::ObjectStore;
@@ -43,7 +45,7 @@ pub const KIND: SinkKind = SinkKind {
     }),
 };
 
-const MEMBERS: [Member; 12 + COUNT] = formats::beside([
+const MEMBERS: [Member; 13 + COUNT] = formats::beside([
     Member::new("bucket", Form::Text, "the bucket; it must exist").required(),
     Member::new("prefix", Form::Text, "what all names begin with"),
     Member::new("endpoint", Form::Text, "the server's URL; default AWS"),
@@ -56,6 +58,7 @@ const MEMBERS: [Member; 12 + COUNT] = formats::beside([
     Member::new("sse", Form::Choice(&["AES256", "aws:kms"]), "how the server encrypts objects"),
     Member::new("sse_kms_key_id", Form::Text, "the key with which it encrypts"),
     CA_FILE,
+    TIMEOUT,
 ]);
 
 /// The address of AWS's S3 in a region.
@@ -63,20 +66,25 @@ fn amazon(region: &str) -> String {
     format!("https://s3.{region}.amazonaws.com")
 }
 
-fn builder(members: &Members<'_>, endpoint: &str, is_path_style: bool) -> Result<S3, String> {
+fn region<'a>(members: &Members<'a>) -> &'a str {
+    members.text("region").unwrap_or("us-east-1")
+}
+
+fn keys(members: &Members<'_>) -> Result<Keys, String> {
     let secret = |name: &str| members.secret(name).map(Option::unwrap_or_default);
+    Ok(Keys::new(&secret("access_key_id")?, &secret("secret_access_key")?, members.secret("session_token")?.as_deref(), region(members)))
+}
+
+/// Without keys: requests are signed where they go out.
+fn builder(members: &Members<'_>, endpoint: &str, is_path_style: bool) -> Result<S3, String> {
     let mut s3 = S3::default()
         .bucket(bucket(members, "bucket")?)
         .root(prefix(members)?)
         .endpoint(endpoint)
-        .region(members.text("region").unwrap_or("us-east-1"))
-        .access_key_id(&secret("access_key_id")?)
-        .secret_access_key(&secret("secret_access_key")?)
+        .region(region(members))
+        .skip_signature()
         .disable_config_load()
         .disable_ec2_metadata();
-    if let Some(token) = members.secret("session_token")? {
-        s3 = s3.session_token(&token);
-    }
     if let Some(class) = members.text("storage_class") {
         s3 = s3.default_storage_class(class);
     }
@@ -110,16 +118,18 @@ pub fn bucket_at(
     endpoint: &str,
     is_path_style: bool,
 ) -> Result<Box<dyn ObjectStore>, String> {
-    let small = operator(builder(members, endpoint, is_path_style)?.checksum_algorithm("md5"), members)?;
-    let large = operator(builder(members, endpoint, is_path_style)?, members)?;
+    let transport = transport(members, hands)?.signing(keys(members)?);
+    let built = || builder(members, endpoint, is_path_style);
+    let proof = Proof::Refuses(operator(built()?, transport.clone().altering())?);
+    let operator = operator(built()?, transport.clone())?;
     let place = place(scheme, bucket(members, "bucket")?, prefix(members)?, endpoint);
     let words = Words { place, keys: "`access_key_id` and `secret_access_key`", bucket: "bucket" };
-    Ok(Box::new(Bucket::new(small, large, words, hands)))
+    Ok(Box::new(Bucket::new(Ways { operator, proof, asked: transport.asked().clone(), words }, hands)))
 }
 
 fn address(members: &Members<'_>) -> Result<(String, bool), String> {
     let given = endpoint(members)?;
     let is_path_style = members.stated("path_style").unwrap_or(given.is_some());
-    let amazon = || amazon(members.text("region").unwrap_or("us-east-1"));
+    let amazon = || amazon(region(members));
     Ok((given.map_or_else(amazon, ToOwned::to_owned), is_path_style))
 }

@@ -4,7 +4,8 @@ use std::future::Future;
 use std::pin::Pin;
 
 use serde_json::Value;
-use trail_engine::id::{Sequence, Timestamp};
+use sha2::{Digest as _, Sha256};
+use trail_engine::id::{Day, Sequence, Timestamp};
 use trail_engine::{SegmentInfo, View};
 
 use crate::trails::sink::batch::Batch;
@@ -45,12 +46,29 @@ pub struct Delivered {
 }
 
 /// How far a sink got, as its own names say.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mark {
     /// The number of its last batch.
     pub number: u64,
     /// The last sequence of it.
     pub last: Sequence,
+    /// Of which log it is, where that can be told.
+    pub origin: Option<Origin>,
+}
+
+/// How a batch can be held against the log: whether it is really of this one, and not of one that was set back since.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin {
+    /// The first sequence that was looked at for it.
+    pub first: Sequence,
+    /// The hash of its first event: [`origin_of`].
+    pub hash: String,
+}
+
+/// The hash of an event by which a batch that begins with it is known: the first half of its SHA-256, in hex.
+#[must_use]
+pub fn origin_of(event: &[u8]) -> String {
+    Sha256::digest(event).iter().take(16).fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"))
 }
 
 /// A sealed segment, and its file.
@@ -95,11 +113,12 @@ pub trait Sink: Send + Sync + std::fmt::Debug {
     /// With what must be mended.
     fn probe(&self) -> Work<'_, ()>;
 
-    /// How far the sink got before, for a trail that has lost its position; `None` where the sink cannot tell.
+    /// How far the sink got before, for a trail that begins and may have lost its position or be set back; `None` where the sink cannot tell, or has nothing
+    /// from that day on, which is the one of the last batch that the trail knows of.
     ///
     /// # Errors
     /// When it cannot be asked.
-    fn mark<'a>(&'a self, _trail: &'a str) -> Work<'a, Option<Mark>> {
+    fn mark<'a>(&'a self, _trail: &'a str, _since: Option<Day>) -> Work<'a, Option<Mark>> {
         Box::pin(async { Ok(None) })
     }
 

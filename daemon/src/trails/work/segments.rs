@@ -25,7 +25,7 @@ const TOGETHER_BYTES_MAX: usize = 256 << 20;
 
 impl Worker {
     /// Delivers segments until it is stopped, or the range of a backfill is done.
-    pub async fn run_segments(self, backend: Backend, mut published: watch::Receiver<Sequence>, until: Option<Sequence>) {
+    pub async fn run_segments(&self, backend: Backend, mut published: watch::Receiver<Sequence>, until: Option<Sequence>) {
         let mut stop = self.stop.clone();
         tokio::select! {
             _ = stop.wait_for(|stop| *stop) => {}
@@ -98,6 +98,7 @@ impl Worker {
         };
         let together = together(backend, Sealed { info: segment.clone(), file }, segments, until).await;
         let bytes = together.iter().map(|sealed| sealed.file.len() as u64).sum();
+        self.fresh().await?;
         let delivered = match self.attempts(bytes, || self.sink.deliver_segments(&together)).await? {
             Ok(delivered) => delivered,
             Err(fault) => {

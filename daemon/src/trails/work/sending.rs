@@ -91,6 +91,7 @@ impl Worker {
     pub(in crate::trails) async fn send(&self, batch: &Batch) -> Going<Delivered> {
         let mut backoff = Backoff::default();
         loop {
+            self.fresh().await?;
             let mut sending = Sending::default();
             sending.waiting.push(0..batch.events.len());
             if self.parts(batch, &mut sending).await? {

@@ -6,7 +6,7 @@
 //! the position that nobody needs after a crash (nothing matched) is kept once in five seconds.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
@@ -18,6 +18,7 @@ use crate::trails::keeping::kept::{Pending, Progress};
 use crate::trails::keeping::ledger::{Ledger, Letter, Slot};
 use crate::trails::reading::gather::{Draft, Gatherer};
 use crate::trails::reading::source::Reader;
+use crate::trails::setting::watched::Watched;
 use crate::trails::sink::batch::{Batch, BatchLimits};
 use crate::trails::sink::fault::{Fault, FaultKind};
 use crate::trails::sink::seam::{Delivered, Refusal, Sink};
@@ -69,6 +70,10 @@ pub struct Worker {
     pub filter: Arc<str>,
     /// Events that were given up since the sink last took one.
     pub strikes: AtomicUsize,
+    /// The files that the sink was made of.
+    pub watched: Watched,
+    /// Whether it ended because those are others by now.
+    pub stale: AtomicBool,
 }
 
 /// Why a worker ends before its work does.
@@ -80,7 +85,7 @@ pub type Going<T> = Result<T, Stopped>;
 
 impl Worker {
     /// Works until it is stopped, or the range of a backfill is done.
-    pub async fn run(self, reader: impl Fn(&str) -> Reader, published: watch::Receiver<Sequence>, until: Option<Sequence>) {
+    pub async fn run(&self, reader: impl Fn(&str) -> Reader, published: watch::Receiver<Sequence>, until: Option<Sequence>) {
         let mut stop = self.stop.clone();
         tokio::select! {
             // Stopped or gone: the work is dropped where it is, and begun again from what is kept.
@@ -90,8 +95,7 @@ impl Worker {
     }
 
     async fn work(&self, reader: impl Fn(&str) -> Reader, published: watch::Receiver<Sequence>, until: Option<Sequence>) -> Going<()> {
-        let end = *published.borrow();
-        let mut progress = self.begin(end).await?;
+        let mut progress = self.begin(reader(&self.filter), published.clone()).await?;
         if let Some(pending) = progress.pending {
             let reader = reader(&pending.filter);
             self.repeat(pending, reader, published.clone()).await?;
@@ -131,28 +135,8 @@ impl Worker {
         }
     }
 
-    /// The progress to go on from; asks the sink how far it got before, once. What it has from beyond the end of the log is of a log that was
-    /// set back: then events may arrive twice, and none is left out.
-    async fn begin(&self, end: Sequence) -> Going<Progress> {
-        let progress = self.progress().await?;
-        if progress.asked || !self.sink.names_batches() {
-            return Ok(progress);
-        }
-        let mark = self.attempts(0, || self.sink.mark(&self.label)).await?.ok().flatten();
-        self.keep(|progress| {
-            progress.asked = true;
-            if let Some(mark) = mark {
-                progress.number = progress.number.max(mark.number);
-                let known = if mark.last <= end { mark.last.0 } else { 0 };
-                progress.position = Some(progress.position.unwrap_or(0).max(known));
-            }
-        })
-        .await?;
-        self.progress().await
-    }
-
     /// Says in the status that the log cannot be read.
-    fn unreadable(&self) -> impl Fn(&trail_engine::Error) + Send + Sync + 'static {
+    pub(in crate::trails) fn unreadable(&self) -> impl Fn(&trail_engine::Error) + Send + Sync + 'static {
         let (live, tally) = (self.live.clone(), self.tally.clone());
         move |error| {
             tally.failed();
@@ -245,6 +229,7 @@ impl Worker {
             progress.pending = None;
             progress.position = Some(batch.last.0);
             progress.number = number;
+            progress.day = Some(batch.day.0);
             progress.delivered_events += events;
             progress.delivered_objects += delivered.objects;
             progress.delivered_bytes += delivered.bytes;
@@ -288,6 +273,7 @@ impl Worker {
             tracing::warn!(trail = %self.label, sink = self.kind, wait_ms = wait.as_millis(), failures = backoff.failures(), "{fault}");
             self.live.failed(&fault, now(), backoff.failures(), wait);
             sleep(wait).await;
+            self.fresh().await?;
         }
     }
 
@@ -352,3 +338,7 @@ fn time_for(bytes: u64) -> Duration {
 #[cfg(test)]
 #[path = "worker_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "outage_tests.rs"]
+mod outage_tests;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::json;
 use tokio::sync::watch;
 use tokio::time::timeout;
-use trail_engine::id::Sequence;
+use trail_engine::id::{Day, Sequence};
 use trail_engine::storage::FileStorage;
 
 use super::*;
@@ -17,12 +17,12 @@ use crate::config::Config;
 use crate::trails::keeping::kept::Kept;
 use crate::trails::keeping::store::Store;
 use crate::trails::reading::source::Source;
-use crate::trails::sink::seam::{Mark, Work};
+use crate::trails::sink::seam::{Mark, Origin, Work, origin_of};
 use crate::trails::work::sending;
 
-const EVENTS: u64 = 600;
+pub(super) const EVENTS: u64 = 600;
 /// Every third event matches.
-const FILTER: &str = "about.kind:wanted";
+pub(super) const FILTER: &str = "about.kind:wanted";
 
 /// A small generator (xorshift, Marsaglia 2003): the seed is all there is to replay.
 #[derive(Debug, Clone)]
@@ -44,10 +44,10 @@ impl Random {
     }
 }
 
-/// What a place holds: batches by their names, as an object store would.
+/// What a place holds: batches by their names, as an object store would, each with the hash of its first event.
 #[derive(Debug, Default)]
 struct Place {
-    objects: BTreeMap<(u64, u64, u64), Vec<u64>>,
+    objects: BTreeMap<(u64, u64, u64), (Vec<u64>, String)>,
     /// How often a name was written with other events than before.
     changed: u64,
     refused: Vec<u64>,
@@ -80,6 +80,7 @@ impl Moody {
         let taken: Vec<u64> = batch.events.iter().map(|event| event.sequence.0).filter(|sequence| !is_bad(*sequence)).collect();
         let mut place = self.place.lock().unwrap();
         place.refused.extend(refused.iter().map(|refusal| batch.events[refusal.index].sequence.0));
+        let taken = (taken, origin_of(&batch.events[0].text));
         if let Some(before) = place.objects.insert((batch.number, batch.first.0, batch.last.0), taken.clone()) {
             place.changed += u64::from(before != taken);
         }
@@ -118,16 +119,19 @@ impl Sink for Moody {
         Box::pin(async { Ok(()) })
     }
 
-    fn mark<'a>(&'a self, _trail: &'a str) -> Work<'a, Option<Mark>> {
+    fn mark<'a>(&'a self, _trail: &'a str, _since: Option<Day>) -> Work<'a, Option<Mark>> {
         Box::pin(async move {
             let place = self.place.lock().unwrap();
-            Ok(place.objects.keys().last().map(|(number, _, last)| Mark { number: *number, last: Sequence(*last) }))
+            Ok(place.objects.last_key_value().map(|((number, first, last), (_, hash))| {
+                let origin = Some(Origin { first: Sequence(*first), hash: hash.clone() });
+                Mark { number: *number, last: Sequence(*last), origin }
+            }))
         })
     }
 }
 
 #[derive(Debug)]
-struct Uncounted;
+pub(super) struct Uncounted;
 
 impl Tally for Uncounted {
     fn delivered(&self, _: u64, _: &Delivered) {}
@@ -135,7 +139,12 @@ impl Tally for Uncounted {
     fn lost(&self, _: u64) {}
 }
 
-async fn log(directory: &std::path::Path) -> Backend {
+/// A sink that is made of no file.
+pub(super) fn unwatched(backend: &Backend) -> Watched {
+    Watched::of(&serde_json::Map::new(), backend.hands())
+}
+
+pub(super) async fn log(directory: &std::path::Path) -> Backend {
     let config = Config { data_dir: directory.join("data"), ..Config::default() };
     let options = config.engine_options().unwrap();
     let backend = Backend::open(config.data_dir.clone(), options, &config).await.unwrap();
@@ -151,7 +160,7 @@ async fn log(directory: &std::path::Path) -> Backend {
     backend
 }
 
-/// Runs a worker again and again, each time for a moment only, until it has everything; loses the trail's file now and then.
+/// Runs a worker again and again, each time for a moment only, until it has everything; sets the trail's file back now and then, to how it was at some start before.
 async fn live(backend: &Backend, directory: &std::path::Path, seed: u64, (named, whole): (bool, bool)) -> (Place, Progress, usize) {
     let mut random = Random::of(seed);
     let place = Arc::new(Mutex::new(Place::default()));
@@ -164,8 +173,10 @@ async fn live(backend: &Backend, directory: &std::path::Path, seed: u64, (named,
     let mut first = Kept::fresh(json!({}), 1, 0);
     first.sinks[0].position = Some(0);
     store.save("t", &first).unwrap();
+    let mut copies = Vec::new();
     for lives in 1.. {
         let kept = store.load().unwrap().trails.remove(0).1;
+        copies.push(kept.clone());
         let ledger = Arc::new(Ledger::new("t".into(), store.clone(), backend.hands().clone(), kept));
         let moods = Mutex::new(Random::of(seed.wrapping_add(lives as u64)));
         let sink = Box::new(Moody { place: place.clone(), random: moods, named, whole });
@@ -183,6 +194,8 @@ async fn live(backend: &Backend, directory: &std::path::Path, seed: u64, (named,
             tally,
             stop: stopping,
             strikes: AtomicUsize::new(0),
+            watched: unwatched(backend),
+            stale: AtomicBool::new(false),
         };
         let reader = |filter: &str| source.reader(workers.fetch_add(1, Ordering::Relaxed), filter.into());
         // Longer with each life, so that a slow machine gets there too.
@@ -195,7 +208,8 @@ async fn live(backend: &Backend, directory: &std::path::Path, seed: u64, (named,
             return (place, progress, lives);
         }
         if named && random.below(20) == 0 {
-            store.save("t", &first).unwrap();
+            let copy = random.below(copies.len() as u64) as usize;
+            store.save("t", &copies[copy]).unwrap();
         }
     }
     unreachable!("the lives never end")
@@ -212,7 +226,7 @@ async fn whatever_happens_all_that_matches_arrives_in_order() {
         let (named, whole) = (seed % 2 == 0, seed % 4 == 1);
         let (place, progress, lived) = live(&backend, directory.path(), seed.wrapping_mul(0x9E37_79B9_7F4A_7C15), (named, whole)).await;
         lives += lived;
-        let mut all: Vec<u64> = place.objects.values().flatten().copied().collect();
+        let mut all: Vec<u64> = place.objects.values().flat_map(|(taken, _)| taken).copied().collect();
         assert_eq!(place.changed, 0, "seed {seed}: a name was written with other events");
         if named {
             let numbers: Vec<u64> = place.objects.keys().map(|(number, ..)| *number).collect();
@@ -283,10 +297,13 @@ async fn at_a_closed_door(backend: &Backend, directory: &std::path::Path, events
         tally: Arc::new(Uncounted),
         stop,
         strikes: AtomicUsize::new(0),
+        watched: unwatched(backend),
+        stale: AtomicBool::new(false),
     };
     let source = Source::new(backend.clone());
     let reader = move |filter: &str| source.reader(1, filter.into());
-    let work = tokio::spawn(worker.run(reader, backend.published(), Some(Sequence(EVENTS))));
+    let published = backend.published();
+    let work = tokio::spawn(async move { worker.run(reader, published, Some(Sequence(EVENTS))).await });
     while live.now().failures < 2 {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
@@ -344,10 +361,13 @@ async fn a_log_that_cannot_be_read_is_said() {
         tally: Arc::new(Uncounted),
         stop,
         strikes: AtomicUsize::new(0),
+        watched: unwatched(&backend),
+        stale: AtomicBool::new(false),
     };
     let source = Source::new(backend.clone());
     let reader = move |filter: &str| source.reader(1, filter.into());
-    let work = tokio::spawn(worker.run(reader, backend.published(), None));
+    let published = backend.published();
+    let work = tokio::spawn(async move { worker.run(reader, published, None).await });
     while live.now().last_trouble.is_none() {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }

@@ -1,6 +1,6 @@
 //! Connections: a name resolved, an address that may be called, TCP and perhaps TLS, each within [`CONNECT_MAX`].
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -32,14 +32,22 @@ pub async fn connect(host: &str, port: u16, trust: Option<&Trust>) -> Result<Box
     })
 }
 
+/// Whether a name is one below `localhost`, which are this machine's and not DNS's to know (RFC 6761, 6.3): so a bucket's name can stand before it.
+fn is_local(host: &str) -> bool {
+    host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase().ends_with(".localhost")
+}
+
 /// The first address of a host that answers. Takes as long as the system lets it: [`connect`] has a limit.
 ///
 /// # Errors
 /// As [`connect`].
 pub async fn reach(host: &str, port: u16) -> Result<TcpStream, Fault> {
-    let found = lookup_host((host, port)).await;
-    let found = found.map_err(|e| Fault::later(format!("the name {host} cannot be resolved: {e}; is it right, and is DNS up")))?;
-    let found: Vec<SocketAddr> = found.collect();
+    let found: Vec<SocketAddr> = if is_local(host) {
+        [IpAddr::from(Ipv4Addr::LOCALHOST), IpAddr::from(Ipv6Addr::LOCALHOST)].map(|number| (number, port).into()).to_vec()
+    } else {
+        let found = lookup_host((host, port)).await;
+        found.map_err(|e| Fault::later(format!("the name {host} cannot be resolved: {e}; is it right, and is DNS up")))?.collect()
+    };
     if let Some(first) = found.first().filter(|_| !found.iter().any(|address| may_be_called(address.ip()))) {
         return Err(Fault::setup(format!("{host} leads to nowhere that may be called: {}", forbidden(first.ip()))));
     }
@@ -55,4 +63,15 @@ pub async fn reach(host: &str, port: u16) -> Result<TcpStream, Fault> {
         }
     }
     Err(Fault::later(last))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_below_localhost_are_of_this_machine() {
+        let names = ["audit.localhost", "a.b.LocalHost.", "localhost", "localhost.example.com", "notlocalhost", ".localhost.net"];
+        assert_eq!(names.map(is_local), [true, true, false, false, false, false]);
+    }
 }

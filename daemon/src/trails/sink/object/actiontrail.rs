@@ -10,11 +10,10 @@ use md5::{Digest as _, Md5};
 use crate::trails::sink::batch::Batch;
 use crate::trails::sink::fault::Fault;
 use crate::trails::sink::kind::Order;
-use crate::trails::sink::object::format::{Format, FormatKind};
+use crate::trails::sink::object::format::{Format, FormatKind, Named};
 use crate::trails::sink::object::layout::{Layout, day_path, digits, time_of, write_array};
 use crate::trails::sink::object::ndjson::gzip;
 use crate::trails::sink::object::store::Object;
-use crate::trails::sink::seam::Mark;
 
 /// The row for the table of formats.
 pub const FORMAT: FormatKind = FormatKind { name: "actiontrail", make };
@@ -48,7 +47,7 @@ impl Format for ActionTrail {
         None
     }
 
-    fn mark(&self, _key: &str) -> Option<Mark> {
+    fn mark(&self, _key: &str) -> Option<Named> {
         None
     }
 }

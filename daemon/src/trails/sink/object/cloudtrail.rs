@@ -10,18 +10,17 @@ use std::sync::{Mutex, PoisonError};
 
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
-use trail_engine::id::{Sequence, Timestamp};
+use trail_engine::id::{Day, Sequence, Timestamp};
 
 use crate::trails::setting::members::Members;
 use crate::trails::sink::batch::Batch;
 use crate::trails::sink::fault::Fault;
 use crate::trails::sink::kind::Order;
 use crate::trails::sink::object::digest::{Chain, LogFile, Place};
-use crate::trails::sink::object::format::{Format, FormatKind};
+use crate::trails::sink::object::format::{Format, FormatKind, Named};
 use crate::trails::sink::object::layout::{Layout, base62, day_path, digits, read_base62, seconds, time_of, write_array};
 use crate::trails::sink::object::ndjson::gzip;
 use crate::trails::sink::object::store::Object;
-use crate::trails::sink::seam::Mark;
 
 /// The row for the table of formats.
 pub const FORMAT: FormatKind = FormatKind { name: "cloudtrail", make };
@@ -106,12 +105,17 @@ impl Format for CloudTrail {
         Some(format!("{aside}AWSLogs/{}/CloudTrail/{}/", self.layout.account, self.layout.region))
     }
 
-    fn mark(&self, key: &str) -> Option<Mark> {
+    fn since(&self, trail: &str, day: Day) -> Option<String> {
+        // Its time is that of its last event, and the day that of its first.
+        Some(format!("{}{}", self.folder(trail)?, day_path(day.start())))
+    }
+
+    fn mark(&self, key: &str) -> Option<Named> {
         let name = key.rsplit('/').next()?.strip_suffix(SUFFIX)?;
         let rest = name.strip_prefix(&format!("{}_CloudTrail_{}_", self.layout.account, self.layout.region))?;
         let characters = rest.rsplit('_').next().filter(|text| text.len() == NUMBER_DIGITS + SEQUENCE_DIGITS)?;
         let (number, last) = characters.split_at_checked(NUMBER_DIGITS)?;
-        Some(Mark { number: read_base62(number)?, last: Sequence(read_base62(last)?) })
+        Some(Named { number: read_base62(number)?, first: None, last: Sequence(read_base62(last)?) })
     }
 
     fn due(&self, now: Timestamp) -> Result<Vec<Object>, Fault> {
@@ -154,8 +158,10 @@ mod tests {
         let key = "AWSLogs/123456789012/CloudTrail/us-east-1/2026/11/22/\
                    123456789012_CloudTrail_us-east-1_20261122T1000Z_00000f000000001b.json.gz";
         assert_eq!(made[0].key, key);
-        assert_eq!(format().mark(key), Some(Mark { number: 41, last: Sequence(99) }));
+        assert_eq!(format().mark(key), Some(Named { number: 41, first: None, last: Sequence(99) }));
         assert!(key.starts_with(&format().folder("all").unwrap()));
+        let since = |day: Day| format().since("all", day).unwrap();
+        assert!(*since(batch.day) < *key && since(Day(batch.day.0 - 1)) < since(batch.day) && *since(Day(batch.day.0 + 1)) > *key);
         let mut text = String::new();
         flate2::read::GzDecoder::new(&made[0].bytes[..]).read_to_string(&mut text).unwrap();
         assert_eq!(text, "{\"Records\":[{\"a\":1},{ \"b\":2 }]}");

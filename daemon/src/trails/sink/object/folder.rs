@@ -147,9 +147,13 @@ impl ObjectStore for Folder {
         self.run("read a file", move |root| Ok(absent(fs::read(root.join(key)))?.map(Bytes::from)))
     }
 
-    fn list<'a>(&'a self, folder: &'a str) -> Work<'a, Vec<String>> {
-        let folder = folder.to_owned();
-        self.run("list files", move |root| list(root, &folder))
+    fn list<'a>(&'a self, folder: &'a str, after: &'a str) -> Work<'a, Vec<String>> {
+        let (folder, after) = (folder.to_owned(), after.to_owned());
+        self.run("list files", move |root| {
+            let mut keys = list(root, &folder)?;
+            keys.retain(|key| *key > after);
+            Ok(keys)
+        })
     }
 
     fn remove<'a>(&'a self, key: &'a str) -> Work<'a, ()> {
@@ -177,13 +181,15 @@ mod tests {
     async fn what_is_put_is_there_once() {
         let directory = tempfile::tempdir().unwrap();
         let folder = Folder::new(directory.path().join("made/when/needed"), &hands());
-        assert_eq!(folder.list("").await.unwrap(), Vec::<String>::new());
+        assert_eq!(folder.list("", "").await.unwrap(), Vec::<String>::new());
         folder.put(&object("b/day=1/2", b"two")).await.unwrap();
         folder.put(&object("b/day=1/1", b"one")).await.unwrap();
         folder.put(&object("b/day=1/1", b"again")).await.unwrap();
         folder.put(&object("c", b"")).await.unwrap();
-        assert_eq!(folder.list("").await.unwrap(), ["b/day=1/1", "b/day=1/2", "c"]);
-        assert_eq!(folder.list("b/").await.unwrap(), ["b/day=1/1", "b/day=1/2"]);
+        assert_eq!(folder.list("", "").await.unwrap(), ["b/day=1/1", "b/day=1/2", "c"]);
+        assert_eq!(folder.list("b/", "").await.unwrap(), ["b/day=1/1", "b/day=1/2"]);
+        assert_eq!(folder.list("b/", "b/day=1/1").await.unwrap(), ["b/day=1/2"]);
+        assert_eq!(folder.list("b/", "b/day=2").await.unwrap(), Vec::<String>::new());
         assert_eq!(folder.get("b/day=1/1").await.unwrap().unwrap(), "again");
         assert_eq!(folder.get("b/day=1/3").await.unwrap(), None);
         folder.remove("c").await.unwrap();

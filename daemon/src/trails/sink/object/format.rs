@@ -1,13 +1,23 @@
 //! [`Format`]: how a batch becomes objects.
 
 use serde_json::Value;
-use trail_engine::id::Timestamp;
+use trail_engine::id::{Day, Sequence, Timestamp};
 
 use crate::trails::sink::batch::Batch;
 use crate::trails::sink::fault::Fault;
 use crate::trails::sink::kind::Order;
 use crate::trails::sink::object::store::Object;
-use crate::trails::sink::seam::Mark;
+
+/// What the name of an object says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Named {
+    /// The number of its batch.
+    pub number: u64,
+    /// The first sequence that was looked at for it, where the name has that.
+    pub first: Option<Sequence>,
+    /// The last.
+    pub last: Sequence,
+}
 
 /// How a batch is written. The same batch gives the same objects.
 pub trait Format: Send + Sync + std::fmt::Debug {
@@ -20,8 +30,13 @@ pub trait Format: Send + Sync + std::fmt::Debug {
     /// The folder under which the objects of a trail are; `None` when their names do not say how far it got.
     fn folder(&self, trail: &str) -> Option<String>;
 
+    /// What sorts before the names of all batches of a day and of later ones; `None` when names do not sort by their days.
+    fn since(&self, _trail: &str, _day: Day) -> Option<String> {
+        None
+    }
+
     /// What the name of an object says of its batch; `None` when it is no object of this format, or its names do not say.
-    fn mark(&self, key: &str) -> Option<Mark>;
+    fn mark(&self, key: &str) -> Option<Named>;
 
     /// The objects that are due at a time whether there are events or not. Computes, and may read and write the keys of the trails; called
     /// on a thread that may.

@@ -9,14 +9,13 @@ use std::io::{self, Write};
 
 use flate2::write::GzEncoder;
 use flate2::{Compression, GzBuilder};
-use trail_engine::id::Sequence;
+use trail_engine::id::{Day, Sequence};
 
 use crate::trails::sink::batch::Batch;
 use crate::trails::sink::fault::Fault;
 use crate::trails::sink::kind::Order;
-use crate::trails::sink::object::format::{Format, FormatKind};
+use crate::trails::sink::object::format::{Format, FormatKind, Named};
 use crate::trails::sink::object::store::Object;
-use crate::trails::sink::seam::Mark;
 
 /// The row for the table of formats.
 pub const FORMAT: FormatKind = FormatKind { name: "ndjson", make };
@@ -54,12 +53,18 @@ pub fn key(batch: &Batch, suffix: &str) -> String {
     format!("{}/day={}/{:012}-{:020}-{:020}{suffix}", batch.trail, batch.day, batch.number, batch.first.0, batch.last.0)
 }
 
+/// What sorts before the names that [`key`] makes of a day.
+#[must_use]
+pub fn since(trail: &str, day: Day) -> String {
+    format!("{trail}/day={day}")
+}
+
 /// What a name made by [`key`] says.
 #[must_use]
-pub fn read_key(key: &str, suffix: &str) -> Option<Mark> {
+pub fn read_key(key: &str, suffix: &str) -> Option<Named> {
     let mut parts = key.rsplit('/').next()?.strip_suffix(suffix)?.split('-').map(|part| part.parse::<u64>().ok());
     match (parts.next()??, parts.next()??, parts.next()??, parts.next()) {
-        (number, first, last, None) if first <= last => Some(Mark { number, last: Sequence(last) }),
+        (number, first, last, None) if first <= last => Some(Named { number, first: Some(Sequence(first)), last: Sequence(last) }),
         _ => None,
     }
 }
@@ -144,7 +149,11 @@ impl Format for Lines {
         Some(format!("{trail}/"))
     }
 
-    fn mark(&self, key: &str) -> Option<Mark> {
+    fn since(&self, trail: &str, day: Day) -> Option<String> {
+        Some(since(trail, day))
+    }
+
+    fn mark(&self, key: &str) -> Option<Named> {
         read_key(key, self.packing.suffix())
     }
 }
@@ -154,7 +163,7 @@ mod tests {
     use std::io::Read as _;
     use std::sync::Arc;
 
-    use trail_engine::id::{Day, Timestamp};
+    use trail_engine::id::Timestamp;
     use trail_engine::index::StoredEvent;
 
     use super::*;
@@ -175,7 +184,7 @@ mod tests {
         let batch = batch(&["{}"]);
         let key = key(&batch, ".ndjson.zst");
         assert_eq!(key, "all/day=2026-11-22/000000000041-00000000000000000005-00000000000000000099.ndjson.zst");
-        assert_eq!(read_key(&key, ".ndjson.zst"), Some(Mark { number: 41, last: Sequence(99) }));
+        assert_eq!(read_key(&key, ".ndjson.zst"), Some(Named { number: 41, first: Some(Sequence(5)), last: Sequence(99) }));
         for other in
             ["all/day=2026-11-22/x.ndjson.zst", "000000000041-5-4.ndjson.zst", "1-2-3-4.ndjson.zst", "1-2.ndjson.zst", "1-2-3.ndjson"]
         {
@@ -198,7 +207,7 @@ mod tests {
                 Packing::Zstd => text.push_str(std::str::from_utf8(&zstd::decode_all(&bytes[..]).unwrap()).unwrap()),
             }
             assert_eq!(text, wanted, "{packing:?}");
-            assert_eq!(Lines { packing }.mark(&made[0].key), Some(Mark { number: 41, last: Sequence(99) }));
+            assert_eq!(Lines { packing }.mark(&made[0].key), Some(Named { number: 41, first: Some(Sequence(5)), last: Sequence(99) }));
         }
     }
 }

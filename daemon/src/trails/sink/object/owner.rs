@@ -48,7 +48,11 @@ impl Owner<'_> {
         }
         let owner = json!({ "log": log, "trail": trail, "purpose": purpose, "number": found });
         let object = Object { key, bytes: Bytes::from(owner.to_string()), content_type: "application/json", metadata: Vec::new() };
-        store.put(&object).await?;
+        if let Err(fault) = store.put(&object).await {
+            // What came altered would be another log's at the next attempt.
+            let _ = store.remove(&object.key).await;
+            return Err(fault);
+        }
         Ok(found)
     }
 }

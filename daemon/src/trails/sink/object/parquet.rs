@@ -16,15 +16,15 @@ use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
 use parquet::schema::parser::parse_message_type;
 use parquet::schema::types::{ColumnPath, TypePtr};
 use trail_engine::event::{DimensionSchema, Path, Pick, Step, Take, TermReader};
+use trail_engine::id::Day;
 use trail_engine::index::StoredEvent;
 
 use crate::trails::sink::batch::Batch;
 use crate::trails::sink::fault::Fault;
 use crate::trails::sink::kind::Order;
-use crate::trails::sink::object::format::{Format, FormatKind};
-use crate::trails::sink::object::ndjson::{key, read_key};
+use crate::trails::sink::object::format::{Format, FormatKind, Named};
+use crate::trails::sink::object::ndjson::{key, read_key, since};
 use crate::trails::sink::object::store::Object;
-use crate::trails::sink::seam::Mark;
 
 /// The row for the table of formats.
 pub const FORMAT: FormatKind = FormatKind { name: "parquet", make };
@@ -174,7 +174,11 @@ impl Format for Parquet {
         Some(format!("{trail}/"))
     }
 
-    fn mark(&self, key: &str) -> Option<Mark> {
+    fn since(&self, trail: &str, day: Day) -> Option<String> {
+        Some(since(trail, day))
+    }
+
+    fn mark(&self, key: &str) -> Option<Named> {
         read_key(key, SUFFIX)
     }
 }
@@ -198,7 +202,7 @@ mod tests {
         let batch = batch("all", &texts);
         let made = format.encode(&batch).unwrap();
         assert_eq!(made, format.encode(&batch).unwrap());
-        assert_eq!(format.mark(&made[0].key), Some(Mark { number: 41, last: batch.last }));
+        assert_eq!(format.mark(&made[0].key), Some(Named { number: 41, first: Some(batch.first), last: batch.last }));
         let file = SerializedFileReader::new(made[0].bytes.clone()).unwrap();
         assert!(file.metadata().row_group(0).column(0).statistics().is_some_and(|statistics| statistics.min_bytes_opt().is_some()));
         let rows: Vec<_> = file.get_row_iter(None).unwrap().map(Result::unwrap).collect();

@@ -32,6 +32,8 @@ pub struct SegmentSink {
     store: Box<dyn ObjectStore>,
     hands: Hands,
     claimed: OnceCell<u64>,
+    /// The manifest that was put last, with its key, while it is not known that it came as it was: what is there may be damaged then.
+    unsure: Mutex<Option<(String, Manifest)>>,
 }
 
 impl SegmentSink {
@@ -39,7 +41,7 @@ impl SegmentSink {
     #[must_use]
     pub fn new(order: &Order<'_>, store: Box<dyn ObjectStore>) -> SegmentSink {
         let (trail, log) = (order.trail.to_owned(), order.log.to_owned());
-        SegmentSink { trail, log, store, hands: order.hands.clone(), claimed: OnceCell::new() }
+        SegmentSink { trail, log, store, hands: order.hands.clone(), claimed: OnceCell::new(), unsure: Mutex::default() }
     }
 
     /// Puts segments of one day, and names them in its manifest.
@@ -67,17 +69,26 @@ impl SegmentSink {
         let place = format!("{folder}/{NAME}");
         // A trail and its backfills write the same manifests.
         let _alone = MANIFESTS.lock().await;
-        let mut manifest = match self.store.get(&place).await? {
-            None => Manifest::of(&day.to_string()),
-            Some(bytes) => Manifest::read(&bytes).map_err(|problem| {
-                Fault::setup(format!("{place} in {} is damaged: {problem}; move it away, and deliver the day again", self.store.place()))
-            })?,
+        let mut unsure = self.unsure.lock().await;
+        let mut manifest = match unsure.take() {
+            Some((key, manifest)) if key == place => manifest,
+            _ => self.manifest(&place, &day.to_string()).await?,
         };
         archived.into_iter().for_each(|segment| manifest.take(segment));
         let bytes = Bytes::from(manifest.write().map_err(Fault::later)?);
         delivered.bytes += bytes.len() as u64;
+        *unsure = Some((place, manifest));
         self.store.put(&object(NAME, bytes, "application/json")).await?;
+        *unsure = None;
         Ok(delivered)
+    }
+
+    /// The manifest of a day as it is there.
+    async fn manifest(&self, place: &str, day: &str) -> Result<Manifest, Fault> {
+        let Some(bytes) = self.store.get(place).await? else { return Ok(Manifest::of(day)) };
+        Manifest::read(&bytes).map_err(|problem| {
+            Fault::setup(format!("{place} in {} is damaged: {problem}; move it away, and deliver the day again", self.store.place()))
+        })
     }
 }
 

@@ -5,19 +5,19 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 use trail_engine::clock::{Clock, SystemClock};
-use trail_engine::id::{Sequence, Timestamp};
+use trail_engine::id::{Day, Sequence, Timestamp};
 
 use crate::backend::Hands;
 use crate::trails::sink::batch::Batch;
 use crate::trails::sink::fault::Fault;
 use crate::trails::sink::kind::Order;
-use crate::trails::sink::object::format::Format;
+use crate::trails::sink::object::format::{Format, Named};
 use crate::trails::sink::object::formats;
 use crate::trails::sink::object::owner::Owner;
 use crate::trails::sink::object::probe::probe;
 use crate::trails::sink::object::segments::{FORMAT as SEGMENTS, SegmentSink};
 use crate::trails::sink::object::store::{Object, ObjectStore};
-use crate::trails::sink::seam::{Delivered, Mark, Sink, Work};
+use crate::trails::sink::seam::{Delivered, Mark, Origin, Sink, Work};
 
 /// The sink that puts into a store what a definition asks for.
 ///
@@ -49,17 +49,26 @@ impl ObjectSink {
         ObjectSink { store, format: format.into(), log: order.log.to_owned(), purpose, hands: order.hands.clone() }
     }
 
-    /// How far this log got before. Objects from before it began to deliver this only give their numbers: nothing is passed over
+    /// How far this log got before; of a trail that knows of a batch of a day, only what is from then on is looked at. Objects from before it began to deliver this only give their numbers: nothing is passed over
     /// because of them. The same again, however often it is asked.
-    async fn marked(&self, trail: &str) -> Result<Option<Mark>, Fault> {
+    async fn marked(&self, trail: &str, since: Option<Day>) -> Result<Option<Mark>, Fault> {
+        let after = since.and_then(|day| self.format.since(trail, day)).unwrap_or_default();
         let keys = match self.format.folder(trail) {
-            Some(folder) => self.store.list(&folder).await?,
+            Some(folder) => self.store.list(&folder, &after).await?,
             None => Vec::new(),
         };
-        let mark = keys.iter().filter_map(|key| self.format.mark(key)).max_by_key(|mark| mark.number);
+        let last = keys.iter().filter_map(|key| Some((key, self.format.mark(key)?))).max_by_key(|(_, named)| named.number);
         let owner = Owner { log: &self.log, trail, purpose: &self.purpose };
-        let before = owner.claim(&*self.store, mark.map_or(0, |mark| mark.number)).await?;
-        Ok(mark.map(|mark| if mark.number > before { mark } else { Mark { last: Sequence::ZERO, ..mark } }))
+        let before = owner.claim(&*self.store, last.map_or(0, |(_, named)| named.number)).await?;
+        let Some((key, Named { number, first, last })) = last else { return Ok(None) };
+        if number <= before {
+            return Ok(Some(Mark { number, last: Sequence::ZERO, origin: None }));
+        }
+        let origin = match first {
+            Some(first) => self.store.origin(key).await?.map(|hash| Origin { first, hash }),
+            None => None,
+        };
+        Ok(Some(Mark { number, last, origin }))
     }
 
     async fn put_due(&self, now: Timestamp) -> Result<Delivered, Fault> {
@@ -117,8 +126,8 @@ impl Sink for ObjectSink {
         Box::pin(probe(&*self.store))
     }
 
-    fn mark<'a>(&'a self, trail: &'a str) -> Work<'a, Option<Mark>> {
-        Box::pin(self.marked(trail))
+    fn mark<'a>(&'a self, trail: &'a str, since: Option<Day>) -> Work<'a, Option<Mark>> {
+        Box::pin(self.marked(trail, since))
     }
 }
 
@@ -142,7 +151,7 @@ mod tests {
             None
         }
 
-        fn mark(&self, _key: &str) -> Option<Mark> {
+        fn mark(&self, _key: &str) -> Option<Named> {
             None
         }
     }

@@ -1,10 +1,9 @@
 //! [`ObjectStore`]: bytes under names.
 
 use bytes::Bytes;
-use sha2::{Digest, Sha256};
 
 use crate::trails::sink::batch::Batch;
-use crate::trails::sink::seam::Work;
+use crate::trails::sink::seam::{Work, origin_of};
 
 /// The name of the metadata that says which log an object came from.
 pub const ORIGIN: &str = "origin";
@@ -27,8 +26,7 @@ impl Object {
     /// delivered to one place by mistake are told apart, and a repeat is not taken for somebody else's.
     #[must_use]
     pub fn of_batch(batch: &Batch, key: String, bytes: Vec<u8>, content_type: &'static str) -> Object {
-        let first = batch.events.first().map(|event| Sha256::digest(&event.text));
-        let origin = first.iter().flatten().take(16).fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
+        let origin = batch.events.first().map(|event| origin_of(&event.text)).unwrap_or_default();
         let metadata = vec![("events".to_owned(), batch.events.len().to_string()), (ORIGIN.to_owned(), origin)];
         Object { key, bytes: bytes.into(), content_type, metadata }
     }
@@ -65,11 +63,19 @@ pub trait ObjectStore: Send + Sync + std::fmt::Debug {
     /// When the store cannot be asked.
     fn get<'a>(&'a self, key: &'a str) -> Work<'a, Option<Bytes>>;
 
-    /// The keys under a folder (which ends in `/`, or is empty), at any depth, sorted.
+    /// Where an object came from, by its metadata; `None` where the store keeps none.
     ///
     /// # Errors
     /// When the store cannot be asked.
-    fn list<'a>(&'a self, folder: &'a str) -> Work<'a, Vec<String>>;
+    fn origin<'a>(&'a self, _key: &'a str) -> Work<'a, Option<String>> {
+        Box::pin(async { Ok(None) })
+    }
+
+    /// The keys under a folder (which ends in `/`, or is empty) that sort behind `after`, at any depth, sorted.
+    ///
+    /// # Errors
+    /// When the store cannot be asked.
+    fn list<'a>(&'a self, folder: &'a str, after: &'a str) -> Work<'a, Vec<String>>;
 
     /// Removes an object; it is no error when there is none.
     ///

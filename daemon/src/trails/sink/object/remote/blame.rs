@@ -10,6 +10,9 @@ use crate::trails::sink::fault::Fault;
 /// The longest part of a store's own words that is passed on, in bytes.
 const WORDS_MAX: usize = 300;
 
+/// What stores say of a body that has another sum than came with it.
+const ALTERED: [&str; 5] = ["BadDigest", "InvalidDigest", "XAmzContentSHA256Mismatch", "XAmzContentChecksumMismatch", "Md5Mismatch"];
+
 /// What a store is, in the words of its kind.
 #[derive(Debug, Clone)]
 pub struct Words {
@@ -26,21 +29,34 @@ pub struct Words {
 pub fn fault(error: &Error, doing: &str, words: &Words) -> Fault {
     let told = told(error.message());
     let message = format!("cannot {doing} {}: {told}", words.place);
+    if is_of(&told, &ALTERED) {
+        return Fault::later(format!("{message}; the bytes were altered on their way"));
+    }
     if let Some(mend) = mend(&told, words) {
         return Fault::setup(format!("{message}; {mend}"));
     }
     match error.kind() {
         _ if error.is_temporary() => Fault::later(message),
-        ErrorKind::RateLimited | ErrorKind::Conflict => Fault::later(message),
+        ErrorKind::RateLimited | ErrorKind::Conflict | ErrorKind::ConditionNotMatch => Fault::later(message),
         ErrorKind::PermissionDenied => Fault::setup(format!("{message}; mend {} or what they are allowed to do", words.keys)),
         ErrorKind::NotFound | ErrorKind::ConfigInvalid => Fault::setup(format!("{message}; mend `{}` or `endpoint`", words.bucket)),
         _ => Fault::setup(message),
     }
 }
 
+/// Whether a store says that what came has another sum than was sent with it.
+#[must_use]
+pub fn says_altered(error: &Error) -> bool {
+    is_of(&told(error.message()), &ALTERED)
+}
+
+fn is_of(told: &str, codes: &[&str]) -> bool {
+    codes.iter().any(|code| told.starts_with(code))
+}
+
 /// What would mend it, by the code that the store gives.
 fn mend(told: &str, words: &Words) -> Option<String> {
-    let is = |codes: &[&str]| codes.iter().any(|code| told.starts_with(code));
+    let is = |codes: &[&str]| is_of(told, codes);
     let (keys, bucket) = (words.keys, words.bucket);
     Some(if is(&["NoSuchBucket", "ContainerNotFound", "The specified bucket does not exist"]) {
         format!("create it, or mend `{bucket}`, `endpoint` or `region`")
@@ -120,5 +136,8 @@ mod tests {
         assert_eq!(fault(&busy).kind, FaultKind::Later);
         assert!(fault(&busy).message.len() < 400);
         assert_eq!(fault(&Error::new(ErrorKind::RateLimited, "")).kind, FaultKind::Later);
+        let altered = Error::new(ErrorKind::Unexpected, "S3Error { code: \"BadDigest\", message: \"other bytes\", resource: \"\" }");
+        assert_eq!(fault(&altered).kind, FaultKind::Later);
+        assert!(says_altered(&altered) && fault(&altered).message.ends_with("; the bytes were altered on their way"));
     }
 }

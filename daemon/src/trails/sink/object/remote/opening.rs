@@ -1,11 +1,19 @@
 //! What every kind of bucket has: its name, a prefix, and the way from an opendal builder to an operator.
 
+use std::time::Duration;
+
 use opendal::{Builder, HttpTransporter, OperationContext, Operator};
 
-use crate::trails::setting::members::Members;
+use crate::backend::Hands;
+use crate::trails::setting::members::{Form, Member, Members};
 use crate::trails::sink::http::address::Address;
 use crate::trails::sink::http::tls::Trust;
 use crate::trails::sink::object::remote::transport::Transport;
+
+/// Patience. A request has 16 MiB at most.
+pub const TIMEOUT: Member =
+    Member::new("timeout_seconds", Form::Integer(1, 3_600), "how long to wait for an answer, and for each piece of one; default 120");
+const TIMEOUT_SECONDS: u64 = 120;
 
 /// The name of a bucket or container, which is part of host names or paths.
 ///
@@ -53,12 +61,20 @@ pub fn place(scheme: &str, bucket: &str, prefix: &str, endpoint: &str) -> String
     format!("{scheme}://{bucket}{path} at {endpoint}")
 }
 
-/// An operator over this program's own HTTP, which believes whom the member `ca_file` says.
+/// This program's own HTTP, which believes whom the member `ca_file` says, for as long as `timeout_seconds` says.
+///
+/// # Errors
+/// A sentence that names the member.
+pub fn transport(members: &Members<'_>, hands: &Hands) -> Result<Transport, String> {
+    let patience = Duration::from_secs(members.number(TIMEOUT.name).unwrap_or(TIMEOUT_SECONDS));
+    Ok(Transport::new(Trust::new(members.text("ca_file"))?, patience, hands))
+}
+
+/// An operator over a transport.
 ///
 /// # Errors
 /// A sentence that names what of the setting is wrong.
-pub fn operator(builder: impl Builder, members: &Members<'_>) -> Result<Operator, String> {
-    let transport = Transport::new(Trust::new(members.text("ca_file"))?);
+pub fn operator(builder: impl Builder, transport: Transport) -> Result<Operator, String> {
     let context = OperationContext::default().with_http_transport(HttpTransporter::new(transport));
     Ok(Operator::new(builder).map_err(|e| e.message().to_owned())?.with_context(context))
 }
