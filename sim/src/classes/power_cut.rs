@@ -26,7 +26,7 @@ use crate::workload::{Recorded, record};
 /// How long a life is.
 const STEPS: usize = 60;
 /// What a life must contain, on average and at least.
-const LEAST: Contents = Contents { flushed: 6, merged: 2, sealed: 2, dropped: 1 };
+const LEAST: Contents = Contents { flushed: 6, merged: 1, sealed: 2, dropped: 1 };
 /// Every so many images, the recovery is cut off too.
 const DEEPER_EVERY: u64 = 4;
 /// Every so many images, the log goes on being used.
