@@ -9,10 +9,12 @@
 use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use shuttle::scheduler::{PctScheduler, RandomScheduler, Scheduler};
 use shuttle::{Config, MaxSteps, Runner, thread};
 use trail_engine::budget::Cancel;
+use trail_engine::clock::{Clock as _, SystemClock};
 use trail_engine::event::DimensionSchema;
 use trail_engine::id::Sequence;
 use trail_engine::index::StoredEvent;
@@ -133,13 +135,47 @@ fn has(events: &[StoredEvent], receipt: &Receipt, writer: u64, number: u64) -> b
     events.iter().any(|e| Some(e.sequence) == receipt.first_sequence && e.text == event(writer, number).as_bytes())
 }
 
+/// How far a model is, said once a minute.
+struct Progress {
+    schedules: usize,
+    begun: AtomicUsize,
+    clock: SystemClock,
+    said: AtomicU64,
+}
+
+impl Progress {
+    fn of(schedules: usize) -> Progress {
+        Progress { schedules, begun: AtomicUsize::new(0), clock: SystemClock::new(), said: AtomicU64::new(0) }
+    }
+
+    /// One more schedule begins.
+    fn step(&self) {
+        let (before, took) = (self.begun.fetch_add(1, Ordering::Relaxed), self.clock.elapsed().as_secs());
+        if took < self.said.load(Ordering::Relaxed) + 60 {
+            return;
+        }
+        self.said.store(took, Ordering::Relaxed);
+        let (name, left) = (std::thread::current().name().unwrap_or_default().to_owned(), self.schedules.saturating_sub(before));
+        println!(
+            "{name}: {before} of {} interleavings after {took} s, about {} s left",
+            self.schedules,
+            left as u64 * took / before as u64
+        );
+    }
+}
+
 fn explore(test: impl Fn() + Send + Sync + Copy + 'static) {
     let schedules = std::env::var("TRAIL_SCHEDULES").ok().and_then(|n| n.parse().ok()).unwrap_or(4_000);
+    let progress = Arc::new(Progress::of(schedules));
+    let test = move || {
+        progress.step();
+        test();
+    };
     let run = |scheduler: Box<dyn Scheduler + Send>| {
         let mut config = Config::new();
         config.stack_size = 1 << 20;
         config.max_steps = MaxSteps::FailAfter(1_000_000);
-        Runner::new(scheduler, config).run(test)
+        Runner::new(scheduler, config).run(test.clone())
     };
     let ran = run(Box::new(RandomScheduler::new(schedules - schedules / 2))) + run(Box::new(PctScheduler::new(3, schedules / 2)));
     assert_eq!(ran, schedules);

@@ -19,6 +19,7 @@ pub mod api {
 #[path = "../../daemon/src/backend"]
 pub mod backend {
     mod budget;
+    mod line;
 
     pub use budget::{ByteBudget, Reservation};
 }

@@ -7,6 +7,7 @@
 pub mod allocator;
 pub mod classes;
 pub mod clock;
+pub mod contents;
 pub mod damage;
 pub mod disk;
 pub mod kept;

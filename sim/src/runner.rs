@@ -5,6 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, Once, PoisonError};
 
+use crate::contents::Contents;
 use crate::ledger::Verdict;
 use crate::progress::Progress;
 
@@ -182,6 +183,15 @@ impl Run {
     /// Counts what became of a case, for a line of its own beside the table.
     pub fn note(&self, what: &'static str) {
         *self.notes.lock().unwrap_or_else(PoisonError::into_inner).entry(what).or_default() += 1;
+    }
+
+    /// What the lives of the class contained, and what they must at least: with less, the faults hit nothing worth it. Of a part of the cases there
+    /// are too few lives to say.
+    pub fn contained(&self, found: Contents, least: Contents) {
+        if !found.has(least) && self.scale.point.is_none() && self.scale.percent >= 100 {
+            self.tally().wrong += 1;
+            eprintln!("\nclass {}: its lives contain {found:?}, and must at least {least:?}", self.class);
+        }
     }
 
     /// Ends the class.

@@ -11,6 +11,7 @@ use trail_engine::clock::Clock as _;
 use trail_engine::{AuditLog, Error, ErrorKind, Options, Receipt, Result};
 
 use crate::clock::{Hands, START};
+use crate::contents::{Contents, Seen};
 use crate::disk::{Disk, Fault, cut};
 use crate::ledger::{BatchId, Ledger, Verdict};
 use crate::random::Random;
@@ -65,6 +66,9 @@ const SCRIPT: [Step; 30] = [
     Append(4),
 ];
 
+/// What the script comes to contain at least where nothing fails.
+const LEAST: Contents = Contents { flushed: 8, merged: 5, sealed: 3, dropped: 2 };
+
 /// How long a call hangs before a fault ends that is to end then.
 const FREED_AFTER: Duration = Duration::from_millis(60);
 /// How long a call may hang at most before the whole case has failed.
@@ -96,6 +100,7 @@ pub struct Attempt {
     /// Whether the fault ends when a call hangs.
     pub frees_when_stuck: bool,
     log: Option<AuditLog>,
+    seen: Seen,
     random: Random,
     seed: u64,
     numbers: u64,
@@ -123,6 +128,7 @@ impl Attempt {
             patience: Duration::from_millis(40),
             frees_when_stuck: false,
             log: None,
+            seen: Seen::default(),
             random: Random::new(seed),
             seed,
             numbers: 0,
@@ -158,13 +164,18 @@ impl Attempt {
     }
 
     /// How many calls of some kinds a life without a fault has, at least.
+    ///
+    /// # Panics
+    /// When such a life goes wrong, or contains less than it must.
     #[must_use]
     pub fn calls(seed: u64, kinds: &'static [crate::disk::Kind]) -> u64 {
         let plain = || {
             let mut attempt = Attempt::new(seed);
             attempt.live(None, &mut |_| true);
             assert!(attempt.verdict.is_right(), "without a fault: {:?}", attempt.verdict);
-            attempt.disk.calls(kinds)
+            let (contents, calls) = (attempt.seen.contents(), attempt.disk.calls(kinds));
+            assert!(contents.has(LEAST) && calls > 0, "a life must contain more: {contents:?}, {calls} calls of {kinds:?}");
+            calls
         };
         (0..4).map(|_| plain()).min().unwrap_or(0)
     }
@@ -181,6 +192,7 @@ impl Attempt {
             // So that calls come in the same order each time.
             if let (0, Some(log)) = (self.disk.tripped(), &self.log) {
                 settle_unless(log, &|| self.disk.tripped() > 0);
+                self.seen.look(log);
             }
         }
         self.judge_now();
@@ -311,6 +323,7 @@ impl Attempt {
 
     /// Opens the log; when that fails, once more without the fault, which must go well.
     fn start(&mut self) {
+        self.seen.again();
         let before = self.disk.tripped();
         let options = Options { head_bytes_max: 1 << 20, merge_cpu_percent: 100, ..options() };
         match self.open(options.clone()) {

@@ -13,6 +13,7 @@ use trail_engine::id::Timestamp;
 use trail_engine::{AuditLog, Options, Receipt};
 
 use crate::clock::{DAY, Hands, START};
+use crate::contents::{Contents, Seen};
 use crate::disk::{Disk, Operation};
 use crate::ledger::{BatchId, Ledger};
 use crate::random::Random;
@@ -43,6 +44,8 @@ pub struct Recorded {
     pub operations: Vec<Operation>,
     /// What was known, with the number of operations before it.
     pub marks: Vec<(usize, Mark)>,
+    /// What happened in it.
+    pub contents: Contents,
 }
 
 /// A walk along a record: what is known after so many operations.
@@ -109,7 +112,7 @@ pub fn record(seed: u64, steps: usize) -> Recorded {
     let mut life = Life::begin(seed);
     (0..steps).for_each(|_| life.step());
     life.kill();
-    Recorded { operations: life.disk.trace(), marks: life.marks }
+    Recorded { operations: life.disk.trace(), marks: life.marks, contents: life.seen.contents() }
 }
 
 struct Life {
@@ -119,6 +122,7 @@ struct Life {
     log: AuditLog,
     ledger: Ledger,
     marks: Vec<(usize, Mark)>,
+    seen: Seen,
     numbers: u64,
     is_free: bool,
 }
@@ -135,7 +139,8 @@ impl Life {
             _ => {}
         }
         let log = open(&disk, some_options(&mut random), &clock).unwrap();
-        let life = Life { random, disk, clock, log, ledger: Ledger::default(), marks: Vec::new(), numbers: 0, is_free };
+        let (ledger, seen) = (Ledger::default(), Seen::default());
+        let life = Life { random, disk, clock, log, ledger, marks: Vec::new(), seen, numbers: 0, is_free };
         settle(&life.log);
         life
     }
@@ -162,6 +167,7 @@ impl Life {
             _ => self.kill(),
         }
         settle(&self.log);
+        self.seen.look(&self.log);
     }
 
     /// A new batch, which the ledger knows of.
@@ -248,6 +254,7 @@ impl Life {
 
     fn reopen(&mut self, disk: Disk) {
         let options = some_options(&mut self.random);
+        self.seen.again();
         self.log = open(&disk, options, &self.clock).unwrap();
         self.disk = disk;
     }

@@ -22,13 +22,15 @@ pub struct Client {
     address: SocketAddr,
     connection: Option<BufReader<TcpStream>>,
     headers: String,
+    patience: Duration,
+    begun: u64,
 }
 
 impl Client {
     /// Connects when it is first used.
     #[must_use]
     pub fn new(address: SocketAddr) -> Client {
-        Client { address, connection: None, headers: String::new() }
+        Client { address, connection: None, headers: String::new(), patience: PATIENCE, begun: 0 }
     }
 
     /// Sends a key with every request.
@@ -38,19 +40,35 @@ impl Client {
         self
     }
 
+    /// Gives up, and the connection with it, when nothing moves for so long.
+    #[must_use]
+    pub fn with_patience(mut self, patience: Duration) -> Client {
+        self.patience = patience;
+        self
+    }
+
+    /// How many requests it has begun: of each of them the other side had the first bytes at least.
+    #[must_use]
+    pub fn begun(&self) -> u64 {
+        self.begun
+    }
+
     /// A request with its answer.
     ///
     /// # Errors
-    /// When the connection breaks before the whole answer is there.
+    /// When the connection breaks, or the patience does, before the whole answer is there.
     pub fn send(&mut self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> io::Result<Answer> {
         let more: String = headers.iter().map(|(n, v)| format!("{n}: {v}\r\n")).collect();
         let length = if method == "GET" { String::new() } else { format!("content-length: {}\r\n", body.len()) };
         let head = format!("{method} {path} HTTP/1.1\r\nhost: {}\r\n{}{length}{more}\r\n", self.address, self.headers);
         let mut connection = match self.connection.take() {
             Some(connection) => connection,
-            None => connect(self.address)?,
+            None => connect_within(self.address, self.patience)?,
         };
-        connection.get_mut().write_all(&[head.as_bytes(), body].concat())?;
+        let request = [head.as_bytes(), body].concat();
+        let first = connection.get_mut().write(&request)?;
+        self.begun += 1;
+        connection.get_mut().write_all(&request[first..])?;
         let answer = Answer::read(&mut connection)?;
         if answer.header("connection") != Some("close") {
             self.connection = Some(connection);
@@ -123,10 +141,14 @@ impl Client {
 /// # Errors
 /// When there is no server.
 pub fn connect(address: SocketAddr) -> io::Result<BufReader<TcpStream>> {
-    let stream = TcpStream::connect(address)?;
+    connect_within(address, PATIENCE)
+}
+
+fn connect_within(address: SocketAddr, patience: Duration) -> io::Result<BufReader<TcpStream>> {
+    let stream = TcpStream::connect_timeout(&address, patience)?;
     stream.set_nodelay(true)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
+    stream.set_read_timeout(Some(patience))?;
+    stream.set_write_timeout(Some(patience))?;
     Ok(BufReader::new(stream))
 }
 

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::client::connect;
+use crate::client::{Answer, connect};
 use crate::ledger::{Batch, Ledger};
 use crate::load::{Sent, Source, send};
 use crate::seed::Random;
@@ -33,6 +33,19 @@ impl Tally {
         self.kept.lock().unwrap().iter().map(|batch| batch.events.len()).sum()
     }
 
+    /// How many requests were acknowledged.
+    #[must_use]
+    pub fn requests(&self) -> usize {
+        self.kept.lock().unwrap().len()
+    }
+
+    /// Counts a refusal, which must say when to come back.
+    fn refuse(&self, answer: &Answer) {
+        let wait = answer.header("retry-after").and_then(|seconds| seconds.parse::<u64>().ok());
+        assert!([429, 503, 507].contains(&answer.status) && wait.is_some(), "{}", answer.text());
+        self.refused.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// Puts what is promised and what is not known into a ledger.
     pub fn into_ledger(self, ledger: &mut Ledger) {
         self.unknown.into_inner().unwrap().iter().for_each(|batch| ledger.unknown(batch));
@@ -40,13 +53,37 @@ impl Tally {
     }
 }
 
+/// How large batches are, at most.
+#[derive(Debug, Clone, Copy)]
+pub struct BatchSize {
+    /// Events; half as many on average, of some 460 bytes.
+    pub events_max: u64,
+}
+
+impl BatchSize {
+    fn source(self, name: String, random: Random) -> Source {
+        let mut source = Source::new(name, random);
+        (source.events_max, source.filler_max) = (self.events_max, 30);
+        source
+    }
+}
+
+/// Some 46 KB.
+pub const SMALL: BatchSize = BatchSize { events_max: 200 };
+/// A thousand events on average, some 460 KB, as those send who gather them first.
+pub const GATHERED: BatchSize = BatchSize { events_max: 2_000 };
+
 /// Clients that send batch after batch for a while, without waiting when they are refused.
 pub fn load(server: &Server, clients: usize, time: Duration, name: &str, random: &mut Random) -> Tally {
+    closed_loop(server, clients, time, name, SMALL, random)
+}
+
+/// The same with batches of another size.
+pub fn closed_loop(server: &Server, clients: usize, time: Duration, name: &str, batch: BatchSize, random: &mut Random) -> Tally {
     let (tally, end) = (Tally::default(), Instant::now() + time);
     thread::scope(|scope| {
         for i in 0..clients {
-            let mut source = Source::new(format!("{name}-{i}"), random.fork());
-            (source.events_max, source.filler_max) = (200, 30);
+            let mut source = batch.source(format!("{name}-{i}"), random.fork());
             let tally = &tally;
             scope.spawn(move || {
                 let mut client = server.client();
@@ -55,12 +92,7 @@ pub fn load(server: &Server, clients: usize, time: Duration, name: &str, random:
                     match send(&mut client, &batch) {
                         Sent::Kept => tally.kept.lock().unwrap().push(batch),
                         Sent::Refused(answer) => {
-                            assert!(
-                                [429, 503, 507].contains(&answer.status) && answer.header("retry-after").is_some(),
-                                "{}",
-                                answer.text()
-                            );
-                            tally.refused.fetch_add(1, Ordering::Relaxed);
+                            tally.refuse(&answer);
                             tally.unknown.lock().unwrap().push(batch);
                         }
                         Sent::Gone(_) => {
@@ -96,40 +128,47 @@ pub fn recovers(server: &Server, ledger: &mut Ledger, random: &mut Random) {
     }
 }
 
-/// How many requests may be on their way at once in an open loop.
-pub const SENDERS: usize = 400;
+/// How many senders there are in an open loop: enough for four hundred requests a second of which none is answered.
+const SENDERS: usize = 400;
+/// How long a sender waits for an answer before it gives up, closes its connection and goes on.
+pub const GIVES_UP_AFTER: Duration = Duration::from_secs(1);
 
-/// Sends requests at planned times, whatever became of those before; a batch that was refused is sent again later. How many were sent.
-pub fn open_loop(server: &Server, rate: f64, time: Duration, random: &mut Random) -> (Tally, u64) {
-    let (tally, sent, next, start) = (Tally::default(), AtomicU64::new(0), AtomicU64::new(0), Instant::now());
+/// What became of a crowd that sends at planned times.
+#[derive(Debug)]
+pub struct Crowd {
+    /// What was acknowledged in time, refused, given up.
+    pub tally: Tally,
+    /// How many requests were begun: the server's system had the first bytes of each.
+    pub begun: u64,
+}
+
+/// Sends requests at planned times, so many a second, whatever became of those before; who has no answer in time gives up and goes on. What was
+/// refused or given up is sent again later.
+pub fn open_loop(server: &Server, rate: f64, time: Duration, name: &str, batch: BatchSize, random: &mut Random) -> Crowd {
+    let (tally, begun, next, start) = (Tally::default(), AtomicU64::new(0), AtomicU64::new(0), Instant::now());
     thread::scope(|scope| {
         for i in 0..SENDERS {
-            let mut source = Source::new(format!("open-{i}"), random.fork());
-            (source.events_max, source.filler_max) = (200, 30);
-            let (tally, sent, next) = (&tally, &sent, &next);
+            let mut source = batch.source(format!("{name}-{i}"), random.fork());
+            let (tally, begun, next) = (&tally, &begun, &next);
             scope.spawn(move || {
-                let (mut client, mut batch) = (server.client(), source.batch());
+                let (mut client, mut batch) = (server.client().with_patience(GIVES_UP_AFTER), source.batch());
                 loop {
                     let due = Duration::from_secs_f64(next.fetch_add(1, Ordering::SeqCst) as f64 / rate);
                     if due > time || start.elapsed() > time {
+                        begun.fetch_add(client.begun(), Ordering::SeqCst);
                         return tally.unknown.lock().unwrap().push(batch);
                     }
                     thread::sleep(due.saturating_sub(start.elapsed()));
-                    sent.fetch_add(1, Ordering::Relaxed);
                     match send(&mut client, &batch) {
                         Sent::Kept => tally.kept.lock().unwrap().push(std::mem::replace(&mut batch, source.batch())),
-                        Sent::Refused(answer) => {
-                            let wait = answer.header("retry-after").and_then(|seconds| seconds.parse::<u64>().ok());
-                            assert!([429, 503].contains(&answer.status) && wait.is_some(), "{}", answer.text());
-                            tally.refused.fetch_add(1, Ordering::Relaxed);
-                        }
+                        Sent::Refused(answer) => tally.refuse(&answer),
                         Sent::Gone(_) => drop(tally.gone.fetch_add(1, Ordering::Relaxed)),
                     }
                 }
             });
         }
     });
-    (tally, sent.into_inner())
+    Crowd { tally, begun: begun.into_inner() }
 }
 
 /// Bodies are announced that take nearly all memory that there is for bodies, and do not come: what is sent beside them is refused until

@@ -39,4 +39,5 @@ pub mod stranger;
 pub mod syslogd;
 pub mod table;
 pub mod victim;
+pub mod wall_clock;
 pub mod wrong;

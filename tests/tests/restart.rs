@@ -12,8 +12,10 @@ use trail_tests::binary::{run, traild};
 use trail_tests::client::{Client, NDJSON};
 use trail_tests::fixtures::{ALWAYS, bytes, lines};
 use trail_tests::ledger::{Batch, Ledger};
+use trail_tests::load::{Book, Sent, Source};
 use trail_tests::seed::Random;
 use trail_tests::server::Server;
+use trail_tests::stranger::processor;
 
 fn event(id: &str, filler: u64) -> Vec<u8> {
     let filler = "y".repeat(usize::try_from(filler).unwrap());
@@ -75,6 +77,36 @@ fn sigterm_under_load_loses_nothing_and_ends_with_0() {
         assert_eq!(ledger.check(&stored), Ok(()), "round {round}");
         server.stop();
     }
+}
+
+/// After `kill -9` all events are in the journal alone. Bringing them back takes at most twice the time of the processor that taking them in took,
+/// however fast it is: about as much, and a process that begins.
+#[test]
+fn a_start_after_a_kill_costs_about_what_taking_in_its_events_did() {
+    const EVENTS: usize = 40_000;
+    let mut random = Random::of_test("restart", "a_start_after_a_kill_costs");
+    let folder = tempdir().unwrap();
+    let data = folder.path().join("log");
+    let settings = [("TRAILD_HEAD_BYTES_MAX", "512MiB"), ("TRAILD_HEAD_AGE_MAX", "1h")];
+    let server = Server::start(&data, &settings);
+    let mut book = Book::new(Source::new("replayed", random.fork()));
+    book.source.events_max = 2_000;
+    let (mut client, idle) = (server.client(), processor(server.pid()));
+    while book.ledger.len() < EVENTS {
+        let sent = book.send(&mut client);
+        assert!(matches!(sent, Sent::Kept), "{sent:?}: {}", server.said());
+    }
+    let taken_in = processor(server.pid()) - idle;
+    let stats = client.json("/v1/stats");
+    assert_eq!((&stats["segments"], &stats["head_events"]), (&0.into(), &book.ledger.len().into()), "{stats}");
+    server.kill();
+    let server = Server::start(&data, &settings);
+    // It says that it listens once the log is open.
+    let (started, ready) = (processor(server.pid()), server.ready);
+    println!("{} events: taken in in {taken_in:?} of the processor, started with in {started:?}, ready after {ready:?}", book.ledger.len());
+    assert!(started <= 2 * taken_in, "a start took {started:?} of the processor, and taking in the same events {taken_in:?}");
+    assert_eq!(book.check(&server), Ok(()));
+    server.stop();
 }
 
 /// Runs `traild serve` that must end by itself.

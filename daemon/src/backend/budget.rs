@@ -1,7 +1,7 @@
 //! [`ByteBudget`]: how many bytes of one kind, request bodies or answers, may be in memory at any time.
 //!
 //! Counted in KiB, rounded up, since a semaphore's permits are counted in 32 bits. Who has something of the budget does not wait for
-//! more of it: two such could wait for each other. Who has nothing yet may wait, for a while and in turn.
+//! more of it: two such could wait for each other. Who has nothing yet may wait for a while, in a `Line`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,12 +9,15 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use trail_engine::error::{Error, ErrorKind, Result};
 
+use crate::backend::line::Line;
+
 /// The budget of the whole server.
 #[derive(Debug, Clone)]
 pub struct ByteBudget {
     name: &'static str,
     kib: Arc<Semaphore>,
     kib_max: usize,
+    line: Line,
 }
 
 impl ByteBudget {
@@ -22,7 +25,7 @@ impl ByteBudget {
     #[must_use]
     pub fn new(name: &'static str, bytes: u64) -> ByteBudget {
         let kib_max = usize::try_from(bytes >> 10).unwrap_or(usize::MAX).clamp(1, Semaphore::MAX_PERMITS);
-        ByteBudget { name, kib: Arc::new(Semaphore::new(kib_max)), kib_max }
+        ByteBudget { name, kib: Arc::new(Semaphore::new(kib_max)), kib_max, line: Line::default() }
     }
 
     /// An empty reservation, to be grown before bytes are read.
@@ -71,7 +74,7 @@ impl Reservation {
         Ok(())
     }
 
-    /// The first reservation, waited for as long as this, behind who waits already.
+    /// The first reservation, waited for as long as this: in the order of coming, and where that takes long, who came last first.
     ///
     /// # Errors
     /// See [`Reservation::grow`].
@@ -81,8 +84,11 @@ impl Reservation {
             grown => return grown,
         };
         let Ok(kib) = u32::try_from(bytes.div_ceil(1 << 10)) else { return Err(refused) };
-        let turn = tokio::time::timeout(patience, self.budget.kib.clone().acquire_many_owned(kib)).await;
-        let Ok(Ok(held)) = turn else { return Err(refused) };
+        let wait = async {
+            let _turn = self.budget.line.turn().await;
+            self.budget.kib.clone().acquire_many_owned(kib).await
+        };
+        let Ok(Ok(held)) = tokio::time::timeout(patience, wait).await else { return Err(refused) };
         (self.held, self.bytes) = (Some(held), bytes);
         Ok(())
     }

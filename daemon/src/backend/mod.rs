@@ -12,6 +12,7 @@ mod budget;
 mod engine;
 mod hands;
 mod lanes;
+mod line;
 mod pool;
 mod rest;
 mod schedule;

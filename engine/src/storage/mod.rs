@@ -6,10 +6,12 @@
 mod by_calls;
 mod file;
 mod mapped;
+mod read_only;
 mod seam;
 
 pub(crate) use by_calls::ByCalls;
 pub use file::FileStorage;
 pub(crate) use mapped::mapped_bytes;
+pub use read_only::ReadOnlyBytes;
 pub(crate) use seam::WeakView;
 pub use seam::{File, Storage, View};

@@ -13,6 +13,7 @@ use trail_engine::query::{Order, PageRequest};
 use trail_engine::{AuditLog, ErrorKind, Options};
 
 use crate::clock::{DAY, Hands, START};
+use crate::contents::{Contents, Seen};
 use crate::disk::{Disk, Fill, Image, Medium, cut};
 use crate::ledger::{Ledger, Verdict};
 use crate::random::Random;
@@ -22,6 +23,9 @@ use crate::workload::event;
 
 /// How many days are written, each with some flushes.
 const DAYS: usize = 4;
+/// What the life of a seed must contain, and at how many moments at least it is cut off while a day is dropped.
+const LEAST: Contents = Contents { flushed: 16, merged: 8, sealed: 4, dropped: 4 };
+const POINTS_MIN: usize = 40;
 /// How many read while a day is dropped.
 const READERS: usize = 2;
 
@@ -96,6 +100,8 @@ fn drop_days(seed: u64, points: &mut Vec<Point>) -> Verdict {
     settle(&log);
     verdict.join(ledger.judge(&log, clock.now()), "a moment before the day is due");
     let expired = log.stats().expired_segments;
+    let mut seen = Seen::default();
+    seen.look(&log);
     for day in 0..DAYS {
         let page = PageRequest { order: Order::Ascending, limit: 3, ..PageRequest::default() };
         let before = log.search(&everything(), &page, &Cancel::default()).unwrap();
@@ -116,7 +122,12 @@ fn drop_days(seed: u64, points: &mut Vec<Point>) -> Verdict {
         ledger.acknowledged(id, &append(&log, ledger.events(id)).unwrap());
         log.flush().unwrap();
         settle(&log);
+        seen.look(&log);
+        let before_it = points.len();
         collect(seed, &image, &disk, &ledger, clock.now(), points, &mut random);
+        if points.len() - before_it < POINTS_MIN {
+            verdict.wrong(format!("dropping a day was cut off at {} moments", points.len() - before_it));
+        }
         for (crc32, bytes) in held {
             if checksum(&bytes) != crc32 {
                 verdict.wrong("a segment that is held has changed when it was dropped");
@@ -139,6 +150,9 @@ fn drop_days(seed: u64, points: &mut Vec<Point>) -> Verdict {
     }
     if log.stats().expired_segments - expired < DAYS as u64 {
         verdict.wrong(format!("only {} segments were dropped", log.stats().expired_segments - expired));
+    }
+    if !seen.contents().has(LEAST) {
+        verdict.wrong(format!("a life must contain more: {:?}", seen.contents()));
     }
     verdict
 }

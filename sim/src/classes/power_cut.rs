@@ -7,12 +7,14 @@
 use std::collections::HashSet;
 use std::hash::{BuildHasher as _, RandomState};
 use std::path::Path;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use trail_engine::Options;
 use trail_engine::id::Timestamp;
 
 use crate::clock::Hands;
+use crate::contents::Contents;
 use crate::disk::{Disk, Fill, Image, Medium, cut};
 use crate::kept::Kept;
 use crate::ledger::{Ledger, Verdict};
@@ -23,6 +25,8 @@ use crate::workload::{Recorded, record};
 
 /// How long a life is.
 const STEPS: usize = 60;
+/// What a life must contain, on average and at least.
+const LEAST: Contents = Contents { flushed: 6, merged: 1, sealed: 2, dropped: 1 };
 /// Every so many images, the recovery is cut off too.
 const DEEPER_EVERY: u64 = 4;
 /// Every so many images, the log goes on being used.
@@ -34,15 +38,21 @@ pub(super) fn run(run: &Run) {
     let seeds = AtomicU64::new(run.scale.seed);
     // One case is of one life. Recording one is mostly waiting.
     let lives: Vec<usize> = (0..if run.scale.point.is_some() { 1 } else { cores() * 2 }).collect();
+    let contents = Mutex::new(Vec::new());
     run.each(lives.len(), &lives, |_| {
         loop {
             let seed = seeds.fetch_add(1, Ordering::Relaxed);
-            cut_a_life(run, seed, &record(seed, STEPS));
+            let life = record(seed, STEPS);
+            contents.lock().unwrap().push(life.contents);
+            cut_a_life(run, seed, &life);
             if run.is_enough() || run.scale.point.is_some() {
                 return;
             }
         }
     });
+    let contents = contents.into_inner().unwrap();
+    let lives = contents.len() as u64;
+    run.contained(contents.into_iter().sum(), LEAST.times(lives));
 }
 
 /// Cuts the power at every moment of a life.

@@ -4,23 +4,19 @@ use std::io;
 use std::sync::Arc;
 
 use crate::lifecycle::live::catalog::CATALOG;
-use crate::storage::{File, Storage, View};
+use crate::storage::{File, ReadOnlyBytes, Storage};
 
 /// A directory with a catalog that is not on disk. Every change is refused.
 #[derive(Debug)]
 pub(crate) struct Overlay {
     below: Arc<dyn Storage>,
-    catalog: Arc<Held>,
+    catalog: ReadOnlyBytes,
 }
-
-/// Bytes as a file.
-#[derive(Debug)]
-struct Held(Vec<u8>);
 
 impl Overlay {
     /// The directory `below` with these bytes as its catalog.
     pub(crate) fn new(below: Arc<dyn Storage>, catalog: Vec<u8>) -> Overlay {
-        Overlay { below, catalog: Arc::new(Held(catalog)) }
+        Overlay { below, catalog: ReadOnlyBytes::new(catalog) }
     }
 }
 
@@ -41,7 +37,7 @@ impl Storage for Overlay {
     }
 
     fn open(&self, name: &str) -> io::Result<Arc<dyn File>> {
-        if name == CATALOG { Ok(self.catalog.clone()) } else { self.below.open(name) }
+        if name == CATALOG { Ok(Arc::new(self.catalog.clone())) } else { self.below.open(name) }
     }
 
     fn rename(&self, _: &str, _: &str) -> io::Result<()> {
@@ -58,37 +54,5 @@ impl Storage for Overlay {
 
     fn may_map(&self) -> bool {
         self.below.may_map()
-    }
-}
-
-impl File for Held {
-    fn length(&self) -> io::Result<u64> {
-        Ok(self.0.len() as u64)
-    }
-
-    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
-        let from = usize::try_from(offset).ok().and_then(|from| self.0.get(from..)).and_then(|rest| rest.get(..buffer.len()));
-        buffer.copy_from_slice(from.ok_or(io::ErrorKind::UnexpectedEof)?);
-        Ok(())
-    }
-
-    fn write_at(&self, _: &[u8], _: u64) -> io::Result<()> {
-        refused()
-    }
-
-    fn allocate(&self, _: u64) -> io::Result<()> {
-        refused()
-    }
-
-    fn truncate(&self, _: u64) -> io::Result<()> {
-        refused()
-    }
-
-    fn sync(&self) -> io::Result<()> {
-        refused()
-    }
-
-    fn view(&self) -> io::Result<View> {
-        Ok(View::new(self.0.clone()))
     }
 }
