@@ -14,6 +14,7 @@ use trail_engine::storage::FileStorage;
 use super::*;
 use crate::backend::Backend;
 use crate::config::Config;
+use crate::metrics::Metrics;
 use crate::trails::keeping::kept::Kept;
 use crate::trails::keeping::store::Store;
 use crate::trails::reading::source::Source;
@@ -157,7 +158,7 @@ async fn live(backend: &Backend, directory: &std::path::Path, seed: u64, (named,
     let place = Arc::new(Mutex::new(Place::default()));
     let storage = Arc::new(FileStorage::open(&directory.join(format!("trails-{named}-{whole}-{seed}"))).unwrap());
     let store = Store::new(storage);
-    let source = Source::new(backend.clone());
+    let source = Source::new(backend.clone(), Metrics::new());
     let limits = BatchLimits { events: 1 + random.below(40) as usize, bytes: 1 << 20, delay: Duration::from_millis(random.below(4)) };
     let workers = AtomicU64::new(0);
     let slot = Slot { backfill: None, sink: 0 };
@@ -184,7 +185,7 @@ async fn live(backend: &Backend, directory: &std::path::Path, seed: u64, (named,
             stop: stopping,
             strikes: AtomicUsize::new(0),
         };
-        let reader = |filter: &str| source.reader(workers.fetch_add(1, Ordering::Relaxed), filter.into());
+        let reader = |filter: &str, after: Sequence| source.reader(workers.fetch_add(1, Ordering::Relaxed), filter.into(), after);
         // Longer with each life, so that a slow machine gets there too.
         let moment = Duration::from_micros(random.below(20_000 + lives as u64 * 1_000));
         // Dropped wherever it is.
@@ -284,8 +285,8 @@ async fn at_a_closed_door(backend: &Backend, directory: &std::path::Path, events
         stop,
         strikes: AtomicUsize::new(0),
     };
-    let source = Source::new(backend.clone());
-    let reader = move |filter: &str| source.reader(1, filter.into());
+    let source = Source::new(backend.clone(), Metrics::new());
+    let reader = move |filter: &str, after: Sequence| source.reader(1, filter.into(), after);
     let work = tokio::spawn(worker.run(reader, backend.published(), Some(Sequence(EVENTS))));
     while live.now().failures < 2 {
         tokio::time::sleep(Duration::from_millis(5)).await;
@@ -345,8 +346,8 @@ async fn a_log_that_cannot_be_read_is_said() {
         stop,
         strikes: AtomicUsize::new(0),
     };
-    let source = Source::new(backend.clone());
-    let reader = move |filter: &str| source.reader(1, filter.into());
+    let source = Source::new(backend.clone(), Metrics::new());
+    let reader = move |filter: &str, after: Sequence| source.reader(1, filter.into(), after);
     let work = tokio::spawn(worker.run(reader, backend.published(), None));
     while live.now().last_trouble.is_none() {
         tokio::time::sleep(Duration::from_millis(5)).await;
