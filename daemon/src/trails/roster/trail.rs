@@ -18,6 +18,7 @@ use crate::trails::keeping::kept::{Backfill, Progress};
 use crate::trails::keeping::ledger::Ledger;
 use crate::trails::roster::crew::{Crew, Post};
 use crate::trails::roster::surroundings::Surroundings;
+use crate::trails::sink::discreet::{Discreet, Unsaid};
 use crate::trails::sink::fault::Fault;
 use crate::trails::sink::kind::Order;
 use crate::trails::sink::seam::Sink;
@@ -214,5 +215,9 @@ fn made(around: &Surroundings, definition: &Definition, index: usize, progress: 
     let (schema, keyring, log) = (&around.schema, &around.keyring, around.identity.as_str());
     let (state, begun) = (progress.sink.as_ref(), progress.pending.as_ref().map(|pending| pending.number));
     let order = Order { trail: &definition.name, log, purpose, members, state, begun, schema, keyring, hands };
-    (sink.kind.make)(&order).map_err(|problem| format!("sink {index} ({}): {problem}", sink.kind.name))
+    let unsaid = Unsaid::of(&members, sink.kind.members);
+    match (sink.kind.make)(&order) {
+        Ok(made) => Ok(Box::new(Discreet::new(made, unsaid))),
+        Err(problem) => Err(format!("sink {index} ({}): {}", sink.kind.name, unsaid.hide(&problem))),
+    }
 }
