@@ -86,6 +86,8 @@ const TRAIL_BYTES: &str = "traild_trail_delivered_bytes";
 const TRAIL_FAILURES: &str = "traild_trail_failed_attempts";
 const TRAIL_DEAD: &str = "traild_trail_dead_letters";
 const TRAIL_LOST: &str = "traild_trail_lost_events";
+const READINGS: &str = "traild_trails_readings";
+const READ_EVENTS: &str = "traild_trails_read_events";
 
 /// Every metric.
 pub const METRICS: &[Row] = &[
@@ -104,6 +106,8 @@ pub const METRICS: &[Row] = &[
     live(TRAIL_FAILURES, "deliveries that were not taken and are tried again or given up"),
     live(TRAIL_DEAD, "events that a sink refused for good"),
     live(TRAIL_LOST, "events that were dropped or damaged before they could be delivered"),
+    live(READINGS, "readings of the log, each for all trails that are near"),
+    live(READ_EVENTS, "events that they brought; one that several trails deliver counts once for each reading"),
     gauge("traild_ingest_reserved_bytes", "bytes of bodies in memory", |s| s.body_bytes as f64),
     gauge("traild_answer_reserved_bytes", "bytes of answers that clients have not taken yet", |s| s.answer_bytes as f64),
     gauge("traild_log_writable", "1 while events are taken", |s| f64::from(u8::from(s.health.writable))),
@@ -160,6 +164,8 @@ pub struct Metrics {
     duplicates: Counter,
     rejected: Counter,
     trails: TrailFamilies,
+    readings: Counter,
+    read_events: Counter,
 }
 
 /// What deliveries are counted by.
@@ -250,6 +256,8 @@ impl Metrics {
             duplicates: added(live, DUPLICATES, Counter::default()),
             rejected: added(live, REJECTED, Counter::default()),
             trails: TrailFamilies::new(live),
+            readings: added(live, READINGS, Counter::default()),
+            read_events: added(live, READ_EVENTS, Counter::default()),
             registry: Arc::new(registry),
         }
     }
@@ -289,6 +297,12 @@ impl Metrics {
         self.accepted.inc_by(receipt.accepted);
         self.duplicates.inc_by(receipt.duplicates);
         self.rejected.inc_by(rejected);
+    }
+
+    /// The log was read for trails, and so many events came of it.
+    pub fn read_for_trails(&self, events: usize) {
+        self.readings.inc();
+        self.read_events.inc_by(events as u64);
     }
 
     /// The counters of one sink of a trail.
@@ -376,6 +390,8 @@ mod tests {
         let receipt = Receipt { accepted: 5, duplicates: 1, first_sequence: Some(Sequence(1)), last_sequence: Some(Sequence(5)) };
         metrics.appended(&receipt, 2);
         metrics.trail("all", "file-0").events.inc_by(3);
+        metrics.read_for_trails(4);
+        metrics.read_for_trails(0);
         let stats = Stats { events: 42, commits: 7, ..Stats::default() };
         let health = Health { writable: true, ..Health::default() };
         let text = metrics.render(&stats, &health, Reserved { body_bytes: 9, answer_bytes: 11 });
@@ -387,6 +403,8 @@ mod tests {
             "traild_ingest_accepted_events_total 5",
             "traild_ingest_rejected_events_total 2",
             "traild_trail_delivered_events_total{trail=\"all\",sink=\"file-0\"} 3",
+            "traild_trails_readings_total 2",
+            "traild_trails_read_events_total 4",
             "traild_ingest_reserved_bytes 9",
             "traild_answer_reserved_bytes 11",
             "traild_log_writable 1",

@@ -6,14 +6,14 @@
 
 const WORD_CHARS_MAX: usize = 64;
 
-/// The word of `known` that is nearest to `word`, if one is near enough (a third of the word, at least two edits).
+/// The word of `known` that is nearest to `word`, if one is near enough: a third of the word, at least two edits, but not all of it.
 #[must_use]
 pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let length = word.chars().count();
     if length > WORD_CHARS_MAX {
         return None;
     }
-    let bound = (length / 3).max(2);
+    let bound = (length / 3).max(2).min(length.saturating_sub(1));
     known
         .into_iter()
         .map(|candidate| (distance(word, candidate).min(distance(&bare(word), &bare(candidate))), candidate))
@@ -58,6 +58,7 @@ mod tests {
         assert_eq!(nearest("lisen", known), Some("listen"));
         assert_eq!(nearest("retentoin", known), Some("retention"));
         assert_eq!(nearest("colour", known), None);
+        assert_eq!((nearest("", ["a"]), nearest("b", ["a"]), nearest("ab", ["a"])), (None, None, Some("a")));
         assert_eq!(nearest("DataDir", known), Some("data_dir"));
         assert_eq!(hint("datadir", known), "; did you mean `data_dir`?");
         assert_eq!(hint(&"x".repeat(1_000), known), "");

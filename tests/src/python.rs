@@ -7,12 +7,17 @@ use std::process::{Command, Stdio};
 
 use crate::binary::root;
 
+/// The folder with the programs of the packages, whether they are installed or not.
+#[must_use]
+pub fn programs() -> PathBuf {
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
+    std::env::var_os("TRAIL_TEST_PYTHON").map_or_else(|| target.join("python"), PathBuf::from).join("bin")
+}
+
 /// A program of the packages; `None` when it is not installed.
 #[must_use]
 pub fn program(name: &str) -> Option<Command> {
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
-    let folder = std::env::var_os("TRAIL_TEST_PYTHON").map_or_else(|| target.join("python"), PathBuf::from);
-    let path = folder.join("bin").join(name);
+    let path = programs().join(name);
     let mut command = Command::new(&path);
     command.stdin(Stdio::null());
     path.exists().then_some(command)

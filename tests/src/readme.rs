@@ -48,6 +48,13 @@ fn command_of<'l>(mark: &str, line: &'l str) -> Option<&'l str> {
     }
 }
 
+/// The heading of the section, of any depth from two on, that a line stands in; empty before the first.
+#[must_use]
+pub fn heading(text: &str, line: usize) -> &str {
+    let is_heading = |line: &&str| line.starts_with("## ") || line.starts_with("### ");
+    text.lines().take(line).filter(is_heading).last().unwrap_or_default()
+}
+
 /// The texts of the blocks with this mark, in order.
 #[must_use]
 pub fn blocks(text: &str, mark: &str) -> Vec<String> {
@@ -79,6 +86,12 @@ mod tests {
         let found = steps(text);
         assert_eq!(found[..4], expected);
         assert_eq!(found[4..], [step(17, "e \\\n f", 0)]);
+    }
+
+    #[test]
+    fn finds_the_heading_of_a_line() {
+        let text = "# a\n## b\nx\n### c\n# of a shell\ny\n";
+        assert_eq!([1, 3, 6].map(|line| heading(text, line)), ["", "## b", "### c"]);
     }
 
     #[test]

@@ -85,6 +85,10 @@ fn an_archive_in_a_folder_is_verified_and_restored() {
     let (code, said) = about(&["archive", "list"], place, &["--from", "2200-01-01"], None);
     assert!(code == 0 && said.starts_with("0 segments"), "{code} {said}");
     let file = fs::read_dir(&day).unwrap().map(|entry| entry.unwrap().path()).find(|path| path.extension().unwrap() == "segment").unwrap();
+    for (place, more) in [(place, &["--from", "2200-01-01"][..]), (folder.to_str().unwrap(), &[])] {
+        let (code, said) = about(&["archive", "verify"], place, more, None);
+        assert!(code == 1 && said.contains("there are no segments of these days") && said.contains("; 1 problems"), "{code} {said}");
+    }
     let copy = directory.path().join("copy");
     assert_eq!(about(&["archive", "fetch"], place, &["--into", copy.to_str().unwrap()], None).0, 0);
     assert_eq!(fs::read(copy.join(file.file_name().unwrap())).unwrap(), fs::read(&file).unwrap());

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::Output;
 
 use serde_json::{Value, json};
+use trail_engine::event::read_time;
 use trail_tests::client::{Client, JSON, NDJSON};
 use trail_tests::fixtures::{ALWAYS, GOOD, bytes};
 use trail_tests::python::{program, skip};
@@ -18,11 +19,18 @@ import glob, json, sys
 import duckdb, pyarrow.dataset as dataset
 folder = sys.argv[1]
 table = dataset.dataset(folder, format="parquet", partitioning="hive").to_table().sort_by("sequence")
-assert table.schema.field("received_at").type.tz == "UTC", table.schema
+types = {"sequence": "uint64", "received_at": "timestamp[us, tz=UTC]", "event_time": "timestamp[us, tz=UTC]", "event_name": "string", "event": "string"}
+found = {name: str(table.schema.field(name).type) for name in types}
+assert found == types, found
+assert not any(table.column(name).null_count for name in ["sequence", "received_at", "event_time", "event"]), table.schema
+micros = {name: table.column(name).cast("int64").to_pylist() for name in ["received_at", "event_time"]}
 rows = [
-    [row["sequence"], int(row["received_at"].timestamp() * 1000), row["event"], row["event_name"], str(row["day"])]
-    for row in table.to_pylist()
+    [row["sequence"], micros["received_at"][i], micros["event_time"][i], row["event"], str(row["day"])]
+    for i, row in enumerate(table.to_pylist())
 ]
+# What an engine makes of the same column: times, not numbers.
+days = duckdb.sql(f"select distinct typeof(event_time) from read_parquet('{folder}/**/*.parquet')").fetchall()
+assert days == [("TIMESTAMP WITH TIME ZONE",)], days
 counts = duckdb.sql(
     f"select event_name, count(*) from read_parquet('{folder}/**/*.parquet') where event_name is not null and sequence < {sys.argv[2]} group by 1 order by 1"
 ).fetchall()
@@ -72,10 +80,16 @@ fn other_engines_read_what_the_log_holds() {
     let rows = found["rows"].as_array().unwrap();
     assert_eq!(rows.len(), held.len());
     for (row, (sequence, event)) in rows.iter().zip(&held) {
-        let stored = client.get(&format!("/v1/sequences/{sequence}")).json_member("received_at").unwrap();
+        let stored = client.get(&format!("/v1/sequences/{sequence}"));
+        let time = |name: &str| stored.json_member(name).unwrap().get().trim_matches('"').to_owned();
         assert_eq!(row[0].as_u64(), Some(*sequence));
-        assert_eq!(row[2].as_str().unwrap().as_bytes(), event, "{sequence}");
-        let received = stored.get().trim_matches('"');
+        assert_eq!(row[3].as_str().unwrap().as_bytes(), event, "{sequence}");
+        for (at, name) in [(1, "received_at"), (2, "event_time")] {
+            // What is finer is cut off.
+            let micros = read_time(&time(name)).unwrap().0.div_euclid(1_000);
+            assert_eq!(row[at].as_i64(), Some(micros), "{name} of {sequence}: {}", time(name));
+        }
+        let received = time("received_at");
         assert!(received.starts_with(row[4].as_str().unwrap()), "{sequence}: {received} is not of {}", row[4]);
     }
     // The terms of a dimension as the index counts them.

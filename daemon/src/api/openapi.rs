@@ -271,6 +271,7 @@ fn schemas() -> Value {
     let position = || json!({ "type": ["integer", "null"], "minimum": 1 });
     let flag = || json!({ "type": "boolean" });
     let time = || json!({ "type": "string", "format": "date-time" });
+    let moment = || described(text(), "2026-11-22T08:00:00Z, 2026-11-22, epoch milliseconds, or now-2h");
     let of = |name: &str| json!({ "$ref": format!("#/components/schemas/{name}") });
     let terms = || list(object(&[("term", text()), ("count", number())]));
     let error = object(&[("code", text()), ("message", text()), ("position?", number()), ("request_id", text())]);
@@ -340,7 +341,7 @@ fn schemas() -> Value {
         "TrailTest": object(&[("ok", flag()), ("sinks", list(object(&[
             ("type", text()), ("ok", flag()), ("error", json!({ "type": ["string", "null"] })),
         ])))]),
-        "Range": object(&[("from", time()), ("to", time())]),
+        "Range": object(&[("from", moment()), ("to", moment())]),
         "Backfill": object(&[
             ("id", number()), ("from", time()), ("to", time()), ("first_sequence", number()), ("last_sequence", number()),
             ("state", json!({ "type": "string", "enum": ["running", "cancelled", "done"] })),

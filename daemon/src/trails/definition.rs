@@ -1,12 +1,13 @@
-//! [`Definition`]: a trail as its author writes it: name, filter, start, sinks.
+//! [`Definition`]: a trail as its author writes it: name, filter, start, sinks; and [`read_configured`], those of a configuration file.
 
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
-use trail_engine::event::{DimensionSchema, read_time};
+use trail_engine::event::DimensionSchema;
 use trail_engine::id::{Sequence, Timestamp};
-use trail_engine::query::Filter;
+use trail_engine::query::{Filter, Moment};
 
+use crate::config::TrailEntry;
 use crate::nearest::hint;
 use crate::trails::setting::members::{Form, Members};
 use crate::trails::setting::secret::Secret;
@@ -116,6 +117,24 @@ impl Definition {
     }
 }
 
+/// Reads the trails of a configuration file, in its order.
+///
+/// # Errors
+/// Every trail that is wrong, with the file and the line of its table.
+pub fn read_configured(entries: &[TrailEntry], schema: &DimensionSchema) -> Result<Vec<Definition>, Vec<String>> {
+    let (mut read, mut problems) = (Vec::<Definition>::new(), Vec::new());
+    for TrailEntry { place, definition } in entries {
+        match Definition::read(definition, None, schema) {
+            Ok(twice) if read.iter().any(|known| known.name == twice.name) => {
+                problems.push(format!("{place}: trail `{}` is there twice", twice.name));
+            }
+            Ok(definition) => read.push(definition),
+            Err(problem) => problems.push(format!("{place}: {problem}")),
+        }
+    }
+    if problems.is_empty() { Ok(read) } else { Err(problems) }
+}
+
 /// Whether a text can name a trail.
 #[must_use]
 pub fn is_name(name: &str) -> bool {
@@ -172,11 +191,16 @@ fn read_sinks(object: &Map<String, Value>) -> Result<Vec<SinkDefinition>, String
 
 impl Start {
     fn read(value: &Value) -> Result<Start, String> {
-        let wrong = || r#"`start` must be "now", "oldest", a time (RFC 3339), or {"sequence":N}"#.to_owned();
+        let wrong =
+            || r#"`start` must be "now", "oldest", a time (2026-11-22T08:00:00Z), a day (2026-11-22), or {"sequence":N}"#.to_owned();
         match value {
             Value::String(word) if word == "now" => Ok(Start::Now),
             Value::String(word) if word == "oldest" => Ok(Start::Oldest),
-            Value::String(time) => read_time(time).map(Start::Time).ok_or_else(wrong),
+            // What is relative to the present would be another place whenever it is read.
+            Value::String(text) => match Moment::parse(text) {
+                Ok(Moment::At(time)) => Ok(Start::Time(time)),
+                _ => Err(wrong()),
+            },
             Value::Number(millis) => millis.as_i64().and_then(Timestamp::from_millis).map(Start::Time).ok_or_else(wrong),
             Value::Object(members) if members.len() == 1 => {
                 members.get("sequence").and_then(Value::as_u64).map(|n| Start::Sequence(Sequence(n))).ok_or_else(wrong)
@@ -300,6 +324,8 @@ mod tests {
 
     #[test]
     fn what_is_kept_reads_back_as_itself() {
+        let day = read(&json!({"name": "all", "start": "2026-11-01", "sinks": [file()]})).unwrap();
+        assert_eq!(day.kept()["start"], "2026-11-01T00:00:00Z");
         for start in [json!("now"), json!("oldest"), json!("2026-11-01T00:00:00Z"), json!({"sequence": 4711})] {
             let value = json!({"name": "all-2_x", "filter": "read_only:false", "start": start, "hold_retention": true, "sinks": [file()]});
             let definition = read(&value).unwrap();
@@ -318,7 +344,9 @@ mod tests {
         };
         assert_eq!(with("filtr", json!("")), "unknown member `filtr`; did you mean `filter`?");
         assert!(with("filter", json!("usr:alice")).contains("did you mean `user`?"));
-        assert!(with("start", json!("yesterday")).contains("`start` must be"));
+        for start in ["yesterday", "now-1h", ""] {
+            assert!(with("start", json!(start)).contains("`start` must be"), "{start}");
+        }
         assert!(with("name", json!("../x")).contains("`name` must be"));
         assert!(with("sinks", json!([])).contains("1 to 8"));
         assert!(with("sinks", json!([{"type": "fil"}])).contains("sink 0: there is no sink `fil`"));
@@ -326,6 +354,19 @@ mod tests {
         assert!(with("sinks", json!([{"type": "file", "path": "/a", "batch": {"evens": 1}}])).contains("did you mean `events`?"));
         assert!(with("hold_retention", json!("yes")).contains("true or false"));
         assert!(read(&json!([])).is_err());
+    }
+
+    #[test]
+    fn every_wrong_trail_of_a_configuration_is_named_with_its_place() {
+        let entry = |line: usize, definition: Value| TrailEntry { place: format!("t.toml:{line}"), definition };
+        let trail = |name: &str| json!({"name": name, "sinks": [file()]});
+        let schema = default_schema().unwrap();
+        let entries = [entry(1, trail("a")), entry(5, trail("a")), entry(9, json!({"name": "b"})), entry(12, trail("c"))];
+        let problems = read_configured(&entries, &schema).unwrap_err();
+        assert_eq!(problems, ["t.toml:5: trail `a` is there twice", "t.toml:9: `sinks` is missing: a list of where the events go"]);
+        let names: Vec<String> =
+            read_configured(&[entries[0].clone(), entries[3].clone()], &schema).unwrap().into_iter().map(|d| d.name).collect();
+        assert_eq!(names, ["a", "c"]);
     }
 
     #[test]

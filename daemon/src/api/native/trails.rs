@@ -8,9 +8,10 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde_json::{Value, json};
+use trail_engine::clock::{Clock as _, SystemClock};
 use trail_engine::error::{Error, ErrorKind};
-use trail_engine::event::read_time;
 use trail_engine::id::Timestamp;
+use trail_engine::query::Moment;
 
 use crate::api::body::{Limits, read};
 use crate::api::context::Context;
@@ -148,13 +149,14 @@ pub(super) async fn test(State(context): State<Arc<Context>>, path: PathText) ->
 pub(super) async fn backfill(State(context): State<Arc<Context>>, path: PathText, body: Body) -> Result<Response, Refusal> {
     let name = path_text(path, "trail")?;
     let value = body_of(&context, body).await?;
+    let now = SystemClock::new().now();
     let time = |member: &str| {
         let read = match value.get(member) {
-            Some(Value::String(text)) => read_time(text),
+            Some(Value::String(text)) => Moment::parse(text).ok().map(|moment| moment.resolve(now)),
             Some(Value::Number(millis)) => millis.as_i64().and_then(Timestamp::from_millis),
             _ => None,
         };
-        read.ok_or_else(|| invalid(format!("`{member}` must be a time: RFC 3339 or epoch milliseconds")))
+        read.ok_or_else(|| invalid(format!("`{member}` must be a time: 2026-11-22T08:00:00Z, 2026-11-22, epoch milliseconds, or now-2h")))
     };
     let job = trails(&context)?.backfill(&name, time("from")?, time("to")?).await.map_err(refused)?;
     answer(&context, StatusCode::ACCEPTED, &status::job(&job, &[]))

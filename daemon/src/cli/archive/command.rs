@@ -56,21 +56,26 @@ pub fn archive(args: &ArchiveArgs) -> Outcome {
     let runtime = runtime()?;
     let content = runtime.block_on(archive.content(days)).map_err(failed)?;
     let mut output = Output::new();
-    let problems = match &args.what {
-        What::List(_) => {
-            content.entries.iter().try_for_each(|entry| output.line(&row(entry)))?;
-            content.problems.clone()
-        }
-        What::Verify(_) => {
-            let mut problems = runtime.block_on(read_all(&archive, &content, |_, _| Ok(())))?;
-            problems.extend(content.gaps());
-            problems
-        }
-        What::Fetch { into, .. } => {
-            fs::create_dir_all(into).map_err(|e| Failure::usage(format!("cannot make {}: {e}", into.display())))?;
-            runtime.block_on(read_all(&archive, &content, |entry, file| write(into, entry, file)))?
-        }
-    };
+    let problems =
+        match &args.what {
+            What::List(_) => {
+                content.entries.iter().try_for_each(|entry| output.line(&row(entry)))?;
+                content.problems.clone()
+            }
+            What::Verify(_) => {
+                let mut problems = runtime.block_on(read_all(&archive, &content, |_, _| Ok(())))?;
+                problems.extend(content.gaps());
+                // Of nothing nobody can say that it is whole; it is more likely the wrong place.
+                problems.extend(content.entries.is_empty().then(|| {
+                    format!("there are no segments of these days in {}: the place ends with the name of the trail", archive.place())
+                }));
+                problems
+            }
+            What::Fetch { into, .. } => {
+                fs::create_dir_all(into).map_err(|e| Failure::usage(format!("cannot make {}: {e}", into.display())))?;
+                runtime.block_on(read_all(&archive, &content, |entry, file| write(into, entry, file)))?
+            }
+        };
     problems.iter().try_for_each(|problem| output.line(&printable(problem)))?;
     output.flush()?;
     let sum = |of: fn(&Entry) -> u64| content.entries.iter().map(of).sum::<u64>();

@@ -53,14 +53,20 @@ impl SelectionArgs {
     /// How a command ends that found nothing; a person is told what may be the reason.
     #[must_use]
     pub fn nothing(&self) -> Exit {
-        if let Some(word) = self.query.iter().find(|word| is_equation(word)) {
-            let meant = word.replacen('=', ":", 1);
-            tell(printable(&format!("`{word}` was searched for as a text; the value of a field is written {meant}")));
+        if let Some(meant) = self.query.iter().find_map(|word| equation(word)) {
+            tell(meant);
         } else if self.from.is_none() && std::io::stdout().is_terminal() {
             tell("nothing found in the last 30 days; --from reaches further back");
         }
         Exit::Nothing
     }
+}
+
+/// Said to whoever wrote `user=alice`; `None` for any other word.
+#[must_use]
+pub fn equation(word: &str) -> Option<String> {
+    let meant = || format!("`{word}` is a text to be searched for; the value of a field is written {}", word.replacen('=', ":", 1));
+    is_equation(word).then(|| printable(&meant()))
 }
 
 /// Whether a word is `user=alice`, which in other languages means what `user:alice` means here.

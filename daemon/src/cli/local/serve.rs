@@ -6,8 +6,9 @@ use clap::{Args, ValueHint};
 
 use crate::backend::Schedule;
 use crate::cli::exit::{Exit, Failure, Outcome};
-use crate::config::{Config, Overrides, memory_of_system};
+use crate::config::{Config, ConfigError, Overrides, memory_of_system};
 use crate::server;
+use crate::trails::definition::read_configured;
 
 /// Examples for the help text.
 pub const EXAMPLES: &str = "Examples:
@@ -80,7 +81,11 @@ pub fn load_config(file: Option<&Path>, overrides: &Overrides) -> Result<Config,
     // A variable that is not UTF-8 cannot be one of ours, and must not end the process.
     let environment = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
     let defaults = memory_of_system().map_or_else(Config::default, Config::within);
-    defaults.load_onto(file, environment, overrides).map_err(|e| Failure::usage(e.to_string()))
+    let config = defaults.load_onto(file, environment, overrides).map_err(|e| Failure::usage(e.to_string()))?;
+    // What a trail means is known to the trails alone; it is said before anything is opened all the same.
+    let schema = config.engine_options()?.schema;
+    read_configured(&config.trails, &schema).map_err(|problems| Failure::usage(ConfigError { problems }.to_string()))?;
+    Ok(config)
 }
 
 fn overrides(args: &ServeArgs) -> Overrides {

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::cli::asking::connection::ConnectionArgs;
 use crate::cli::exit::{Exit, Failure, Outcome};
-use crate::cli::terminal::output::{Output, show};
+use crate::cli::terminal::output::{Output, show, tell};
 use crate::cli::trails::definition::DefinitionArgs;
 use crate::cli::trails::shown;
 use crate::trails::sink::registry::SINKS;
@@ -13,10 +13,11 @@ use crate::trails::sink::registry::SINKS;
 /// Examples for the help text.
 pub const EXAMPLES: &str = "Examples:
   traild trail kinds                                                    where events can go
-  traild trail create archive --type file --set path=/srv/archive --from oldest
-  traild trail start archive
+  traild trail create archive --type file --set path=/srv/archive --from oldest --start
+  traild trail create changes --type s3 --set bucket=audit --set access_key_id=AK --set secret_access_key=file:/etc/traild/s3.key --filter -read_only:true
+  traild trail test changes
   traild trail status archive
-  traild trail backfill archive --from 2026-11-01T00:00:00Z --to 2026-11-08T00:00:00Z
+  traild trail backfill archive --from 2026-11-01 --to 2026-11-08
   traild trail create siem --file siem.json";
 
 /// Makes, starts, stops and watches trails: what the log delivers to other places.
@@ -33,6 +34,7 @@ pub struct TrailArgs {
 #[derive(Debug, Clone, Subcommand)]
 enum Verb {
     /// The trails.
+    #[command(alias = "ls")]
     List,
     /// The kinds of sinks, and what each wants to know.
     Kinds,
@@ -43,6 +45,7 @@ enum Verb {
     /// Makes a trail, at rest.
     Create(DefinitionArgs),
     /// Gives a trail another definition.
+    #[command(alias = "update")]
     Change(DefinitionArgs),
     /// Begins to deliver, or goes on.
     Start(Name),
@@ -51,6 +54,7 @@ enum Verb {
     /// Writes to every sink and reads it back.
     Test(Name),
     /// Removes a trail; what it delivered stays.
+    #[command(aliases = ["delete", "rm"])]
     Remove(Name),
     /// Delivers what was received in a past range.
     Backfill(Range),
@@ -71,7 +75,7 @@ struct Range {
     /// The name of the trail.
     name: String,
 
-    /// The first time of receipt (RFC 3339).
+    /// The first time of receipt: 2026-11-01, 2026-11-01T08:00:00Z, or now-2h.
     #[arg(long, value_name = "TIME")]
     from: String,
 
@@ -100,11 +104,18 @@ pub fn trail(args: &TrailArgs, connection: &ConnectionArgs) -> Outcome {
         Ok(Exit::Ok)
     };
     match &args.verb {
-        Verb::Kinds => kinds(),
+        Verb::Kinds => kinds(args.json),
         Verb::List => table(&client.get("/v1/trails", &[])?, shown::list),
         Verb::Show(name) => table(&client.get(&at(&name.name, ""), &[])?, whole),
         Verb::Status(name) => table(&client.get(&at(&name.name, "/status"), &[])?, shown::status),
-        Verb::Create(definition) => table(&client.send("POST", "/v1/trails", Some(&definition.body()?))?, whole),
+        Verb::Create(definition) => {
+            let made: Value = client.send("POST", "/v1/trails", Some(&definition.body()?))?;
+            show(&made, args.json, whole)?;
+            if made.get("state").and_then(Value::as_str) == Some("fresh") {
+                tell(format_args!("it is at rest: `traild trail start {}` begins to deliver", definition.name));
+            }
+            Ok(Exit::Ok)
+        }
         Verb::Change(definition) => table(&client.send("PUT", &at(&definition.name, ""), Some(&definition.body()?))?, whole),
         Verb::Start(name) => table(&client.send("POST", &at(&name.name, "/start"), None)?, shown::status),
         Verb::Stop(name) => table(&client.send("POST", &at(&name.name, "/stop"), None)?, shown::status),
@@ -127,8 +138,14 @@ pub fn trail(args: &TrailArgs, connection: &ConnectionArgs) -> Outcome {
     }
 }
 
-fn kinds() -> Outcome {
+fn kinds(json: bool) -> Outcome {
     let mut output = Output::new();
+    if json {
+        let all = Value::Array(SINKS.iter().map(|kind| shown::kind(kind)).collect());
+        output.json_line(&all.to_string())?;
+        output.flush()?;
+        return Ok(Exit::Ok);
+    }
     shown::kinds(SINKS).iter().try_for_each(|line| output.line(line))?;
     output.flush()?;
     Ok(Exit::Ok)

@@ -5,8 +5,13 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueHint};
 use serde_json::{Map, Value, json};
+use trail_engine::clock::{Clock as _, SystemClock};
+use trail_engine::id::Timestamp;
+use trail_engine::query::Moment;
 
+use crate::cli::asking::selection::equation;
 use crate::cli::exit::Failure;
+use crate::cli::terminal::output::tell;
 use crate::trails::setting::members::Form;
 use crate::trails::sink::registry;
 
@@ -32,16 +37,20 @@ pub struct DefinitionArgs {
     set: Vec<String>,
 
     /// Which events, in the query language; every event by default.
-    #[arg(long, value_name = "QUERY")]
+    #[arg(long, value_name = "QUERY", allow_hyphen_values = true)]
     filter: Option<String>,
 
-    /// Where it begins: now (the default), oldest, a time, or a sequence.
+    /// Where it begins: now (the default), oldest, a time of receipt (2026-11-22T08:00:00Z, 2026-11-22, now-2d), or a sequence.
     #[arg(long, value_name = "PLACE")]
     from: Option<String>,
 
     /// Days over the retention wait until they are delivered, up to the server's `hold_bytes_max`.
     #[arg(long)]
     hold_retention: bool,
+
+    /// Begins to deliver at once.
+    #[arg(long)]
+    start: bool,
 }
 
 impl DefinitionArgs {
@@ -55,7 +64,12 @@ impl DefinitionArgs {
             None => self.of_flags()?,
         };
         match &mut body {
-            Value::Object(members) => drop(members.insert("name".into(), self.name.as_str().into())),
+            Value::Object(members) => {
+                members.insert("name".into(), self.name.as_str().into());
+                if self.start {
+                    members.insert("start_now".into(), true.into());
+                }
+            }
             _ => return Err(Failure::usage("the definition of a trail is a JSON object")),
         }
         Ok(body)
@@ -66,7 +80,7 @@ impl DefinitionArgs {
         let (mut sink, mut batch) = (Map::new(), Map::new());
         sink.insert("type".into(), kind.into());
         for pair in &self.set {
-            let (name, value) = pair.split_once('=').ok_or_else(|| Failure::usage(format!("`{pair}` must be NAME=VALUE")))?;
+            let (name, value) = pair.split_once('=').ok_or_else(|| Failure::usage(format!("`--set {pair}` must be --set NAME=VALUE")))?;
             match name.strip_prefix("batch.") {
                 Some(name) => batch.insert(name.to_owned(), number(value)),
                 None => sink.insert(name.to_owned(), member(kind, name, value)),
@@ -77,15 +91,25 @@ impl DefinitionArgs {
         }
         let mut body = json!({ "sinks": [sink] });
         if let Some(filter) = &self.filter {
+            filter.split_whitespace().filter_map(equation).for_each(tell);
             body["filter"] = filter.as_str().into();
         }
         if self.hold_retention {
             body["hold_retention"] = true.into();
         }
         if let Some(from) = &self.from {
-            body["start"] = from.parse::<u64>().map_or_else(|_| from.as_str().into(), |sequence| json!({ "sequence": sequence }));
+            body["start"] = place(from, SystemClock::new().now());
         }
         Ok(body)
+    }
+}
+
+/// Where a trail begins, as the server wants it: a moment that is relative to the present is the same for as long as the trail is there.
+fn place(from: &str, now: Timestamp) -> Value {
+    match (from.parse::<u64>(), Moment::parse(from)) {
+        (Ok(sequence), _) => json!({ "sequence": sequence }),
+        (_, Ok(moment @ Moment::Now(after))) if after != 0 => moment.resolve(now).to_string().into(),
+        _ => from.into(),
     }
 }
 
@@ -140,13 +164,14 @@ mod tests {
             filter: Some("read_only:false".into()),
             from: Some("4711".into()),
             hold_retention: true,
+            start: true,
         };
         args.body().unwrap()
     }
 
     #[test]
     fn flags_become_a_definition() {
-        let wanted = json!({"name": "all", "filter": "read_only:false", "start": {"sequence": 4711}, "hold_retention": true,
+        let wanted = json!({"name": "all", "filter": "read_only:false", "start": {"sequence": 4711}, "hold_retention": true, "start_now": true,
             "sinks": [{"type": "file", "path": "/srv/a=b", "batch": {"events": 10, "seconds": 0.5}}]});
         assert_eq!(body(&["path=/srv/a=b", "batch.events=10", "batch.seconds=0.5"]), wanted);
         assert_eq!(secret("env:KEY"), json!({"env": "KEY"}));
@@ -154,12 +179,35 @@ mod tests {
     }
 
     #[test]
+    fn a_place_is_fixed_when_it_is_written() {
+        let now = Timestamp::from_millis(1_795_255_384_567).unwrap();
+        for (from, wanted) in [
+            ("now", json!("now")),
+            ("oldest", json!("oldest")),
+            ("now-1h", json!("2026-11-21T09:03:04.567Z")),
+            ("2026-11-01", json!("2026-11-01")),
+            ("7", json!({"sequence": 7})),
+            ("yesterday", json!("yesterday")),
+        ] {
+            assert_eq!(place(from, now), wanted, "{from}");
+        }
+    }
+
+    #[test]
     fn a_file_is_taken_whole() {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), r#"{"sinks":[],"start":"oldest"}"#).unwrap();
         let path = Some(file.path().to_owned());
-        let args =
-            DefinitionArgs { name: "x".into(), file: path, r#type: None, set: Vec::new(), filter: None, from: None, hold_retention: false };
+        let args = DefinitionArgs {
+            name: "x".into(),
+            file: path,
+            r#type: None,
+            set: Vec::new(),
+            filter: None,
+            from: None,
+            hold_retention: false,
+            start: false,
+        };
         assert_eq!(args.body().unwrap(), json!({"name": "x", "sinks": [], "start": "oldest"}));
     }
 }

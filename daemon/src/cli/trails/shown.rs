@@ -1,9 +1,10 @@
 //! Trails and their status as tables.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::cli::terminal::table::{Align, Table};
 use crate::cli::terminal::text::{bytes, thousands};
+use crate::trails::setting::members::Member;
 use crate::trails::sink::kind::SinkKind;
 
 fn text(value: &Value, name: &str) -> String {
@@ -112,6 +113,14 @@ pub fn test(answer: &Value) -> Vec<String> {
     sinks.map(|sink| crate::cli::terminal::text::printable(&told(sink))).collect()
 }
 
+/// A kind of sink with its members, for programs.
+pub fn kind(kind: &SinkKind) -> Value {
+    let member =
+        |member: &Member| json!({ "name": member.name, "form": member.form.told(), "required": member.required, "doc": member.doc });
+    let batch = json!({ "events": kind.batch.events, "bytes": kind.batch.bytes, "seconds": kind.batch.delay.as_secs_f64() });
+    json!({ "type": kind.name, "doc": kind.doc, "members": kind.members.iter().map(member).collect::<Vec<_>>(), "batch": batch })
+}
+
 /// The kinds of sinks with their members.
 pub fn kinds(kinds: &[&SinkKind]) -> Vec<String> {
     let mut lines = Vec::new();
@@ -130,8 +139,6 @@ pub fn kinds(kinds: &[&SinkKind]) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]

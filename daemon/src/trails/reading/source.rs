@@ -1,7 +1,7 @@
 //! [`Source`]: the log as trails read it, once for all that are at the same place.
 //!
 //! Problem: ten trails with different filters would read every event ten times. Mechanism: one task takes the requests of all workers.
-//! Those that want the same place are answered by one reading, in which the filters of all workers that are near take part; the
+//! Those that want the same place are answered by one reading, in which the filters of all workers that are near take part, also of those that have asked for nothing yet; the
 //! last windows are kept, so that a worker that comes a little later finds its events there. A reading is bounded in events and bytes. Limits: workers that
 //! are far apart read apart, two at a time; more than 64 filters at one place are read in turns.
 
@@ -16,6 +16,7 @@ use trail_engine::limits::FILTERS_MAX;
 use trail_engine::query::{FollowPage, Followed};
 
 use crate::backend::Backend;
+use crate::metrics::Metrics;
 
 /// The most events and bytes of one reading.
 const EVENTS_MAX: usize = 8_192;
@@ -117,16 +118,17 @@ pub struct Reader {
 impl Source {
     /// The source over a log; its task ends when the last clone and reader are gone. Must be called in a runtime.
     #[must_use]
-    pub fn new(backend: Backend) -> Source {
+    pub fn new(backend: Backend, metrics: Metrics) -> Source {
         let (requests, receiver) = mpsc::channel(REQUESTS_MAX);
         let shared = Arc::new(Mutex::new(Shared::default()));
-        tokio::spawn(serve(backend, receiver, shared.clone()));
+        tokio::spawn(serve(Log { backend, metrics }, receiver, shared.clone()));
         Source { requests, shared }
     }
 
-    /// A place for a worker, which must have a number of its own.
+    /// A place for a worker, which must have a number of its own and will go on behind a sequence. From now on readings there are for it too.
     #[must_use]
-    pub fn reader(&self, worker: u64, filter: Arc<str>) -> Reader {
+    pub fn reader(&self, worker: u64, filter: Arc<str>, after: Sequence) -> Reader {
+        lock(&self.shared).workers.insert(worker, (filter.clone(), after));
         Reader { source: self.clone(), worker, filter }
     }
 }
@@ -155,7 +157,14 @@ fn lock(shared: &Mutex<Shared>) -> MutexGuard<'_, Shared> {
     shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-async fn serve(backend: Backend, mut requests: mpsc::Receiver<Request>, shared: Arc<Mutex<Shared>>) {
+/// What is read, and who counts it.
+#[derive(Debug, Clone)]
+struct Log {
+    backend: Backend,
+    metrics: Metrics,
+}
+
+async fn serve(log: Log, mut requests: mpsc::Receiver<Request>, shared: Arc<Mutex<Shared>>) {
     let readings = Arc::new(Semaphore::new(READINGS_MAX));
     while let Some(request) = requests.recv().await {
         let Some(request) = lock(&shared).take_in(request) else { continue };
@@ -163,10 +172,13 @@ async fn serve(backend: Backend, mut requests: mpsc::Receiver<Request>, shared: 
         // It may have been read while this one waited.
         let Some(request) = lock(&shared).take_in(request) else { continue };
         let (after, filters) = lock(&shared).begin(request);
-        let (backend, shared) = (backend.clone(), shared.clone());
+        let (log, shared) = (log.clone(), shared.clone());
         tokio::spawn(async move {
-            let read = read(&backend, after, &filters).await;
+            let read = read(&log.backend, after, &filters).await;
             drop(turn);
+            if let Ok((page, _)) = &read {
+                log.metrics.read_for_trails(page.events.len());
+            }
             let finished = lock(&shared).finish(after, filters, read);
             for (request, answer) in finished {
                 // A worker that was stopped no longer waits.

@@ -16,7 +16,8 @@ use trail_engine::storage::FileStorage;
 use crate::backend::Backend;
 use crate::config::TrailEntry;
 use crate::metrics::Metrics;
-use crate::trails::definition::Definition;
+use crate::nearest::hint;
+use crate::trails::definition::{Definition, read_configured};
 use crate::trails::keeping::holds::Holds;
 use crate::trails::keeping::kept::{Kept, State};
 use crate::trails::keeping::keyring::Keyring;
@@ -47,11 +48,6 @@ pub struct Trails {
     unread_turn: Turn,
     /// Says what expiry waits for; ends with this.
     _watch: JoinSet<()>,
-}
-
-/// There is no trail of this name.
-pub(super) fn missing(name: &str) -> Error {
-    Error::new(ErrorKind::NotFound, format!("there is no trail `{name}`"))
 }
 
 fn invalid(problem: String) -> Error {
@@ -101,7 +97,7 @@ impl Trails {
         let unread = loaded.damaged.into_iter().map(|(name, problem)| (name, Unread::damaged(problem))).collect();
         let mut looks = JoinSet::new();
         looks.spawn(watch(backend.clone(), holds));
-        let source = Source::new(backend.clone());
+        let source = Source::new(backend.clone(), metrics.clone());
         let keyring = Keyring::new(store.clone());
         let around = Arc::new(Surroundings { backend, source, identity, schema, keyring, metrics, workers: AtomicU64::new(0) });
         let trails = Trails {
@@ -115,10 +111,9 @@ impl Trails {
         for (name, kept) in loaded.trails {
             trails.take_up(&name, kept).await;
         }
-        for entry in configured {
-            let wrong = |error: Error| Error::new(error.kind(), format!("{}: {}", entry.place, error.message())).because(error);
-            let definition = Definition::read(&entry.definition, None, &trails.around.schema).map_err(invalid).map_err(wrong)?;
-            // What is wrong with a trail must not keep the log from taking events.
+        let definitions = read_configured(configured, &trails.around.schema).map_err(|problems| invalid(problems.join("; ")))?;
+        for (entry, definition) in configured.iter().zip(definitions) {
+            // What is wrong with a sink must not keep the log from taking events.
             if let Err(error) = trails.configure(&definition, &entry.definition).await {
                 tracing::error!(trail = definition.name, "{}: the trail does not deliver: {error}", entry.place);
             }
@@ -190,7 +185,17 @@ impl Trails {
         if let Some(trail) = self.trails.lock().await.get(name) {
             return Ok(trail.clone());
         }
-        Err(self.unread.lock().await.get(name).map_or_else(|| missing(name), |unread| unread.refusal(name)))
+        let unread = self.unread.lock().await.get(name).map(|unread| unread.refusal(name));
+        Err(match unread {
+            Some(refusal) => refusal,
+            None => self.missing(name).await,
+        })
+    }
+
+    /// There is no trail of this name, but perhaps one that is called much the same.
+    async fn missing(&self, name: &str) -> Error {
+        let near = hint(name, self.trails.lock().await.keys().map(String::as_str));
+        Error::new(ErrorKind::NotFound, format!("there is no trail `{name}`{near}"))
     }
 
     /// What is shown of trails that are there and cannot be taken up, by name.
@@ -248,7 +253,10 @@ impl Trails {
     async fn is_free(&self, trails: &BTreeMap<String, Arc<Trail>>, name: &str) -> Result<()> {
         let is_unread = self.unread.lock().await.get(name).is_some_and(|unread| unread.kept.is_some());
         if trails.contains_key(name) || is_unread {
-            return Err(Error::new(ErrorKind::Locked, format!("there is a trail `{name}` already; change it with PUT")));
+            return Err(Error::new(
+                ErrorKind::Locked,
+                format!("there is a trail `{name}` already; change it with `traild trail change` or PUT"),
+            ));
         }
         if trails.len() >= TRAILS_MAX {
             return Err(Error::new(ErrorKind::Limit, format!("there are {TRAILS_MAX} trails, as many as there may be")));
@@ -314,7 +322,13 @@ impl Trails {
     async fn kept_of(&self, name: &str, trail: Option<&Trail>) -> Result<Option<Kept>> {
         match trail {
             Some(trail) => Ok(Some(trail.ledger.kept().await)),
-            None => self.unread.lock().await.get(name).map(|unread| unread.kept.clone()).ok_or_else(|| missing(name)),
+            None => {
+                let known = self.unread.lock().await.get(name).map(|unread| unread.kept.clone());
+                match known {
+                    Some(kept) => Ok(kept),
+                    None => Err(self.missing(name).await),
+                }
+            }
         }
     }
 

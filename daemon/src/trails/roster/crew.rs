@@ -109,7 +109,10 @@ async fn deliver(worker: &Worker, around: &Surroundings, until: Option<Sequence>
     match worker.sink.feed() {
         Feed::Segments => worker.run_segments(around.backend.clone(), published, until).await,
         Feed::Events => {
-            let reader = |filter: &str| around.source.reader(around.workers.fetch_add(1, Ordering::Relaxed), filter.into());
+            let reader = |filter: &str, after: Sequence| {
+                let number = around.workers.fetch_add(1, Ordering::Relaxed);
+                around.source.reader(number, filter.into(), after)
+            };
             worker.run(reader, published, until).await;
         }
     }

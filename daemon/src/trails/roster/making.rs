@@ -10,6 +10,7 @@ use crate::trails::definition::Definition;
 use crate::trails::keeping::kept::Progress;
 use crate::trails::roster::surroundings::Surroundings;
 use crate::trails::setting::watched::Watched;
+use crate::trails::sink::discreet::{Discreet, Unsaid};
 use crate::trails::sink::kind::Order;
 use crate::trails::sink::seam::Sink;
 
@@ -77,7 +78,10 @@ impl Maker {
         let (schema, keyring, log) = (&around.schema, &around.keyring, around.identity.as_str());
         let (state, begun) = (progress.sink.as_ref(), progress.pending.as_ref().map(|pending| pending.number));
         let order = Order { trail: &definition.name, log, purpose, members, state, begun, schema, keyring, hands };
-        let made = (sink.kind.make)(&order).map_err(|problem| format!("sink {index} ({}): {problem}", sink.kind.name))?;
-        Ok((made, watched))
+        let unsaid = Unsaid::of(&members, sink.kind.members);
+        match (sink.kind.make)(&order) {
+            Ok(made) => Ok((Box::new(Discreet::new(made, unsaid)), watched)),
+            Err(problem) => Err(format!("sink {index} ({}): {}", sink.kind.name, unsaid.hide(&problem))),
+        }
     }
 }

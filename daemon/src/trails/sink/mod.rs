@@ -7,6 +7,7 @@
 #[cfg(feature = "object-stores")]
 pub mod azblob;
 pub mod batch;
+pub mod discreet;
 pub mod elasticsearch;
 pub mod event_id;
 pub mod fault;

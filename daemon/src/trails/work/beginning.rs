@@ -23,7 +23,11 @@ use crate::trails::work::worker::{Going, Stopped, Worker};
 impl Worker {
     /// The progress to go on from; asks the sink how far it got before, since what is kept may have been lost or set back. What the sink has that is not of this
     /// log, as when the log itself was set back, only gives its number: then events may arrive twice, and none is left out.
-    pub(in crate::trails) async fn begin(&self, reader: Reader, published: watch::Receiver<Sequence>) -> Going<Progress> {
+    pub(in crate::trails) async fn begin(
+        &self,
+        reader: &impl Fn(&str, Sequence) -> Reader,
+        published: watch::Receiver<Sequence>,
+    ) -> Going<Progress> {
         let end = *published.borrow();
         let progress = self.progress().await?;
         if !self.sink.names_batches() {
@@ -38,7 +42,7 @@ impl Worker {
         }
         let is_known = match mark.origin {
             _ if mark.last > end => false,
-            Some(origin) => self.has(&origin, mark.last, reader, published).await,
+            Some(origin) => self.has(&origin, mark.last, reader(&self.filter, before(&origin)), published).await,
             // Where that cannot be told, a trail that knows of no batch is one that lost its file.
             None => progress.number == 0,
         };
@@ -56,8 +60,7 @@ impl Worker {
     /// Whether a batch up to a sequence begins with the event of this log that it must begin with.
     async fn has(&self, origin: &Origin, last: Sequence, reader: Reader, published: watch::Receiver<Sequence>) -> bool {
         let one = BatchLimits { events: 1, bytes: u64::MAX, delay: Duration::ZERO };
-        let after = Sequence(origin.first.0.saturating_sub(1));
-        let mut gatherer = Gatherer::new(reader, one, published, after, Some(last)).telling(self.unreadable());
+        let mut gatherer = Gatherer::new(reader, one, published, before(origin), Some(last)).telling(self.unreadable());
         while let Some(draft) = gatherer.next().await {
             if let Some(event) = draft.events.first() {
                 return origin_of(&event.text) == origin.hash;
@@ -92,4 +95,9 @@ impl Worker {
         self.live.trouble(&message, SystemClock::new().now(), true);
         Worker { watched: seen, stale: AtomicBool::new(false), ..self }
     }
+}
+
+/// The sequence after which a reading finds the first event of a batch.
+fn before(origin: &Origin) -> Sequence {
+    Sequence(origin.first.0.saturating_sub(1))
 }

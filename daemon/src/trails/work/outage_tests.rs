@@ -13,6 +13,7 @@ use trail_engine::storage::FileStorage;
 use super::tests::{EVENTS, FILTER, Uncounted, log, unwatched};
 use super::*;
 use crate::backend::Backend;
+use crate::metrics::Metrics;
 use crate::trails::keeping::kept::Kept;
 use crate::trails::keeping::store::Store;
 use crate::trails::reading::source::Source;
@@ -93,8 +94,8 @@ async fn delivered(time: Duration, says: bool) -> Seen {
     let seen = Arc::<Mutex<Seen>>::default();
     pause();
     let worker = worker(&backend, directory.path(), Away { time, says, seen: seen.clone() }, stopping);
-    let source = Source::new(backend.clone());
-    worker.run(|filter| source.reader(1, filter.into()), backend.published(), Some(Sequence(EVENTS))).await;
+    let source = Source::new(backend.clone(), Metrics::new());
+    worker.run(|filter, after| source.reader(1, filter.into(), after), backend.published(), Some(Sequence(EVENTS))).await;
     resume();
     let progress = worker.progress().await.unwrap();
     assert_eq!((progress.position, progress.pending, progress.lost_sequences), (Some(EVENTS), None, 0));

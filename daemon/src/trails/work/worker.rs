@@ -85,7 +85,7 @@ pub type Going<T> = Result<T, Stopped>;
 
 impl Worker {
     /// Works until it is stopped, or the range of a backfill is done.
-    pub async fn run(&self, reader: impl Fn(&str) -> Reader, published: watch::Receiver<Sequence>, until: Option<Sequence>) {
+    pub async fn run(&self, reader: impl Fn(&str, Sequence) -> Reader, published: watch::Receiver<Sequence>, until: Option<Sequence>) {
         let mut stop = self.stop.clone();
         tokio::select! {
             // Stopped or gone: the work is dropped where it is, and begun again from what is kept.
@@ -94,15 +94,21 @@ impl Worker {
         }
     }
 
-    async fn work(&self, reader: impl Fn(&str) -> Reader, published: watch::Receiver<Sequence>, until: Option<Sequence>) -> Going<()> {
-        let mut progress = self.begin(reader(&self.filter), published.clone()).await?;
+    async fn work(
+        &self,
+        reader: impl Fn(&str, Sequence) -> Reader,
+        published: watch::Receiver<Sequence>,
+        until: Option<Sequence>,
+    ) -> Going<()> {
+        let mut progress = self.begin(&reader, published.clone()).await?;
         if let Some(pending) = progress.pending {
-            let reader = reader(&pending.filter);
+            let reader = reader(&pending.filter, Sequence(pending.first.saturating_sub(1)));
             self.repeat(pending, reader, published.clone()).await?;
             progress = self.progress().await?;
         }
         self.live.reached(progress.after());
-        let mut gatherer = Gatherer::new(reader(&self.filter), self.limits, published, progress.after(), until).telling(self.unreadable());
+        let mut gatherer = Gatherer::new(reader(&self.filter, progress.after()), self.limits, published, progress.after(), until)
+            .telling(self.unreadable());
         let (drafts, mut gathered) = mpsc::channel(1);
         let gather = async move {
             while let Some(draft) = gatherer.next().await {

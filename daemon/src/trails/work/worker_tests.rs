@@ -14,6 +14,7 @@ use trail_engine::storage::FileStorage;
 use super::*;
 use crate::backend::Backend;
 use crate::config::Config;
+use crate::metrics::Metrics;
 use crate::trails::keeping::kept::Kept;
 use crate::trails::keeping::store::Store;
 use crate::trails::reading::source::Source;
@@ -166,7 +167,7 @@ async fn live(backend: &Backend, directory: &std::path::Path, seed: u64, (named,
     let place = Arc::new(Mutex::new(Place::default()));
     let storage = Arc::new(FileStorage::open(&directory.join(format!("trails-{named}-{whole}-{seed}"))).unwrap());
     let store = Store::new(storage);
-    let source = Source::new(backend.clone());
+    let source = Source::new(backend.clone(), Metrics::new());
     let limits = BatchLimits { events: 1 + random.below(40) as usize, bytes: 1 << 20, delay: Duration::from_millis(random.below(4)) };
     let workers = AtomicU64::new(0);
     let slot = Slot { backfill: None, sink: 0 };
@@ -197,7 +198,7 @@ async fn live(backend: &Backend, directory: &std::path::Path, seed: u64, (named,
             watched: unwatched(backend),
             stale: AtomicBool::new(false),
         };
-        let reader = |filter: &str| source.reader(workers.fetch_add(1, Ordering::Relaxed), filter.into());
+        let reader = |filter: &str, after: Sequence| source.reader(workers.fetch_add(1, Ordering::Relaxed), filter.into(), after);
         // Longer with each life, so that a slow machine gets there too.
         let moment = Duration::from_micros(random.below(20_000 + lives as u64 * 1_000));
         // Dropped wherever it is.
@@ -300,8 +301,8 @@ async fn at_a_closed_door(backend: &Backend, directory: &std::path::Path, events
         watched: unwatched(backend),
         stale: AtomicBool::new(false),
     };
-    let source = Source::new(backend.clone());
-    let reader = move |filter: &str| source.reader(1, filter.into());
+    let source = Source::new(backend.clone(), Metrics::new());
+    let reader = move |filter: &str, after: Sequence| source.reader(1, filter.into(), after);
     let published = backend.published();
     let work = tokio::spawn(async move { worker.run(reader, published, Some(Sequence(EVENTS))).await });
     while live.now().failures < 2 {
@@ -364,8 +365,8 @@ async fn a_log_that_cannot_be_read_is_said() {
         watched: unwatched(&backend),
         stale: AtomicBool::new(false),
     };
-    let source = Source::new(backend.clone());
-    let reader = move |filter: &str| source.reader(1, filter.into());
+    let source = Source::new(backend.clone(), Metrics::new());
+    let reader = move |filter: &str, after: Sequence| source.reader(1, filter.into(), after);
     let published = backend.published();
     let work = tokio::spawn(async move { worker.run(reader, published, None).await });
     while live.now().last_trouble.is_none() {
