@@ -60,6 +60,8 @@ fn a_trail_is_made_started_watched_changed_stopped_and_removed() {
     let sent = events("first", 300);
     post(&mut client, &sent);
 
+    let (code, out, errors) = trail(&server, &["list"]);
+    assert!(code == 0 && out == "TRAIL  STATE  SINKS  FILTER\n" && errors.starts_with("there are no trails yet"), "{code}: {out}{errors}");
     let batch = ["--set", "batch.events=50", "--set", "batch.bytes=1000000", "--set", "batch.seconds=0.05"];
     let flags = ["create", "t", "--type", "file", "--set", &path, "--filter", "-event_name:Put0", "--from", "oldest", "--hold-retention"];
     let (code, out, errors) = trail(&server, &[&flags[..], &batch].concat());
@@ -213,6 +215,7 @@ fn mistakes_are_answered_with_what_to_do() {
     let with = |start: &[&'static str], more: &[&'static str]| [start, more].concat();
     for (words, code, told) in [
         (vec!["create", "x"], 2, "--type <KIND>"),
+        (vec!["create", "x", "--type", "file", "--path", "/a"], 2, "the members of a sink are written --set NAME=VALUE"),
         (vec!["create", "x", "--type", "fil", "--set", "path=/a"], 4, "did you mean `file`?"),
         (vec!["create", "x", "--type", "file"], 4, "`path` is missing: the folder, an absolute path"),
         (vec!["create", "x", "--type", "file", "--set", "pth=/a"], 4, "did you mean `path`?"),

@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::process::ExitCode;
 
+use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::cli::answers::{count, histogram, segments, stats, terms};
@@ -123,6 +124,12 @@ impl Cli {
     }
 }
 
+/// Whether the process is to make or change a trail: then an option that is not known was meant for its sink.
+fn is_of_a_sink() -> bool {
+    let has = |words: &[&str]| std::env::args_os().skip(1).any(|arg| words.iter().any(|word| arg == *word));
+    has(&["trail"]) && has(&["create", "change"])
+}
+
 /// Reads the command line of the process and does what it says.
 #[must_use]
 pub fn run() -> ExitCode {
@@ -132,6 +139,9 @@ pub fn run() -> ExitCode {
             let wrong = error.use_stderr();
             // A closed pipe is the only way in which printing fails; then nobody is there to be told.
             drop(error.print());
+            if error.kind() == ErrorKind::UnknownArgument && is_of_a_sink() {
+                tell("the members of a sink are written --set NAME=VALUE; `traild trail kinds` lists them");
+            }
             return ExitCode::from(if wrong { Exit::Usage } else { Exit::Ok } as u8);
         }
     };

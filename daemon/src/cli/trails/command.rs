@@ -105,7 +105,14 @@ pub fn trail(args: &TrailArgs, connection: &ConnectionArgs) -> Outcome {
     };
     match &args.verb {
         Verb::Kinds => kinds(args.json),
-        Verb::List => table(&client.get("/v1/trails", &[])?, shown::list),
+        Verb::List => {
+            let all: Value = client.get("/v1/trails", &[])?;
+            show(&all, args.json, shown::list)?;
+            if all.get("trails").and_then(Value::as_array).is_some_and(Vec::is_empty) {
+                tell("there are no trails yet: `traild trail create` makes one");
+            }
+            Ok(Exit::Ok)
+        }
         Verb::Show(name) => table(&client.get(&at(&name.name, ""), &[])?, whole),
         Verb::Status(name) => table(&client.get(&at(&name.name, "/status"), &[])?, shown::status),
         Verb::Create(definition) => {
