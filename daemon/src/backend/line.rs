@@ -3,7 +3,7 @@
 //! Problem: with more clients than can be served, a line in the order of coming serves those who have waited longest, and they are about to give up: the work
 //! is done, and nobody is there for the answer. Mechanism: one has the turn at a time. As long as nobody has waited for long, the first is next;
 //! from then on the last who came is, until the first have given up and gone. So a line that moves is fair, and one that does not
-//! serves clients that are still there. Limits: who has the turn keeps it, so that one who needs much is not passed by those who need less; apart
+//! serves clients that are still there ("adaptive LIFO": Maurer, Fail at Scale, ACM Queue 13(8), 2015). Limits: who has the turn keeps it, so that one who needs much is not passed by those who need less; apart
 //! from that nobody's place is kept. How long one waits is the caller's: to drop the future is to go.
 
 use std::collections::VecDeque;
