@@ -32,7 +32,7 @@ const OVERLOADED_BYTES_MAX: u64 = 600 << 20;
 const SLOWED_BYTES_MAX: u64 = 900 << 20;
 
 /// How often goodput may be measured: what others on the machine do meanwhile makes one round worse, not all of them.
-const ROUNDS_MAX: usize = 3;
+const ROUNDS_MAX: usize = 5;
 
 /// Ten times the clients, none of which waits when it is refused, beside ten thousand that say nothing. The server has a part of a core,
 /// so that its clients take nothing from it, and less is to be read again afterwards.
@@ -109,7 +109,7 @@ fn is_open(connection: &std::net::TcpStream) -> bool {
 
 /// How many times the requests that are answered are begun at least, and how many times those that were answered at its best are planned.
 const BEGUN_MIN: u64 = 5;
-const PLANNED: f64 = 7.0;
+const PLANNED: f64 = 5.5;
 
 /// More than five times the requests of its peak, at planned times, by senders who give up after a second and go on, against a server that has a fifth of a
 /// core, so that its clients take nothing from it: it must still take four fifths of what it takes at its best.
