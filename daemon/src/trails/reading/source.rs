@@ -3,7 +3,7 @@
 //! Problem: ten trails with different filters would read every event ten times. Mechanism: one task takes the requests of all workers.
 //! Those that want the same place are answered by one reading, in which the filters of all workers that are near take part, also of those that have asked for nothing yet; the
 //! last windows are kept, so that a worker that comes a little later finds its events there. A reading is bounded in events and bytes. Limits: workers that
-//! are far apart read apart, two at a time; more than 64 filters at one place are read in turns.
+//! are far apart read apart, two at a time; more than 64 filters at one place are read in turns; the filter of a worker that stands still takes part until the others are 20,000 sequences on.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -189,9 +189,10 @@ async fn serve(log: Log, mut requests: mpsc::Receiver<Request>, shared: Arc<Mute
 }
 
 impl Shared {
-    /// Answers a request from the windows, or lets it wait for a reading that goes on; gives it back when neither helps.
+    /// Answers a request from the windows, or lets it wait for a reading that goes on; gives it back when neither helps. One of a worker that has gone is forgotten.
     fn take_in(&mut self, request: Request) -> Option<Request> {
-        self.workers.insert(request.worker, (request.filter.clone(), request.after));
+        let worker = self.workers.get_mut(&request.worker).filter(|_| !request.answer.is_closed())?;
+        *worker = (request.filter.clone(), request.after);
         if let Some(window) = self.windows.iter().rev().find_map(|reading| reading.window(&request.filter, request.after)) {
             drop(request.answer.send(Ok(window)));
             return None;
@@ -264,5 +265,31 @@ async fn read(backend: &Backend, after: Sequence, filters: &[Arc<str>]) -> Resul
             Err(error) => return Err(error),
             Ok(page) => return Ok((page, oldest)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A request that is still on its way when its worker goes must not bring it back: its filter would be read for ever.
+    #[test]
+    fn who_has_gone_is_not_read_for() {
+        let filter: Arc<str> = "user:a".into();
+        let asks = |worker| {
+            let (answer, answered) = oneshot::channel();
+            (Request { worker, filter: filter.clone(), after: Sequence(7), answer }, answered)
+        };
+        let mut shared = Shared::default();
+        let (request, _waits) = asks(1);
+        assert!(shared.take_in(request).is_none() && shared.workers.is_empty(), "a worker without a place");
+        shared.workers.insert(2, (filter.clone(), Sequence(0)));
+        let (request, gone) = asks(2);
+        drop(gone);
+        assert!(shared.take_in(request).is_none(), "nobody waits for the answer");
+        assert_eq!(shared.workers[&2].1, Sequence(0));
+        let (request, _waits) = asks(2);
+        assert!(shared.take_in(request).is_some());
+        assert_eq!(shared.workers[&2].1, Sequence(7));
     }
 }

@@ -2,14 +2,16 @@
 //!
 //! Keys are rotated: a token that is lent for an hour is written into its file again before it ends. A sink reads its files when it is made; whoever works with it
 //! asks here whether it must be made again. Only a hash of what was in them is kept. Limits: the first 4 MiB of a file; one that cannot be read, or does not answer
-//! in a second, is taken for unchanged, because what was read of it before may still do.
+//! in a second, is taken for unchanged, because what was read of it before may still do. Files that hang take one thread, not one for each look.
 
 use std::fs::{File, metadata};
 use std::io::{self, Read as _};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
+use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use crate::backend::Hands;
@@ -27,6 +29,8 @@ pub struct Watched {
     files: Vec<String>,
     hash: Option<[u8; 32]>,
     hands: Hands,
+    /// One look at a time, until the files have answered.
+    turn: Arc<Semaphore>,
 }
 
 impl Watched {
@@ -34,7 +38,7 @@ impl Watched {
     #[must_use]
     pub fn of(members: &Map<String, Value>, hands: &Hands) -> Watched {
         let files = named(members);
-        Watched { hash: hash(&files).ok(), files, hands: hands.clone() }
+        Watched { hash: hash(&files).ok(), files, hands: hands.clone(), turn: Arc::new(Semaphore::new(1)) }
     }
 
     /// Whether they hold something else by now.
@@ -49,7 +53,17 @@ impl Watched {
 
     async fn look(&self) -> Option<[u8; 32]> {
         let files = self.files.clone();
-        timeout(LOOK_MAX, self.hands.folders.run(move || Ok(hash(&files)))).await.ok()?.ok()?.ok()
+        self.look_by(move || hash(&files).ok()).await
+    }
+
+    /// `None` also while an earlier look still waits for the files.
+    async fn look_by(&self, read: impl FnOnce() -> Option<[u8; 32]> + Send + 'static) -> Option<[u8; 32]> {
+        let turn = self.turn.clone().try_acquire_owned().ok()?;
+        let look = move || {
+            let _turn = turn;
+            Ok(read())
+        };
+        timeout(LOOK_MAX, self.hands.folders.run(look)).await.ok()?.ok()?
     }
 }
 
@@ -84,6 +98,27 @@ mod tests {
     use super::*;
     use crate::backend::Schedule;
     use crate::config::Config;
+
+    /// Others have their folders while a mount with keys hangs.
+    #[tokio::test]
+    async fn files_that_hang_take_one_thread() {
+        let hands = Hands::new(&Schedule::of(&Config::default()));
+        let watched = Watched::of(&Map::new(), &hands);
+        let (answers, hang) = std::sync::mpsc::channel::<()>();
+        let hangs = move || {
+            let _gone = hang.recv();
+            None
+        };
+        assert_eq!(watched.look_by(hangs).await, None);
+        for _ in 0..100 {
+            assert_eq!(watched.clone().look_by(|| Some([1; 32])).await, None, "a second look, while the first still waits");
+        }
+        hands.folders.run(|| Ok(())).await.expect("a thread that is free");
+        drop(answers);
+        while watched.look_by(|| Some([1; 32])).await.is_none() {
+            tokio::task::yield_now().await;
+        }
+    }
 
     #[tokio::test]
     async fn what_is_written_into_a_file_is_seen_and_what_cannot_be_read_changes_nothing() {

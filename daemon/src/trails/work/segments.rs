@@ -91,8 +91,13 @@ impl Worker {
             }
             Ok(Some(_)) | Err(_) => {
                 let first = segment.first_sequence.0.saturating_sub(passed);
-                self.lose_range(first, segment.last_sequence.0, segment.events.saturating_add(passed)).await?;
-                self.keep(|progress| progress.position = Some(segment.last_sequence.0)).await?;
+                let lost = segment.events.saturating_add(passed);
+                self.tell_lost(first, segment.last_sequence.0, lost);
+                self.keep(|progress| {
+                    progress.position = Some(segment.last_sequence.0);
+                    progress.lost_sequences += lost;
+                })
+                .await?;
                 return Ok(Some(segment.last_sequence));
             }
         };
@@ -109,8 +114,13 @@ impl Worker {
         };
         let last = together.last().map_or(segment.last_sequence, |sealed| sealed.info.last_sequence);
         let events = together.iter().map(|sealed| sealed.info.events).sum();
+        if passed > 0 {
+            let next = segment.first_sequence.0;
+            self.tell_lost(next.saturating_sub(passed), next.saturating_sub(1), passed);
+        }
         self.keep(|progress| {
             progress.position = Some(last.0);
+            progress.lost_sequences += passed;
             progress.number += together.len() as u64;
             progress.delivered_events += events;
             progress.delivered_objects += delivered.objects;
@@ -122,9 +132,6 @@ impl Worker {
         })
         .await?;
         self.tally.delivered(events, &delivered);
-        if passed > 0 {
-            self.lose_range(segment.first_sequence.0.saturating_sub(passed), segment.first_sequence.0, passed).await?;
-        }
         Ok(Some(last))
     }
 }

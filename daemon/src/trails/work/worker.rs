@@ -201,12 +201,17 @@ impl Worker {
 
     /// Says and keeps that events of a range were not there any more.
     pub(in crate::trails) async fn lose_range(&self, first: u64, last: u64, lost: u64) -> Going<()> {
+        self.tell_lost(first, last, lost);
+        self.keep(|progress| progress.lost_sequences += lost).await
+    }
+
+    /// Says that events will not arrive; to keep how many they are is the caller's.
+    pub(in crate::trails) fn tell_lost(&self, first: u64, last: u64, lost: u64) {
         tracing::error!(trail = %self.label, sink = self.kind, first, last, lost, "events were dropped or damaged before they were delivered");
         let message =
             format!("{lost} events between the sequences {first} and {last} were dropped or damaged before they could be delivered");
         self.live.trouble(&message, now(), true);
         self.tally.lost(lost);
-        self.keep(|progress| progress.lost_sequences += lost).await
     }
 
     /// Delivers what was gathered under a number, and keeps that it is there.
