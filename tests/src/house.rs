@@ -46,7 +46,10 @@ pub fn sources(folder: &Path) -> Vec<Source> {
         for entry in std::fs::read_dir(&next).unwrap_or_else(|e| panic!("{}: {e}", next.display())) {
             let path = entry.unwrap().path();
             if path.is_dir() {
-                folders.push(path);
+                // What was built there is nobody's source.
+                if path.file_name().is_some_and(|name| name != "target") {
+                    folders.push(path);
+                }
             } else if path.extension().is_some_and(|e| e == "rs") {
                 let name = path.strip_prefix(folder).unwrap().to_str().unwrap().to_owned();
                 found.push(Source { path: name, text: std::fs::read_to_string(&path).unwrap() });

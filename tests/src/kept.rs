@@ -22,7 +22,7 @@ fn of_batch(batch: &Batch) -> Value {
 
 fn batch(json: &Value) -> Option<Batch> {
     let texts = |name: &str| json[name].as_array()?.iter().map(|text| Some(text.as_str()?.to_owned())).collect::<Option<Vec<String>>>();
-    Some(Batch { ids: texts("ids")?, events: texts("events")?.into_iter().map(String::into_bytes).collect() })
+    Some(Batch::new(texts("ids")?, texts("events")?.into_iter().map(String::into_bytes).collect()))
 }
 
 fn batches(json: &Value) -> Option<Vec<Batch>> {

@@ -1,6 +1,7 @@
 //! [`Ledger`]: what a server promised, kept outside of it.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::OnceLock;
 
 use crate::wrong::Wrong;
 
@@ -11,9 +12,17 @@ pub struct Batch {
     pub ids: Vec<String>,
     /// Bytes in the order of the request.
     pub events: Vec<Vec<u8>>,
+    /// The sequence of the first event, when an answer said that all of them were taken.
+    pub first_sequence: OnceLock<u64>,
 }
 
 impl Batch {
+    /// Events that no answer has come for.
+    #[must_use]
+    pub fn new(ids: Vec<String>, events: Vec<Vec<u8>>) -> Batch {
+        Batch { ids, events, first_sequence: OnceLock::new() }
+    }
+
     /// The body of the request.
     #[must_use]
     pub fn body(&self) -> Vec<u8> {
@@ -40,8 +49,14 @@ pub struct Ledger {
 impl Ledger {
     /// A batch was sent and acknowledged.
     pub fn promised(&mut self, batch: Batch) {
+        let first = batch.first_sequence.clone();
         let at = self.place(batch);
-        self.entries[at].is_promised = true;
+        let entry = &mut self.entries[at];
+        entry.is_promised = true;
+        // An answer to a repeat says nothing of where they are.
+        if first.get().is_some() {
+            entry.batch.first_sequence = first;
+        }
         self.last_promised = Some(at);
     }
 
@@ -66,6 +81,7 @@ impl Ledger {
     pub fn forget_last(&mut self) {
         if let Some(at) = self.last_promised.take() {
             self.entries[at].is_promised = false;
+            self.entries[at].batch.first_sequence.take();
         }
     }
 
@@ -86,8 +102,8 @@ impl Ledger {
     }
 
     /// Holds everything that a server returns against the ledger: every promised event is there once, with its bytes; of a batch that is not
-    /// promised there is all or nothing; nothing is there that was never sent, or twice; sequences are dense from 1; the order of a batch is the
-    /// order of its sequences.
+    /// promised there is all or nothing; nothing is there that was never sent, or twice; sequences are dense from 1, and those that the answers named; the order of
+    /// a batch is the order of its sequences.
     ///
     /// # Errors
     /// With the first thing that is wrong.
@@ -100,7 +116,8 @@ impl Ledger {
         }
         dense(stored)?;
         let places = self.places_of(stored)?;
-        self.entries.iter().try_for_each(|entry| whole_and_in_order(&entry.batch, &places))
+        self.entries.iter().try_for_each(|entry| whole_and_in_order(&entry.batch, &places))?;
+        self.all_promised().try_for_each(|batch| where_the_answer_said(batch, &places))
     }
 
     /// The sequence of every event that is there.
@@ -149,12 +166,24 @@ fn whole_and_in_order(batch: &Batch, places: &HashMap<&[u8], u64>) -> Result<(),
     Ok(())
 }
 
+/// The events of a batch have the sequences that were named when they were taken.
+fn where_the_answer_said(batch: &Batch, places: &HashMap<&[u8], u64>) -> Result<(), Wrong> {
+    let Some(first) = batch.first_sequence.get() else { return Ok(()) };
+    for ((expected, id), event) in (*first..).zip(&batch.ids).zip(&batch.events) {
+        let place = places.get(event.as_slice());
+        if place != Some(&expected) {
+            return Err(Wrong::Altered(format!("the event {id} stands at {place:?}, and the answer said {expected}")));
+        }
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn batch(names: &[&str]) -> Batch {
-        Batch { ids: names.iter().map(|n| (*n).to_owned()).collect(), events: names.iter().map(|n| n.as_bytes().to_vec()).collect() }
+        Batch::new(names.iter().map(|n| (*n).to_owned()).collect(), names.iter().map(|n| n.as_bytes().to_vec()).collect())
     }
 
     fn stored(names: &[&str]) -> Vec<(u64, Vec<u8>)> {
@@ -185,6 +214,22 @@ mod tests {
         }
         let told = ledger.check(&[(1, b"a".to_vec()), (3, b"b".to_vec())]).unwrap_err();
         assert!(matches!(&told, Wrong::Altered(why) if why.contains("sequence 3")), "{told:?}");
+    }
+
+    #[test]
+    fn events_are_where_the_answers_said() {
+        let mut ledger = Ledger::default();
+        for (names, first) in [(["a", "b"], 1), (["c", "d"], 3)] {
+            let batch = batch(&names);
+            batch.first_sequence.set(first).unwrap();
+            ledger.promised(batch);
+        }
+        // A repeat, of which no answer says where it is.
+        ledger.promised(batch(&["a", "b"]));
+        assert_eq!(ledger.check(&stored(&["a", "b", "c", "d"])), Ok(()));
+        assert!(altered(&ledger, &["c", "d", "a", "b"]).contains("the answer said 1"));
+        ledger.forget_last();
+        assert!(altered(&ledger, &["c", "d", "a", "b"]).contains("the answer said 3"));
     }
 
     #[test]

@@ -30,7 +30,7 @@ impl Source {
 
     /// The next batch.
     pub fn batch(&mut self) -> Batch {
-        let mut batch = Batch { ids: Vec::new(), events: Vec::new() };
+        let mut batch = Batch::new(Vec::new(), Vec::new());
         for _ in 0..1 + self.random.below(self.events_max) {
             let (id, event) = self.event();
             batch.ids.push(id);
@@ -72,7 +72,12 @@ pub fn send(client: &mut Client, batch: &Batch) -> Sent {
         Ok(answer) if answer.status == 200 => {
             let json = answer.json();
             let count = |name: &str| json[name].as_u64().unwrap();
-            assert_eq!(count("accepted") + count("duplicates"), batch.ids.len() as u64, "{json}");
+            let (accepted, all) = (count("accepted"), batch.ids.len() as u64);
+            assert_eq!(accepted + count("duplicates"), all, "{json}");
+            if accepted == all {
+                assert_eq!(count("last_sequence") - count("first_sequence") + 1, all, "{json}");
+                let _known = batch.first_sequence.set(count("first_sequence"));
+            }
             Sent::Kept
         }
         Ok(answer) => Sent::Refused(answer),

@@ -195,7 +195,12 @@ fn ended_on_a_full_disk(mount: Mount, seed: u64, random: &mut Random, row: &Row)
     let mut book = Book::new(Source::new(seed, random.fork()));
     (book.source.events_max, book.source.filler_max) = (300, 200);
     // Text without an order, a megabyte or more of it: what the day gives back is enough to go on with.
-    let batches: Vec<_> = (0..6).map(|_| book.source.batch()).collect();
+    let (mut batches, mut bytes) = (Vec::new(), 0);
+    while bytes < 1 << 20 {
+        let batch = book.source.batch();
+        bytes += batch.body().len();
+        batches.push(batch);
+    }
     let fresh = book.source.batch();
     let mut old = OldDay::make(&data, batches, &fresh);
     book.ledger.promised(fresh);

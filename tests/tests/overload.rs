@@ -244,7 +244,8 @@ fn wide_events(server: &Server, ledger: &mut Ledger) {
     for batch in 0..2 {
         let ids: Vec<String> = (0..10).map(|i| format!("wide-{batch}-{i}")).collect();
         let event = |id: &String| format!("{{\"eventID\":\"{id}\",\"text\":\"{}\"}}", "x".repeat(1_000_000)).into_bytes();
-        let batch = Batch { events: ids.iter().map(event).collect(), ids };
+        let events = ids.iter().map(event).collect();
+        let batch = Batch::new(ids, events);
         assert!(matches!(send(&mut server.client(), &batch), Sent::Kept));
         ledger.promised(batch);
     }

@@ -26,7 +26,7 @@ fn event(id: &str, filler: u64) -> Vec<u8> {
 fn batch(random: &mut Random, client: usize, number: u64) -> Batch {
     let ids: Vec<String> = (0..1 + random.below(50)).map(|i| format!("{client}-{number}-{i}")).collect();
     let events = ids.iter().map(|id| event(id, random.below(300))).collect();
-    Batch { ids, events }
+    Batch::new(ids, events)
 }
 
 /// Sends until the server says no more; what was acknowledged, and what was not answered.

@@ -86,3 +86,21 @@ fn the_table_is_whole_or_it_fails() {
     assert_eq!(table(&place, None, &["clear"]).0, 0);
     assert_eq!(table(&place, None, &["show"]).1.matches("missing").count(), known.len());
 }
+
+/// `tests/faults` runs every test that writes a row, by its file.
+#[test]
+fn every_test_with_a_row_is_a_step_of_the_faults() {
+    let command = fs::read_to_string(root().join("tests/faults")).unwrap();
+    let steps = command.lines().find_map(|line| line.strip_prefix("for test in ")?.strip_suffix("; do")).expect("the list of tests");
+    let steps: BTreeSet<&str> = steps.split(' ').collect();
+    let mut with_rows = BTreeSet::new();
+    for entry in fs::read_dir(root().join("tests/tests")).unwrap() {
+        let path = entry.unwrap().path();
+        let is_test = path.extension().is_some_and(|extension| extension == "rs");
+        if is_test && fs::read_to_string(&path).unwrap().contains(concat!("Row::", "begin(")) {
+            with_rows.insert(path.file_stem().unwrap().to_str().unwrap().to_owned());
+        }
+    }
+    let missing: Vec<&String> = with_rows.iter().filter(|name| !steps.contains(name.as_str())).collect();
+    assert!(with_rows.len() > 10 && missing.is_empty(), "{missing:?} of {with_rows:?}");
+}

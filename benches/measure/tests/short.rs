@@ -24,7 +24,7 @@ fn the_table_is_whole_and_its_answers_are_right() {
     let data = folder.path().join("log");
     let (good, table, told) = measure(&["--data-dir", data.to_str().unwrap()]);
     assert!(good, "{table}\n{told}");
-    assert_eq!(table.lines().filter(|line| line.starts_with("| Q")).count(), 18, "{table}");
+    assert_eq!(table.lines().filter(|line| line.starts_with("| Q")).count(), 19, "{table}");
     for title in [
         "## Flushing and merging",
         "## Ingest of 20,000 events",
@@ -69,7 +69,7 @@ fn the_table_is_whole_and_its_answers_are_right() {
     for _ in 0..2 {
         let (good, table, told) = measure(&[&beside[..], &["--only-queries", "--under-ingest"]].concat());
         assert!(good, "{table}\n{told}");
-        assert_eq!(table.lines().filter(|line| line.starts_with("| Q")).count(), 34, "{table}");
+        assert_eq!(table.lines().filter(|line| line.starts_with("| Q")).count(), 36, "{table}");
     }
     server.stop();
 }
@@ -78,9 +78,9 @@ fn the_table_is_whole_and_its_answers_are_right() {
 fn several_sizes_are_compared() {
     let (good, table, told) = measure(&["--events", "2000,4000"]);
     assert!(good, "{table}\n{told}");
-    let row = table.lines().find(|line| line.starts_with("| Q8")).unwrap_or_default();
+    let row = table.lines().find(|line| line.starts_with("| Q8 ")).unwrap_or_default();
     assert!(table.contains("| | 2,000 events, median ms | 4,000 events, median ms | last / first |"), "{table}");
-    assert_eq!(table.lines().filter(|line| line.starts_with("| Q8")).count(), 3, "{row}");
+    assert_eq!(table.lines().filter(|line| line.starts_with("| Q8 ")).count(), 3, "{row}");
 }
 
 #[test]
