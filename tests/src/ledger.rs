@@ -44,6 +44,8 @@ pub struct Ledger {
     /// Which batch begins with an id.
     places: HashMap<String, usize>,
     last_promised: Option<usize>,
+    /// How many events were stored before all of these and are not in what it is held against.
+    before: u64,
 }
 
 impl Ledger {
@@ -63,6 +65,11 @@ impl Ledger {
     /// A batch was sent; whether it is kept is not known.
     pub fn unknown(&mut self, batch: &Batch) {
         self.place(batch.clone());
+    }
+
+    /// So many events were stored before its first, and are taken out of what it is held against: see [`crate::old_day::OldDay::taken_out`].
+    pub fn begins_behind(&mut self, events: u64) {
+        self.before = events;
     }
 
     /// Where a batch stands: at the end, when it was not sent before.
@@ -117,7 +124,7 @@ impl Ledger {
         dense(stored)?;
         let places = self.places_of(stored)?;
         self.entries.iter().try_for_each(|entry| whole_and_in_order(&entry.batch, &places))?;
-        self.all_promised().try_for_each(|batch| where_the_answer_said(batch, &places))
+        self.all_promised().try_for_each(|batch| where_the_answer_said(batch, self.before, &places))
     }
 
     /// The sequence of every event that is there.
@@ -167,9 +174,9 @@ fn whole_and_in_order(batch: &Batch, places: &HashMap<&[u8], u64>) -> Result<(),
 }
 
 /// The events of a batch have the sequences that were named when they were taken.
-fn where_the_answer_said(batch: &Batch, places: &HashMap<&[u8], u64>) -> Result<(), Wrong> {
+fn where_the_answer_said(batch: &Batch, before: u64, places: &HashMap<&[u8], u64>) -> Result<(), Wrong> {
     let Some(first) = batch.first_sequence.get() else { return Ok(()) };
-    for ((expected, id), event) in (*first..).zip(&batch.ids).zip(&batch.events) {
+    for ((expected, id), event) in (first.saturating_sub(before)..).zip(&batch.ids).zip(&batch.events) {
         let place = places.get(event.as_slice());
         if place != Some(&expected) {
             return Err(Wrong::Altered(format!("the event {id} stands at {place:?}, and the answer said {expected}")));

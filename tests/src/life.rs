@@ -218,6 +218,7 @@ impl Life {
     #[must_use]
     pub fn ledger(&self, cut: Cut) -> Ledger {
         let mut ledger = Ledger::default();
+        ledger.begins_behind(self.old.events());
         self.open.iter().for_each(|batch| ledger.unknown(batch));
         for (requests, batch) in &self.promised {
             if *requests <= cut.requests { ledger.promised(batch.clone()) } else { ledger.unknown(batch) }

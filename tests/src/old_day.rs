@@ -90,6 +90,12 @@ impl OldDay {
         since_1970() >= self.due
     }
 
+    /// How many events it has.
+    #[must_use]
+    pub fn events(&self) -> u64 {
+        self.batches.iter().map(|batch| batch.events.len() as u64).sum()
+    }
+
     /// Its batches.
     #[must_use]
     pub fn batches(&self) -> &[Batch] {

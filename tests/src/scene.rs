@@ -134,6 +134,7 @@ impl Template {
             let batches = (0..2).map(|_| book.source.batch()).collect();
             let fresh = book.source.batch();
             old = OldDay::make(&data, batches, &fresh);
+            book.ledger.begins_behind(old.events());
             book.ledger.promised(fresh);
         }
         let server = Server::start(&data, &[&SMALL[..], &[UNMERGED]].concat());

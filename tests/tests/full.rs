@@ -203,6 +203,7 @@ fn ended_on_a_full_disk(mount: Mount, seed: u64, random: &mut Random, row: &Row)
     }
     let fresh = book.source.batch();
     let mut old = OldDay::make(&data, batches, &fresh);
+    book.ledger.begins_behind(old.events());
     book.ledger.promised(fresh);
     let retention = old.ends_after(Duration::from_secs(12));
     let settings = [SMALL, &[("TRAILD_RETENTION", retention.as_str()), ("TRAILD_MERGE_CPU_PERCENT", "0")]].concat();
