@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::crowd::{BatchSize, Tally, closed_loop, open_loop};
+use crate::crowd::{BatchSize, Crowd, closed_loop, open_loop};
 use crate::ledger::Ledger;
 use crate::seed::Random;
 use crate::server::Server;
@@ -48,7 +48,11 @@ impl Measured {
         self.served as f64 / self.time.as_secs_f64()
     }
 
-    fn of(tally: Tally, begun: u64, time: Duration, processor: Duration, ledger: &mut Ledger) -> Measured {
+    /// Of a crowd that sends for so long.
+    fn of(server: &Server, time: Duration, ledger: &mut Ledger, send: impl FnOnce() -> Crowd) -> Measured {
+        let before = processor(server.pid());
+        let Crowd { tally, begun } = send();
+        let processor = processor(server.pid()) - before;
         let [refused, gone] = [&tally.refused, &tally.gone].map(|count| count.load(Ordering::Relaxed));
         let measured = Measured { events: tally.events(), served: tally.requests() as u64, begun, refused, gone, time, processor };
         tally.into_ledger(ledger);
@@ -65,11 +69,11 @@ pub fn measured(
     ledger: &mut Ledger,
     random: &mut Random,
 ) -> Measured {
-    let begun = processor(server.pid());
-    let tally = closed_loop(server, clients, time, name, batch, random);
-    let spent = processor(server.pid()) - begun;
-    let sent = tally.requests() as u64 + tally.refused.load(Ordering::Relaxed) + tally.gone.load(Ordering::Relaxed);
-    Measured::of(tally, sent, time, spent, ledger)
+    Measured::of(server, time, ledger, || {
+        let tally = closed_loop(server, clients, time, name, batch, random);
+        let begun = tally.requests() as u64 + tally.refused.load(Ordering::Relaxed) + tally.gone.load(Ordering::Relaxed);
+        Crowd { tally, begun }
+    })
 }
 
 /// The same of a crowd that sends so many requests a second and gives up what is not answered in time: see [`open_loop`].
@@ -81,10 +85,7 @@ pub fn measured_open(
     ledger: &mut Ledger,
     random: &mut Random,
 ) -> Measured {
-    let begun = processor(server.pid());
-    let crowd = open_loop(server, rate, time, name, batch, random);
-    let spent = processor(server.pid()) - begun;
-    Measured::of(crowd.tally, crowd.begun, time, spent, ledger)
+    Measured::of(server, time, ledger, || open_loop(server, rate, time, name, batch, random))
 }
 
 /// What is left of the peak in overload.

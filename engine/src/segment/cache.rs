@@ -2,7 +2,7 @@
 //! the terms of documents, the texts of some.
 //!
 //! Sharded by key, so that queries on different threads seldom wait for each other. Each shard is a clock: what was used since the
-//! hand last passed it is spared once. What is new counts as unused until it is hit, so what is looked at once goes first. What
+//! hand last passed it is spared once. What is new counts as unused until it is hit, so what is looked at once goes when the hand comes by. What
 //! belongs to dropped segments is never hit again and goes the same way; segment ids are never reused.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
