@@ -91,7 +91,8 @@ impl Scene {
 
     fn segments_before(self) -> usize {
         match self {
-            Scene::Merge => 6,
+            // Two more are a tier.
+            Scene::Merge => 14,
             Scene::Start => 1,
             _ => 0,
         }

@@ -1,29 +1,27 @@
-//! Flushing and merging, each alone, in MB of raw events for a second of one core; and what a day takes once it is over.
+//! Flushing and merging, each alone, in MB of raw events for a second of one core.
 //!
 //! The engine is in this process, so that a head can be flushed by itself and a day be over at will; events are appended before, and what is
 //! reckoned is the CPU time that the kernel counts for the one thread that does the work. So the figure holds on a busy machine too, and
-//! waiting for the disk is not part of it. How many events: as many as a head of the default size takes, eight segments of a third of that, and
-//! for the day that is over a million, in heads of the default size as the server makes them.
+//! waiting for the disk is not part of it. How many events: as many as a head of the default size takes, and eight segments of a third of that.
 
 use trail_corpus::{Corpus, Generator, Parameters};
 use trail_engine::{AuditLog, Options};
-use trail_rig::{Result, disk, grouped, mebibytes};
+use trail_rig::{Result, grouped};
 
-use crate::bounds::{BYTES_AN_EVENT, FLUSHING, MERGING};
+use crate::bounds::{FLUSHING, MERGING};
 use crate::directory::Directory;
-use crate::in_process::{append, day_over, options, thread_seconds};
+use crate::in_process::{append, fill, options, pass_days, thread_seconds};
 use crate::table::Table;
 
 const FLUSHED_MAX: u64 = 140_000;
 const MERGED_MAX: u64 = 400_000;
-const SEALED_MAX: u64 = 1_000_000;
 const SEGMENTS: u64 = 8;
 
-/// Measures and prints all three; CPU seconds of merging a million events of a day that is over.
+/// Measures and prints both.
 ///
 /// # Errors
 /// When the log does not take every event, or does not come to one segment.
-pub(crate) fn measure(corpus: &Corpus, parameters: &Parameters) -> Result<f64> {
+pub(crate) fn measure(corpus: &Corpus, parameters: &Parameters) -> Result<()> {
     let at_most = |events: u64| Parameters { events: parameters.events.min(events), ..parameters.clone() };
     let table = Table::begin("Flushing and merging, each alone, of one core");
     let show = |name: &str, parameters: &Parameters, bytes: u64, seconds: f64, bound| {
@@ -36,9 +34,14 @@ pub(crate) fn measure(corpus: &Corpus, parameters: &Parameters) -> Result<f64> {
     show("flushing", &flushed, bytes, seconds, FLUSHING);
     let merged = at_most(MERGED_MAX);
     eprintln!("merging {} events", grouped(merged.events));
-    let over = day_over(&Directory::make("merged")?, corpus, &merged, SEGMENTS)?;
-    show("merging", &merged, over.bytes, over.merging, MERGING);
-    sealed(corpus, &at_most(SEALED_MAX))
+    let directory = Directory::make("merged")?;
+    let bytes = fill(directory.path(), corpus, &merged, SEGMENTS)?;
+    let over = pass_days(directory.path())?;
+    if (over.events, over.segments.1) != (merged.events, 1) {
+        return Err(format!("the day is not one segment: {over:?}").into());
+    }
+    show("merging", &merged, bytes, over.merging, MERGING);
+    Ok(())
 }
 
 /// From a head to a segment: bytes and seconds.
@@ -56,19 +59,4 @@ fn flush(corpus: &Corpus, parameters: &Parameters) -> Result<(u64, f64)> {
         return Err(format!("the head is not in one segment: {stats:?}").into());
     }
     Ok((bytes, seconds))
-}
-
-/// The disk of a day that is over, and CPU seconds for a million events of what made it so.
-fn sealed(corpus: &Corpus, parameters: &Parameters) -> Result<f64> {
-    eprintln!("merging and sealing a day of {} events", grouped(parameters.events));
-    let directory = Directory::make("sealed")?;
-    let over = day_over(&directory, corpus, parameters, 1)?;
-    let disk = disk(directory.path())?.all;
-    let (each, events) = (disk as f64 / parameters.events as f64, grouped(parameters.events));
-    let table = Table::begin(&format!("A day that is over, {events} events, {} segments merged and sealed", over.flushed));
-    let shown = format!("{each:.1} bytes an event ({})", mebibytes(disk));
-    table.figure("disk, sealed: all files of the log, which was closed", each, &shown, BYTES_AN_EVENT);
-    let seconds = over.merging * 1e6 / parameters.events as f64;
-    table.row("merging, CPU s / M events", &format!("{seconds:.2}"));
-    Ok(seconds)
 }

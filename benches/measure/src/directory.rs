@@ -39,6 +39,11 @@ impl Directory {
         Ok(Directory { path, mine: true })
     }
 
+    /// Whether it stays when the measurement ends.
+    pub(crate) fn is_kept(&self) -> bool {
+        !self.mine
+    }
+
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }

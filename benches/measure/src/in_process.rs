@@ -3,6 +3,7 @@
 //! What needs a day that is over, or a thread of the engine by itself, is measured so. Limits: one thread appends, so that the times of
 //! appending are no figure.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,8 +11,6 @@ use trail_corpus::{Corpus, Generator, Parameters};
 use trail_engine::clock::{Clock, ForwardClock};
 use trail_engine::{AuditLog, Options};
 use trail_rig::{Process, Result};
-
-use crate::directory::Directory;
 
 /// After so long the day is over.
 const OVER: Duration = Duration::from_secs(36 * 3_600);
@@ -54,52 +53,54 @@ pub(crate) fn append(log: &AuditLog, generator: &mut Generator<'_>, events: u64)
     Ok(bytes)
 }
 
-/// A log of a day that is over, merged and sealed.
+/// A log whose days are over, merged and sealed.
 #[derive(Debug)]
-pub(crate) struct DayOver {
-    /// Bytes of the events.
-    pub(crate) bytes: u64,
-    /// How many segments there were before.
-    pub(crate) flushed: usize,
+pub(crate) struct Over {
+    /// How many events it has.
+    pub(crate) events: u64,
+    /// How many segments there were before, and are now.
+    pub(crate) segments: (usize, usize),
     /// CPU seconds of the thread that merges.
     pub(crate) merging: f64,
+    /// CPU seconds of the thread that flushes and seals.
+    pub(crate) sealing: f64,
 }
 
-/// Fills a log in a directory, lets the day pass, waits until all of it is sealed, and closes it. Heads have the default size; with `parts`
-/// there are besides as many segments at least, of the same size.
+/// Fills a log in a directory with so many segments, merges none, and closes it; returns the bytes of the events.
 ///
 /// # Errors
-/// When the log does not take every event, or what it has is not one sealed segment at the end.
-pub(crate) fn day_over(directory: &Directory, corpus: &Corpus, parameters: &Parameters, parts: u64) -> Result<DayOver> {
-    let clock = Arc::new(ForwardClock::default());
-    let mut over = DayOver { bytes: 0, flushed: 0, merging: 0.0 };
-    {
-        let log = AuditLog::open_with_clock(directory.path(), options(0)?, clock.clone())?;
-        let mut generator = Generator::new(corpus, parameters)?;
-        for part in 0..parts {
-            let events = parameters.events * (part + 1) / parts - parameters.events * part / parts;
-            over.bytes += append(&log, &mut generator, events)?;
-            log.flush()?;
-        }
-        over.flushed = log.segments().len();
-        log.close()?;
+/// When the log does not take every event.
+pub(crate) fn fill(directory: &Path, corpus: &Corpus, parameters: &Parameters, parts: u64) -> Result<u64> {
+    let log = AuditLog::open(directory, options(0)?)?;
+    let (mut generator, mut bytes) = (Generator::new(corpus, parameters)?, 0);
+    for part in 0..parts {
+        let events = parameters.events * (part + 1) / parts - parameters.events * part / parts;
+        bytes += append(&log, &mut generator, events)?;
+        log.flush()?;
     }
-    let log = AuditLog::open_with_clock(directory.path(), options(100)?, clock.clone())?;
+    log.close()?;
+    Ok(bytes)
+}
+
+/// Opens the log in a directory, lets its days pass, waits until all of it is sealed, and closes it.
+///
+/// # Errors
+/// When that does not come about.
+pub(crate) fn pass_days(directory: &Path) -> Result<Over> {
+    let clock = Arc::new(ForwardClock::default());
+    let log = AuditLog::open_with_clock(directory, options(100)?, clock.clone())?;
+    let before = log.segments().len();
     clock.pass(OVER);
     let deadline = clock.elapsed() + MERGE_TIME_MAX;
-    let is_sealed = || {
-        let segments = log.segments();
-        segments.len() == 1 && segments.iter().all(|segment| segment.sealed)
-    };
+    let is_sealed = || log.stats().head_events == 0 && log.segments().iter().all(|segment| segment.sealed);
     while !is_sealed() && clock.elapsed() < deadline {
         log.look_at_the_clock();
         std::thread::sleep(Duration::from_millis(2));
     }
-    over.merging = thread_seconds("trail-merge")?;
-    let stats = log.stats();
-    if !is_sealed() || stats.events != parameters.events {
-        return Err(format!("the day is not one sealed segment: {stats:?}, {:?}", log.health()).into());
+    let (merging, sealing, stats) = (thread_seconds("trail-merge")?, thread_seconds("trail-upkeep")?, log.stats());
+    if !is_sealed() {
+        return Err(format!("a day that is over is not sealed: {stats:?}, {:?}", log.health()).into());
     }
     log.close()?;
-    Ok(over)
+    Ok(Over { events: stats.events, segments: (before, stats.segments as usize), merging, sealing })
 }

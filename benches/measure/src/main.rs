@@ -6,6 +6,7 @@
 mod alone;
 mod arguments;
 mod bounds;
+mod day_over;
 mod direct;
 mod directory;
 mod gauge;

@@ -1,4 +1,4 @@
-//! The course of a measurement: flushing and merging alone; store, wait until the server is quiet, ask, stop, start, kill, start.
+//! The course of a measurement: flushing and merging alone; store, wait until the server is quiet, ask, stop, start, kill, start, let the day pass.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ use crate::ingest::store;
 use crate::queries::{self, Measured, World};
 use crate::storing::{Load, milliseconds, print_disk};
 use crate::table::{Table, print_growth, print_queries};
-use crate::{alone, direct, machine, under_ingest};
+use crate::{alone, day_over, direct, machine, under_ingest};
 
 /// How many more events are at most in the journal, and in no segment, when the server is killed: more than a head of the default size takes.
 const JOURNAL_EVENTS_MAX: u64 = 175_000;
@@ -33,21 +33,23 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         machine::measure();
     }
     let measures_itself = arguments.url.is_none() && !arguments.only_queries;
-    let merging = measures_itself.then(|| alone::measure(&corpus, &arguments.parameters)).transpose()?;
+    if measures_itself {
+        alone::measure(&corpus, &arguments.parameters)?;
+    }
     if arguments.only_alone {
         return Ok(());
     }
     let mut measured = Vec::new();
     for events in &arguments.sizes {
         let parameters = Parameters { events: *events, ..arguments.parameters.clone() };
-        measured.push((*events, run_with(arguments, &corpus, &parameters, merging)?));
+        measured.push((*events, run_with(arguments, &corpus, &parameters)?));
     }
     print_growth(&measured);
     Ok(())
 }
 
 /// The same for one number of events; the queries on the idle server.
-fn run_with(arguments: &Arguments, corpus: &Corpus, parameters: &Parameters, merging: Option<f64>) -> Result<Vec<Measured>> {
+fn run_with(arguments: &Arguments, corpus: &Corpus, parameters: &Parameters) -> Result<Vec<Measured>> {
     eprintln!("counting {} events", grouped(parameters.events));
     let census = Census::take(corpus, parameters)?;
     let questions = Questions::choose(corpus, parameters, &census)?;
@@ -55,14 +57,14 @@ fn run_with(arguments: &Arguments, corpus: &Corpus, parameters: &Parameters, mer
     if let Some(address) = arguments.url {
         let server = Server::running(address);
         if !arguments.only_queries {
-            let load = Load { arguments, corpus, parameters, directory: None, merging };
+            let load = Load { arguments, corpus, parameters, directory: None };
             load.measure(&server)?;
         }
         return ask(address, corpus, &mut world, arguments);
     }
     let binary = arguments.binary.clone().map_or_else(beside_this_program, Ok)?;
     let directory = Directory::of(arguments)?;
-    let measurement = Measurement { arguments, parameters, corpus, binary: &binary, directory: &directory, merging };
+    let measurement = Measurement { arguments, parameters, corpus, binary: &binary, directory: &directory };
     measurement.run(&mut world)
 }
 
@@ -73,7 +75,6 @@ struct Measurement<'m> {
     corpus: &'m Corpus,
     binary: &'m Path,
     directory: &'m Directory,
-    merging: Option<f64>,
 }
 
 impl Measurement<'_> {
@@ -85,8 +86,8 @@ impl Measurement<'_> {
             direct::measure(self.directory, world)?;
             return Ok(asked);
         }
-        let Measurement { arguments, corpus, parameters, merging, .. } = *self;
-        Load { arguments, corpus, parameters, directory: Some(self.directory.path()), merging }.measure(&server)?;
+        let Measurement { arguments, corpus, parameters, .. } = *self;
+        let spent = Load { arguments, corpus, parameters, directory: Some(self.directory.path()) }.measure(&server)?;
         let asked = ask(server.address(), self.corpus, world, self.arguments)?;
         let peak = server.process().and_then(Process::peak_memory);
         let resting = self.rest(&server);
@@ -107,6 +108,9 @@ impl Measurement<'_> {
         table.row("first start on an empty directory to the first count", &milliseconds(empty_start));
         table.row("SIGTERM to the end of the process", &milliseconds(stopped));
         self.restarts(&table)?;
+        if !self.directory.is_kept() {
+            day_over::measure(self.directory.path(), spent, arguments.batch)?;
+        }
         Ok(asked)
     }
 

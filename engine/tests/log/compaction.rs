@@ -154,20 +154,20 @@ fn strings_that_recur_are_written_shorter() {
 }
 
 #[test]
-fn eight_neighbours_are_merged_while_the_day_runs() {
+fn sixteen_neighbours_are_merged_while_the_day_runs() {
     let (memory, clock) = (Disk::default(), Hands::at(START));
     let log = open(&memory, options(), &clock).unwrap();
-    for i in 0..7 {
+    for i in 0..15 {
         append(&log, &[format!(r#"{{"id":"{i}"}}"#)]).unwrap();
         log.flush().unwrap();
     }
     pause(300);
-    assert_eq!(log.segments().len(), 7);
-    append(&log, &[r#"{"id":"the eighth"}"#]).unwrap();
+    assert_eq!(log.segments().len(), 15);
+    append(&log, &[r#"{"id":"the sixteenth"}"#]).unwrap();
     log.flush().unwrap();
     eventually("they are one", || log.segments().len() == 1);
     assert!(!log.segments()[0].sealed);
-    assert_eq!((texts(&log).len(), log.stats().compacted_segments, segment_files(&memory).len()), (8, 8, 1));
+    assert_eq!((texts(&log).len(), log.stats().compacted_segments, segment_files(&memory).len()), (16, 16, 1));
 }
 
 #[test]
@@ -308,7 +308,7 @@ fn queries_cursors_and_retries_beside_merges() {
         });
         writer.join().unwrap();
     });
-    eventually("eight became one", || log.stats().compacted_segments >= 8);
+    eventually("sixteen became one", || log.stats().compacted_segments >= 16);
     let with_ids = append(&log, &events).unwrap().duplicates;
     let stored: Vec<Vec<u8>> = all_events(&log).unwrap().into_iter().map(|e| e.text).take(events.len()).collect();
     assert_eq!(stored, events, "seed {seed}");
