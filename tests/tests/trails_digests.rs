@@ -1,12 +1,14 @@
-//! Signed digests: the vendor's own verifier, from its command line, accepts an intact chain and finds what was altered or deleted.
+//! Signed digests: the vendor's own verifier, from its command line, accepts an intact chain, signed by one key or by two, and finds what was altered or deleted.
 
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::thread::sleep;
 use std::time::Duration;
 
 use flate2::Compression;
+use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
-use serde_json::json;
+use serde_json::{Value, json};
+use trail_tests::binary::{run, traild};
 use trail_tests::client::{JSON, NDJSON};
 use trail_tests::moto::Moto;
 use trail_tests::python::{program, skip};
@@ -41,6 +43,43 @@ fn all_logs_are_valid(said: &str) -> bool {
     (4..=5).any(|count| said.contains(&format!("{count}/{count} log files valid")))
 }
 
+/// A digest as it lies there.
+fn digest(moto: &Moto, name: &str) -> Value {
+    let mut text = String::new();
+    GzDecoder::new(&moto.object(BUCKET, name).body[..]).read_to_string(&mut text).unwrap();
+    serde_json::from_str(&text).unwrap()
+}
+
+/// The first log that the digests of a key list.
+fn log_under<'d>(digests: &'d [Value], fingerprint: &str) -> &'d str {
+    let of_key = digests.iter().filter(|digest| digest["digestPublicKeyFingerprint"] == fingerprint);
+    let mut logs = of_key.flat_map(|digest| digest["logFiles"].as_array().unwrap());
+    logs.next().expect("a log under each key")["s3Object"].as_str().unwrap()
+}
+
+/// Signs with another key from now on, by the command; the fingerprints of the one before and the new one.
+fn rotate(server: &Server) -> [String; 2] {
+    let (code, said, errors) = run(traild().args(["trail", "rotate-key", "--json", "--url", &server.url()]));
+    assert_eq!(code, 0, "{said}{errors}");
+    let said: Value = serde_json::from_str(&said).unwrap();
+    let [old, new] = &said["keys"].as_array().unwrap()[..] else { panic!("{said}") };
+    assert!(old["retired_at"].is_string() && new["retired_at"].is_null(), "{said}");
+    assert!(
+        old["valid_from"].as_str() < old["valid_until"].as_str() && old["valid_until"].as_str() < new["valid_until"].as_str(),
+        "{said}"
+    );
+    [old, new].map(|key| key["fingerprint"].as_str().unwrap().to_owned())
+}
+
+/// What the server tells the verifier of its keys: fingerprints, and from and until when they count.
+fn public_keys(server: &Server) -> Vec<(String, u64, u64)> {
+    let headers = [("x-amz-target", "com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101.ListPublicKeys")];
+    let told = server.client().send("POST", "/", &headers, b"{}").unwrap().json();
+    let time = |key: &Value, name: &str| key[name].as_u64().unwrap();
+    let one = |key: &Value| (key["Fingerprint"].as_str().unwrap().to_owned(), time(key, "ValidityStartTime"), time(key, "ValidityEndTime"));
+    told["PublicKeyList"].as_array().unwrap().iter().map(one).collect()
+}
+
 fn packed(text: &str) -> Vec<u8> {
     let mut packer = GzEncoder::new(Vec::new(), Compression::fast());
     packer.write_all(text.as_bytes()).unwrap();
@@ -62,7 +101,7 @@ fn named_in(moto: &Moto, bucket: &str, part: &str) -> Vec<String> {
 }
 
 #[test]
-fn the_vendors_verifier_accepts_the_chain_and_finds_what_is_wrong() {
+fn the_vendors_verifier_accepts_a_chain_of_two_keys_and_finds_what_is_wrong() {
     let Some(moto) = Moto::start() else { return };
     if program("aws").is_none() {
         return skip("aws");
@@ -73,9 +112,14 @@ fn the_vendors_verifier_accepts_the_chain_and_finds_what_is_wrong() {
     let mut server = Server::start(&data, &[]);
     let answer = server.client().send("POST", "/v1/trails", &[("content-type", JSON)], trail(&moto, BUCKET).as_bytes()).unwrap();
     assert_eq!(answer.status, 201, "{}", answer.text());
+    let mut keys = None;
     for round in 0..ROUNDS {
         send(&server, round);
         wait_for("a log", || named(&moto, "/CloudTrail/").len() > round);
+        if round == 2 {
+            wait_for("a digest of the first key", || !named(&moto, "/CloudTrail-Digest/").is_empty());
+            keys = Some(rotate(&server));
+        }
         // The chain and the keys go on over a restart.
         if round == 1 {
             server.stop();
@@ -85,11 +129,7 @@ fn the_vendors_verifier_accepts_the_chain_and_finds_what_is_wrong() {
     }
     // The last file is in the digest of the next round, or of the next upkeep.
     let last = named(&moto, "/CloudTrail/").pop().unwrap();
-    let lists = |digest: &String| {
-        let mut text = String::new();
-        std::io::Read::read_to_string(&mut flate2::read::GzDecoder::new(&moto.object(BUCKET, digest).body[..]), &mut text).unwrap();
-        text.contains(&last)
-    };
+    let lists = |name: &String| digest(&moto, name).to_string().contains(&last);
     wait_for("the last digest", || named(&moto, "/CloudTrail-Digest/").iter().any(lists));
     let answer = server.client().send("POST", "/v1/trails/t/stop", &[], b"").unwrap();
     assert_eq!(answer.status, 200, "{}", answer.text());
@@ -101,11 +141,24 @@ fn the_vendors_verifier_accepts_the_chain_and_finds_what_is_wrong() {
     let (good, said) = validate(&moto, &server);
     assert!(good && said.contains(&all_well) && all_logs_are_valid(&said), "{said}");
 
-    let original = moto.object(BUCKET, &logs[1]).body;
-    moto.put(BUCKET, &logs[1], &packed("{\"Records\":[]}"));
-    let (good, said) = validate(&moto, &server);
-    assert!(!good && said.contains(" log files INVALID") && said.contains("hash value doesn't match"), "{said}");
+    // In the order of their names, which is that of time: those of the first key, then those of the second.
+    let read: Vec<Value> = digests.iter().map(|name| digest(&moto, name)).collect();
+    let keys = keys.unwrap();
+    let mut signed: Vec<&str> = read.iter().map(|digest| digest["digestPublicKeyFingerprint"].as_str().unwrap()).collect();
+    signed.dedup();
+    assert_eq!(signed, keys.each_ref());
+    let told = public_keys(&server);
+    assert_eq!(told.iter().map(|(fingerprint, ..)| fingerprint).collect::<Vec<_>>(), keys.each_ref());
+    assert!(told.iter().all(|(_, from, until)| from < until) && told[0].2 < told[1].2, "{told:?}");
+    for log in keys.each_ref().map(|key| log_under(&read, key)) {
+        let original = moto.object(BUCKET, log).body;
+        moto.put(BUCKET, log, &packed("{\"Records\":[]}"));
+        let (good, said) = validate(&moto, &server);
+        assert!(!good && said.contains(log) && said.contains(" log files INVALID") && said.contains("hash value doesn't match"), "{said}");
+        moto.put(BUCKET, log, &original);
+    }
 
+    let original = moto.object(BUCKET, &logs[1]).body;
     moto.remove(BUCKET, &logs[1]);
     let (good, said) = validate(&moto, &server);
     assert!(!good && said.contains(" log files INVALID") && said.contains("not found"), "{said}");

@@ -104,6 +104,9 @@ fn refusals(route: &Route) -> Vec<(&'static str, &'static str)> {
     if let RequestBody::Object("Trail") = route.body {
         refusals.push(("409", "there is such a trail already, or as many as there may be"));
     }
+    if route.path == "/v1/digest-keys/rotate" {
+        refusals.push(("409", "as many keys as may be were replaced already"));
+    }
     if route.parameters.iter().any(|p| p.place == Place::Path) {
         refusals.push(("404", "it is not there, or not any more"));
     }
@@ -352,6 +355,10 @@ fn schemas() -> Value {
                 ("next_retry_at", maybe_time()),
             ]))),
         ]),
+        "DigestKeys": object(&[("keys", list(object(&[
+            ("fingerprint", described(text(), "the MD5 of the public half, in hex")), ("public_key", described(text(), "PKCS #1, DER, in base64")),
+            ("created_at", time()), ("retired_at", maybe_time()), ("valid_from", time()), ("valid_until", time()),
+        ])))]),
         "Alive": object(&[("status", text()), ("version", text())]),
         "Ready": object(&[("ready", flag()), ("writable", flag()), ("problems", list(text()))]),
         "Document": json!({ "type": "object" }),

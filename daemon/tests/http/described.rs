@@ -118,6 +118,9 @@ async fn every_answer_is_as_described() {
         ("GET", "/v1/trails/{trail}/status", "/v1/trails/t/status", "", 200),
         ("POST", "/v1/trails/{trail}/stop", "/v1/trails/t/stop", "", 200),
         ("DELETE", "/v1/trails/{trail}", "/v1/trails/t", "", 200),
+        ("POST", "/v1/digest-keys/rotate", "/v1/digest-keys/rotate", "", 200),
+        ("POST", "/v1/digest-keys/rotate", "/v1/digest-keys/rotate", "", 200),
+        ("GET", "/v1/digest-keys", "/v1/digest-keys", "", 200),
     ] {
         hold(method, route, server.send(method, path, &[("content-type", JSON)], body.as_bytes()).await, status);
     }

@@ -1,6 +1,7 @@
 //! The native HTTP API, version 1: one file a subject, one table of routes.
 
 mod aggregate;
+mod digest_keys;
 mod health;
 mod incomplete;
 mod ingest;

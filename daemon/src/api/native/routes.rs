@@ -4,7 +4,7 @@ use axum::http::Method;
 use axum::routing::{delete, get, post, put};
 
 use crate::api::native::parameters::{COUNT, EVENT_ID, HISTOGRAM, SEARCH, SEGMENT_ID, SEQUENCE, TAIL, TERMS, TRAIL, TRAIL_JOB};
-use crate::api::native::{aggregate, health, ingest, search, segments, tail, trails};
+use crate::api::native::{aggregate, digest_keys, health, ingest, search, segments, tail, trails};
 use crate::api::route::{Access, RequestBody, Route};
 use crate::config::Scope;
 
@@ -107,9 +107,25 @@ fn of_trails() -> Vec<Route> {
         row(Method::POST, "/v1/trails/{trail}/start", "begin to deliver, or go on", TRAIL, "TrailStatus", post(trails::start)),
         row(Method::POST, "/v1/trails/{trail}/stop", "stop to deliver", TRAIL, "TrailStatus", post(trails::stop)),
         row(Method::GET, "/v1/trails/{trail}/status", "how far a trail is, and what hinders it", TRAIL, "TrailStatus", get(trails::status)),
-        row(Method::POST, "/v1/trails/{trail}/test", "write to every sink and read it back", TRAIL, "TrailTest", post(trails::test)),
+        row(
+            Method::POST,
+            "/v1/trails/{trail}/test",
+            "try every sink, as far as that leaves no event behind",
+            TRAIL,
+            "TrailTest",
+            post(trails::test),
+        ),
         Route { body: RequestBody::Object("Range"), good: "202", ..past },
         order("/v1/trails/{trail}/backfill/{job}/cancel", "stop a backfill where it is", TRAIL_JOB, post(trails::cancel)),
         order("/v1/trails/{trail}/backfill/{job}/resume", "go on with a backfill", TRAIL_JOB, post(trails::resume)),
+        row(Method::GET, "/v1/digest-keys", "the keys of the digests, the one that signs last", &[], "DigestKeys", get(digest_keys::list)),
+        row(
+            Method::POST,
+            "/v1/digest-keys/rotate",
+            "sign digests with a new key from now on; the private half of the one before is destroyed",
+            &[],
+            "DigestKeys",
+            post(digest_keys::rotate),
+        ),
     ]
 }

@@ -28,13 +28,14 @@ const BODY_BYTES_MAX: u64 = 1 << 20;
 /// The name of a trail and the number of one of its backfills.
 type PathJob = Result<Path<(String, String)>, PathRejection>;
 
-fn trails(context: &Context) -> Result<&Trails, Refusal> {
+/// The trails of a server that has some.
+pub(super) fn trails(context: &Context) -> Result<&Trails, Refusal> {
     let none = || Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "read_only", "the server is open for reading only: it has no trails");
     context.trails.as_ref().ok_or_else(none)
 }
 
 /// What the trails say, as an answer: what is wrong with a definition is the client's, and told whole.
-fn refused(error: Error) -> Refusal {
+pub(super) fn refused(error: Error) -> Refusal {
     let message = error.message().to_owned();
     match error.kind() {
         ErrorKind::Invalid => Refusal::bad_request("invalid_trail", message),

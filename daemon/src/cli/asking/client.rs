@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use ureq::config::ConfigBuilder;
 use ureq::http::{Request, Response};
+use ureq::typestate::AgentScope;
 use ureq::{Agent, Body};
 
 use crate::cli::exit::{Exit, Failure};
@@ -88,7 +90,7 @@ impl Client {
             config = config.proxy(None);
         }
         if let Some(pem) = authorities {
-            config = config.tls_config(trust(pem)?);
+            config = trusting(config, pem)?;
         }
         let authorization = key.map(|key| format!("Bearer {key}"));
         Ok(Client { agent: Agent::new_with_config(config.build()), base, authorization, loopback })
@@ -231,8 +233,11 @@ fn host(url: &str) -> Option<&str> {
     authority.get(..end).filter(|host| !host.is_empty() && !host.contains('@'))
 }
 
+/// What an agent is made of, before it is one.
+type Settings = ConfigBuilder<AgentScope>;
+
 #[cfg(feature = "tls")]
-fn trust(pem: &str) -> Result<ureq::tls::TlsConfig, Failure> {
+fn trusting(settings: Settings, pem: &str) -> Result<Settings, Failure> {
     use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
     let mut certificates = Vec::new();
     for item in parse_pem(pem.as_bytes()) {
@@ -245,11 +250,11 @@ fn trust(pem: &str) -> Result<ureq::tls::TlsConfig, Failure> {
     if certificates.is_empty() {
         return Err(Failure::usage("the file of certificates has none"));
     }
-    Ok(TlsConfig::builder().root_certs(RootCerts::new_with_certs(&certificates)).build())
+    Ok(settings.tls_config(TlsConfig::builder().root_certs(RootCerts::new_with_certs(&certificates)).build()))
 }
 
 #[cfg(not(feature = "tls"))]
-fn trust(_pem: &str) -> Result<ureq::tls::TlsConfig, Failure> {
+fn trusting(_: Settings, _: &str) -> Result<Settings, Failure> {
     Err(Failure::usage("this build has no TLS (feature `tls`)"))
 }
 

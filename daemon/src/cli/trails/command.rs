@@ -18,7 +18,8 @@ pub const EXAMPLES: &str = "Examples:
   traild trail test changes
   traild trail status archive
   traild trail backfill archive --from 2026-11-01 --to 2026-11-08
-  traild trail create siem --file siem.json";
+  traild trail create siem --file siem.json
+  traild trail rotate-key";
 
 /// Makes, starts, stops and watches trails: what the log delivers to other places.
 #[derive(Debug, Clone, Args)]
@@ -51,7 +52,7 @@ enum Verb {
     Start(Name),
     /// Stops to deliver.
     Stop(Name),
-    /// Writes to every sink and reads it back.
+    /// Tries every sink, as far as that leaves no event behind.
     Test(Name),
     /// Removes a trail; what it delivered stays.
     #[command(aliases = ["delete", "rm"])]
@@ -62,6 +63,10 @@ enum Verb {
     Cancel(Job),
     /// Goes on with a backfill that was cancelled.
     Resume(Job),
+    /// The keys that signed digests; the last one signs.
+    Keys,
+    /// Signs digests with a new key from now on; the private half of the one before is destroyed.
+    RotateKey,
 }
 
 #[derive(Debug, Clone, Args)]
@@ -133,6 +138,15 @@ pub fn trail(args: &TrailArgs, connection: &ConnectionArgs) -> Outcome {
         }
         Verb::Cancel(job) => table(&client.send("POST", &at(&job.name, &format!("/backfill/{}/cancel", job.job)), None)?, whole),
         Verb::Resume(job) => table(&client.send("POST", &at(&job.name, &format!("/backfill/{}/resume", job.job)), None)?, whole),
+        Verb::Keys => {
+            let keys: Value = client.get("/v1/digest-keys", &[])?;
+            show(&keys, args.json, shown::keys)?;
+            if keys.get("keys").and_then(Value::as_array).is_some_and(Vec::is_empty) {
+                tell("there are no keys yet: the first digest makes one");
+            }
+            Ok(Exit::Ok)
+        }
+        Verb::RotateKey => table(&client.send("POST", "/v1/digest-keys/rotate", None)?, shown::keys),
         Verb::Test(name) => {
             let answer: Value = client.send("POST", &at(&name.name, "/test"), None)?;
             show(&answer, args.json, |answer, _| shown::test(answer))?;

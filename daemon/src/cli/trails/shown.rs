@@ -103,6 +103,17 @@ fn troubles(sink: &Value) -> Vec<String> {
     lines
 }
 
+/// A line for each key of the digests.
+pub fn keys(answer: &Value, cells: usize) -> Vec<String> {
+    let mut table =
+        Table::new([("fingerprint", Align::Whole), ("made", Align::Whole), ("signed until", Align::Whole), ("told until", Align::Whole)]);
+    for key in answer.get("keys").and_then(Value::as_array).into_iter().flatten() {
+        let until = if key.get("retired_at").is_some_and(Value::is_string) { text(key, "retired_at") } else { "signs".to_owned() };
+        table.row([text(key, "fingerprint"), text(key, "created_at"), until, text(key, "valid_until")]);
+    }
+    table.lines(&table.widths(cells), true)
+}
+
 /// What a test of the sinks said.
 pub fn test(answer: &Value) -> Vec<String> {
     let sinks = answer.get("sinks").and_then(Value::as_array).into_iter().flatten();

@@ -2,6 +2,7 @@
 
 pub mod holds;
 pub mod kept;
+pub mod key_pair;
 pub mod keyring;
 pub mod ledger;
 pub mod store;

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use trail_engine::error::{Error, ErrorKind, Result};
-use trail_engine::storage::Storage;
+use trail_engine::storage::{File, Storage};
 
 use crate::trails::keeping::holds::Holds;
 use crate::trails::keeping::kept::{Kept, VERSION};
@@ -222,6 +222,26 @@ impl Store {
             self.storage.sync_directory()
         };
         write().map_err(|e| Error::io("cannot keep a file of the trails", e).in_file(file))
+    }
+
+    /// Keeps JSON with a secret in it as [`Store::write_sealed`] does, and then overwrites what the file held before, where it lay.
+    ///
+    /// # Errors
+    /// When it could not be written; the old one is then still there. What cannot be overwritten is said in the log alone: the new one is durable.
+    pub fn replace_secret(&self, file: &str, json: &[u8]) -> Result<()> {
+        let names = self.storage.list().map_err(|e| Error::io("cannot list the trails", e))?;
+        let old = names.iter().any(|name| name == file).then(|| self.storage.open(file)).transpose();
+        let old = old.map_err(|e| Error::io("cannot open a file of the trails", e).in_file(file))?;
+        self.write_sealed(file, json)?;
+        let wipe = |old: Arc<dyn File>| {
+            let length = old.length()?.min(FILE_BYTES_MAX);
+            old.write_at(&vec![0; usize::try_from(length).unwrap_or(0)], 0)?;
+            old.sync()
+        };
+        if let Some(Err(error)) = old.map(wipe) {
+            tracing::warn!(file, "a secret that was replaced may still lie on the disk: it cannot be overwritten: {error}");
+        }
+        Ok(())
     }
 
     /// Removes a trail. Its dead letters stay.
