@@ -17,6 +17,7 @@ use crate::cli::trails::definition::member;
 use crate::config::Config;
 use crate::trails::archive::{Archive, Days};
 use crate::trails::setting::members::{Form, Members};
+use crate::trails::sink::discreet::Unsaid;
 use crate::trails::sink::fault::Fault;
 use crate::trails::sink::kind::{ByUrl, SinkKind, Variable};
 use crate::trails::sink::object::folder::Folder;
@@ -146,10 +147,10 @@ pub fn runtime() -> Result<Runtime, Failure> {
     Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(|e| Failure::usage(format!("cannot start: {e}")))
 }
 
-/// What a fault of a store is to a command.
+/// What a fault of a store is to a command, without tokens that the store repeats.
 #[must_use]
 pub fn failed(fault: Fault) -> Failure {
-    Failure::new(Exit::Unreachable, fault.message)
+    Failure::new(Exit::Unreachable, Unsaid::default().hide(&fault.message))
 }
 
 #[cfg(all(test, feature = "object-stores"))]
