@@ -13,7 +13,7 @@
 //! | [`api`] | the native HTTP API: one table of routes, from which router and OpenAPI document are made |
 //! | [`trails`] | what the log delivers to other places |
 //! | [`backend`] | the only place where async meets the engine: bounded threads, bounded queues |
-//! | [`config`], [`keys`], [`metrics`], [`nearest`] | the ground that all of them stand on |
+//! | [`config`], [`keys`], [`metrics`], [`nearest`], `mutants` | the ground that all of them stand on |
 //! | [`dialect`] | data: which kinds of events there are, and where each of them keeps what is indexed |
 //!
 //! # What it is not
@@ -27,6 +27,7 @@ pub mod config;
 pub mod dialect;
 pub mod keys;
 pub mod metrics;
+mod mutants;
 pub mod nearest;
 pub mod server;
 pub mod trails;

@@ -44,6 +44,7 @@ const DAEMON: Floors = Floors {
         ("config", 1),
         ("keys", 1),
         ("metrics", 1),
+        ("mutants", 1),
         ("nearest", 1),
         ("backend", 2),
         ("trails", 3),

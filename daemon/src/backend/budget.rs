@@ -10,6 +10,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use trail_engine::error::{Error, ErrorKind, Result};
 
 use crate::backend::line::Line;
+use crate::mutants;
 
 /// The budget of the whole server.
 #[derive(Debug, Clone)]
@@ -89,6 +90,9 @@ impl Reservation {
             self.budget.kib.clone().acquire_many_owned(kib).await
         };
         let Ok(Ok(held)) = tokio::time::timeout(patience, wait).await else { return Err(refused) };
+        if mutants::is("waiter_gives_back_less") {
+            self.budget.kib.forget_permits(64);
+        }
         (self.held, self.bytes) = (Some(held), bytes);
         Ok(())
     }

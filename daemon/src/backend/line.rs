@@ -13,6 +13,8 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
+use crate::mutants;
+
 /// How long the first may have waited while the line is served in order: less than clients wait for an answer.
 const IN_ORDER: Duration = Duration::from_millis(200);
 
@@ -42,7 +44,7 @@ impl State {
         while self.waiting.back().is_some_and(|(_, place)| place.is_closed()) {
             self.waiting.pop_back();
         }
-        let is_slow = self.waiting.front().is_some_and(|(since, _)| since.elapsed() >= IN_ORDER);
+        let is_slow = !mutants::is("line_always_in_order") && self.waiting.front().is_some_and(|(since, _)| since.elapsed() >= IN_ORDER);
         let next = if is_slow { self.waiting.pop_back() } else { self.waiting.pop_front() };
         self.is_taken = next.is_some();
         next.map(|(_, place)| place)

@@ -1,7 +1,7 @@
-//! Shows that the tests catch durability bugs: `cargo run -p trail-tests --bin mutants [-- NAME...]`.
+//! Shows that the tests catch bugs of durability and of delivery: `cargo run -p trail-tests --bin mutants [-- NAME...]`.
 //!
-//! The engine has places at which a rule of durability can be broken on purpose (`engine/src/mutants.rs`). `tests/mutants.txt` says for each
-//! which commands are to catch it. All are built once, with the feature; then every command must go well without a bug, and with each
+//! The engine and the daemon have places at which a rule can be broken on purpose (`mutants.rs` of each). `tests/mutants.txt` says for each
+//! which commands are to catch it. All are built once, the engine's with a feature; then every command must go well without a bug, and with each
 //! bug one of its commands must fail. The table says which test it was. A command that finds no end is an outcome of its own: it catches a bug
 //! only where the list says `, or hangs` behind it, for a machine that is merely slow would catch them all. Ends with 1 when a bug
 //! survives, when a command fails or hangs without one, or when list and sources do not name the same bugs. Says a row of the fault table.
@@ -16,10 +16,12 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use trail_tests::binary::root;
-use trail_tests::house::sources;
+use trail_tests::house::{Source, sources};
 use trail_tests::table::{BUGS, Row};
 
 const LIST: &str = "tests/mutants.txt";
+/// The program with the tests of the daemon.
+const DAEMON: &str = "traild";
 /// A command that takes longer hangs.
 const TIME_MAX: Duration = Duration::from_secs(240);
 /// Through how many interleavings each model is run.
@@ -121,7 +123,7 @@ fn list() -> Vec<Mutant> {
 
 /// Whether the list names each bug of the sources once, and no other.
 fn agrees_with_sources(mutants: &[Mutant]) -> bool {
-    let sources = sources(&root().join("engine/src"));
+    let sources: Vec<Source> = ["engine/src", "daemon/src"].iter().flat_map(|folder| sources(&root().join(folder))).collect();
     let asked = sources.iter().flat_map(|source| source.text.split("mutants::is(\"").skip(1).filter_map(|rest| rest.split('"').next()));
     let asked: BTreeSet<&str> = asked.collect();
     let listed: BTreeSet<&str> = mutants.iter().map(|mutant| mutant.name.as_str()).collect();
@@ -131,23 +133,30 @@ fn agrees_with_sources(mutants: &[Mutant]) -> bool {
     asked == listed && listed.len() == mutants.len()
 }
 
-/// Builds everything once; the paths of the programs by name. The packages are the same in both commands, and in the gate's command
-/// for the models, so that cargo chooses the same features for what they stand on; a test of the simulation brings its program along.
+/// Builds everything once; the paths of the programs by name. The packages are the same in both commands for the engine, and in the gate's command
+/// for the models, so that cargo chooses the same features for what they stand on; a test of the simulation brings its program along. The daemon's own tests have
+/// its bugs in them as they are: those of the gate's build are used, which is one of the whole workspace.
 fn build() -> BTreeMap<String, PathBuf> {
     let tests = ["--lib", "--test", "log", "--test", "disk"];
     let models = ["--test", "models", "--features", "trail-engine/models"];
+    let engine = ["-p", "trail-engine", "-p", "trail-sim", "--features", "trail-engine/mutants"];
+    let mut programs = built(&[&engine[..], &tests].concat());
+    programs.extend(built(&[&engine[..], &models].concat()));
+    programs.extend(built(&["--workspace", "--lib"]).remove_entry(DAEMON));
+    programs
+}
+
+/// What `cargo test` builds for these words.
+fn built(words: &[&str]) -> BTreeMap<String, PathBuf> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command.args(["test", "--no-run", "--locked"]).args(words).args(["--message-format", "json-render-diagnostics"]);
+    let output = command.current_dir(root()).stdin(Stdio::null()).stderr(Stdio::inherit()).output().unwrap();
+    assert!(output.status.success(), "cargo: {}", output.status);
     let mut programs = BTreeMap::new();
-    for words in [&tests[..], &models[..]] {
-        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let mut command = Command::new(cargo);
-        command.args(["test", "--no-run", "--locked", "-p", "trail-engine", "-p", "trail-sim", "--features", "trail-engine/mutants"]);
-        command.args(words).args(["--message-format", "json-render-diagnostics"]);
-        let output = command.current_dir(root()).stdin(Stdio::null()).stderr(Stdio::inherit()).output().unwrap();
-        assert!(output.status.success(), "cargo: {}", output.status);
-        for message in output.stdout.split(|b| *b == b'\n').filter_map(|line| serde_json::from_slice::<Value>(line).ok()) {
-            if let (Some(name), Some(path)) = (message["target"]["name"].as_str(), message["executable"].as_str()) {
-                programs.insert(name.to_owned(), PathBuf::from(path));
-            }
+    for message in output.stdout.split(|b| *b == b'\n').filter_map(|line| serde_json::from_slice::<Value>(line).ok()) {
+        if let (Some(name), Some(path)) = (message["target"]["name"].as_str(), message["executable"].as_str()) {
+            programs.insert(name.to_owned(), PathBuf::from(path));
         }
     }
     programs
@@ -160,11 +169,13 @@ fn run(programs: &BTreeMap<String, PathBuf>, command: &str, mutant: &str) -> End
     let program = match name {
         "engine" => "trail_engine",
         "sim" => "trail-sim",
+        "daemon" => DAEMON,
         other => other,
     };
     let path = programs.get(program).unwrap_or_else(|| panic!("{LIST}: `{name}` in `{command}` is no program"));
     let mut process = Command::new(path);
-    process.args(words).current_dir(root().join("engine")).env("TRAIL_MUTANT", mutant).env("PROPTEST_CASES", "96");
+    let folder = if program == DAEMON { "daemon" } else { "engine" };
+    process.args(words).current_dir(root().join(folder)).env("TRAIL_MUTANT", mutant).env("PROPTEST_CASES", "96");
     process.env("PROPTEST_DISABLE_FAILURE_PERSISTENCE", "1").env("TRAIL_SCHEDULES", SCHEDULES);
     process.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = process.spawn().unwrap();

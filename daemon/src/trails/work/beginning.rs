@@ -2,7 +2,7 @@
 //!
 //! Problem: what is kept of a trail may be lost or set back while its sink has more, and what the sink was made of may be replaced while it works. Mechanism: a sink that
 //! names its batches is asked at every start how far it got; it is believed where the last batch that it has is one of this log, which the hash of its first event
-//! says. Before each batch, and before each repeat, the files with secrets are looked at. Limits: a folder keeps no hash, so that a trail
+//! says. Before each batch, and before each repeat, the files with secrets are looked at. Limits: where no hash was kept, as before the first batch that was noted, a trail
 //! is believed to have lost its position only where it knows of no batch at all; of files over 4 MiB the rest is not seen.
 
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -14,6 +14,7 @@ use tokio::time::{Instant, interval, sleep, timeout};
 use trail_engine::clock::{Clock, SystemClock};
 use trail_engine::id::{Sequence, Timestamp};
 
+use crate::mutants;
 use crate::trails::keeping::kept::{Pending, Progress};
 use crate::trails::keeping::ledger::{Ledger, Letter, Slot};
 use crate::trails::reading::gather::{Draft, Gatherer};
@@ -232,6 +233,9 @@ impl Worker {
             let pending = Pending { number, first: batch.first.0, last: batch.last.0, filter: filter.to_owned() };
             self.keep(|progress| progress.pending = Some(pending.clone())).await?;
         }
+        if mutants::is("position_before_the_sink") {
+            self.keep(|progress| progress.position = Some(batch.last.0)).await?;
+        }
         let delivered = self.send(&batch).await?;
         let refused = delivered.refused.len() as u64;
         let events = (batch.events.len() as u64).saturating_sub(refused);
@@ -239,7 +243,7 @@ impl Worker {
         self.keep(|progress| {
             progress.pending = None;
             progress.position = Some(batch.last.0);
-            progress.number = number;
+            progress.number = if mutants::is("number_used_again") { progress.number } else { number };
             progress.day = Some(batch.day.0);
             progress.delivered_events += events;
             progress.delivered_objects += delivered.objects;
@@ -289,7 +293,7 @@ impl Worker {
     }
 
     async fn bury(&self, batch: &Batch, refused: &[Refusal]) -> Going<()> {
-        let Some(first) = refused.first() else { return Ok(()) };
+        let Some(first) = refused.first().filter(|_| !mutants::is("refused_not_buried")) else { return Ok(()) };
         let (at, count) = (now(), refused.len());
         tracing::error!(trail = %self.label, sink = self.kind, count, reason = first.reason, "events were refused and are in the dead letters");
         self.live.trouble(&format!("{count} events were refused and are in the dead letters: {}", first.reason), at, true);
