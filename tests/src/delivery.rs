@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 use tempfile::{TempDir, tempdir};
 
-use crate::client::{Client, JSON};
+use crate::client::{Client, JSON, NDJSON};
 use crate::fixtures::ALWAYS;
 use crate::load::{Book, Sent, Source};
 use crate::receiver::Receiver;
@@ -21,6 +21,25 @@ pub const SETTINGS: [(&str, &str); 2] = [("TRAILD_HEAD_BYTES_MAX", "64KiB"), ("T
 
 /// A filter that a part of the made events passes: see [`crate::load::Source`].
 pub const FILTER: &str = "event_name:(Put1 OR Put3 OR Put5 OR Put7 OR Put9)";
+
+/// Made events that differ, of so many names in turn: `Put0`, `Put1` and on.
+#[must_use]
+pub fn puts(name: &str, count: usize, names: usize) -> Vec<Vec<u8>> {
+    let event = |n: usize| {
+        let about = format!("Put{}", n % names);
+        json!({"eventID": format!("{name}-{n}"), "eventName": about, "eventTime": "2026-11-20T10:00:00Z", "text": "x y"})
+    };
+    (0..count).map(|n| event(n).to_string().into_bytes()).collect()
+}
+
+/// Sends events in one request.
+///
+/// # Panics
+/// When it is refused.
+pub fn post(client: &mut Client, events: &[Vec<u8>]) {
+    let answer = client.post(NDJSON, &events.join(&b'\n'));
+    assert_eq!(answer.status, 200, "{}", answer.text());
+}
 
 /// Makes a trail over [`FILTER`] and starts it.
 ///
@@ -44,6 +63,19 @@ pub fn send(client: &mut Client, method: &str, path: &str, body: &Value) -> Valu
 /// The status of the sinks of a trail.
 pub fn status(client: &mut Client, name: &str) -> Vec<Value> {
     client.json(&format!("/v1/trails/{name}/status"))["sinks"].as_array().cloned().unwrap_or_default()
+}
+
+/// What `/test` says of each sink of a trail: nothing, or what must be mended.
+///
+/// # Panics
+/// When it says no more than that something is wrong, or another thing altogether than of its sinks.
+pub fn tested(client: &mut Client, name: &str) -> Vec<Option<String>> {
+    let told = send(client, "POST", &format!("/v1/trails/{name}/test"), &json!({}));
+    let sinks = told["sinks"].as_array().unwrap();
+    let errors: Vec<Option<String>> = sinks.iter().map(|sink| sink["error"].as_str().map(str::to_owned)).collect();
+    assert!(sinks.iter().zip(&errors).all(|(sink, error)| sink["ok"] == error.is_none()), "{told}");
+    assert_eq!(told["ok"], errors.iter().all(Option::is_none), "{told}");
+    errors
 }
 
 /// Waits until every sink has everything.

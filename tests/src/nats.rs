@@ -6,6 +6,7 @@ use std::io::{BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -19,6 +20,18 @@ use crate::table::wait_for;
 const STREAM: &str = "AUDIT";
 /// A subject that it takes.
 pub const SUBJECT: &str = "audit.all";
+
+/// Who may do what at a guarded server: whoever says no name, anything; `writer`, publish; `reader`, ask for streams.
+const RIGHTS: &str = r#"
+no_auth_user: anybody
+authorization { users: [
+    {user: anybody, password: anybody}
+    {user: writer, password: writer, permissions: {publish: ["audit.>"], subscribe: ["_INBOX.>"]}}
+    {user: reader, password: reader, permissions: {publish: ["$JS.API.>"], subscribe: ["_INBOX.>"]}}
+] }
+"#;
+/// The file that says so, beside the streams.
+const SETTINGS: &str = "nats.conf";
 
 /// A NATS server; killed when dropped.
 #[derive(Debug)]
@@ -51,6 +64,16 @@ impl NatsServer {
         NatsServer { address: free, store: store.to_owned(), child: spawn(free, store) }
     }
 
+    /// The same with users: `writer` may publish, `reader` may only ask.
+    ///
+    /// # Panics
+    /// When it does not start.
+    #[must_use]
+    pub fn guarded(store: &Path) -> NatsServer {
+        std::fs::write(store.join(SETTINGS), RIGHTS).unwrap();
+        NatsServer::start(store)
+    }
+
     /// Lets it end, as an operator would.
     ///
     /// # Panics
@@ -74,8 +97,23 @@ impl NatsServer {
     /// # Panics
     /// When it is refused.
     pub fn make_stream(&self) {
-        let about = json!({"name": STREAM, "subjects": ["audit.>"], "storage": "file", "retention": "limits", "num_replicas": 1});
-        let made = self.ask(&format!("$JS.API.STREAM.CREATE.{STREAM}"), &about);
+        self.set_stream("CREATE", Duration::from_secs(120));
+    }
+
+    /// From now on the stream knows repeats for so long.
+    ///
+    /// # Panics
+    /// When it is refused.
+    pub fn know_repeats_for(&self, window: Duration) {
+        self.set_stream("UPDATE", window);
+    }
+
+    fn set_stream(&self, verb: &str, window: Duration) {
+        let about = json!({
+            "name": STREAM, "subjects": ["audit.>"], "storage": "file", "retention": "limits", "num_replicas": 1,
+            "duplicate_window": u64::try_from(window.as_nanos()).unwrap(),
+        });
+        let made = self.ask(&format!("$JS.API.STREAM.{verb}.{STREAM}"), &about);
         assert!(made["error"].is_null(), "{made}");
     }
 
@@ -115,6 +153,9 @@ impl NatsServer {
 fn spawn(address: SocketAddr, store: &Path) -> Child {
     let mut command = Command::new(program());
     command.args(["-a", "127.0.0.1", "-p", &address.port().to_string(), "-js", "-sd"]).arg(store);
+    if store.join(SETTINGS).exists() {
+        command.arg("-c").arg(store.join(SETTINGS));
+    }
     let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     wait_for("nats-server", || TcpStream::connect(address).is_ok());
     child

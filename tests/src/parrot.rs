@@ -1,6 +1,6 @@
 //! [`Parrot`]: a service on loopback that refuses everything, and repeats in its refusals all that it was told: headers, URLs, passwords.
 //!
-//! There are services that do so. What a sink tells of their words must have no secret in it. It speaks HTTP, with errors as S3 and Azure write them, or as
+//! There are services that do so. What a sink tells of their words must have no secret in it, nor a token that it was given. It speaks HTTP, with errors as S3 and Azure write them, or as
 //! Elasticsearch, SLS and Google do; NATS; and as much of Kafka as a login takes.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -13,6 +13,8 @@ use serde_json::json;
 
 use crate::client::{fields, line};
 
+/// The token that it gives to whoever asks for one, at `/token`.
+pub const TOKEN: &str = "pL4nted-s3cret-that-was-fetched";
 /// What it answers with, in turn: a key that is wrong, trouble of its own, a request that it will never take.
 const STATUSES: [u16; 3] = [403, 500, 400];
 /// The APIs of Kafka that it says it has: Produce, Metadata, InitProducerId, SaslHandshake, SaslAuthenticate.
@@ -82,6 +84,11 @@ fn http(stream: TcpStream, tongue: Tongue, heard: &AtomicU64) -> std::io::Result
         let length = headers.iter().find(|(name, _)| name == "content-length").and_then(|(_, value)| value.parse().ok()).unwrap_or(0);
         let mut body = vec![0; length];
         input.read_exact(&mut body)?;
+        if first.split(' ').nth(1) == Some("/token") {
+            let token = json!({"access_token": TOKEN, "token_type": "Bearer", "expires_in": 3_600}).to_string();
+            input.get_mut().write_all(format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{token}", token.len()).as_bytes())?;
+            continue;
+        }
         let secrets = headers.iter().filter(|(name, _)| !name.starts_with("content") && !name.starts_with("x-traild"));
         let told: String = secrets.map(|(name, value)| format!("{name}: {value}; ")).collect();
         let turn = usize::try_from(heard.fetch_add(1, Ordering::SeqCst)).unwrap();

@@ -4,7 +4,7 @@
 //! well. It knows repeats as a real service would: by `Idempotency-Key`, by the id of a document. What must never be, such as a wrong signature
 //! or two bodies under one key, it notes as a problem.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::io::{BufReader, Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -78,6 +78,8 @@ pub struct Taken {
     pub repeats: u64,
     /// What must never be.
     pub problems: Vec<String>,
+    /// How many documents of probes were made, and which are still there.
+    pub probes: (u64, BTreeSet<String>),
     bodies: HashMap<String, Vec<u8>>,
     documents: BTreeMap<String, Vec<u8>>,
 }
@@ -214,7 +216,12 @@ fn listen(listener: TcpListener, shared: Arc<Shared>) -> JoinHandle<()> {
             }
             shared.connections.lock().unwrap().extend(stream.try_clone());
             let shared = shared.clone();
-            thread::spawn(move || drop(serve(stream, &shared)));
+            thread::spawn(move || {
+                let end = stream.try_clone();
+                drop(serve(stream, &shared));
+                // The clone by which all are ended would hold it open: whoever waits for an answer would wait on, and nothing be cut.
+                let _ = end.map(|end| end.shutdown(Shutdown::Both));
+            });
         }
     })
 }
@@ -342,6 +349,9 @@ impl Taken {
         if !asked.path.starts_with("/audit/_bulk?") || asked.header("authorization") != format!("ApiKey {SECRET}") {
             self.problems.push(format!("posted to {} by {}", asked.path, asked.header("authorization")));
         }
+        if let Some(answer) = self.probe(&asked.body) {
+            return answer;
+        }
         let lines: Vec<&[u8]> = asked.body.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).collect();
         let mut items = Vec::new();
         for (i, pair) in lines.chunks_exact(2).enumerate() {
@@ -355,6 +365,21 @@ impl Taken {
             items.push(json!({"create": {"status": status, "error": error}}));
         }
         json!({"errors": refuse.is_some(), "items": items}).to_string().into_bytes()
+    }
+
+    /// Makes or removes the document of a probe; `None` for anything else.
+    fn probe(&mut self, body: &[u8]) -> Option<Vec<u8>> {
+        let lines: Vec<Value> =
+            body.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).map(serde_json::from_slice).collect::<Result<_, _>>().ok()?;
+        let (about, status) = match &lines[..] {
+            [about] => ("delete", if self.probes.1.remove(about["delete"]["_id"].as_str()?) { 200 } else { 404 }),
+            [about, document] if document["traild"]["probe"] == true && document.get("event").is_none() => {
+                self.probes.0 += 1;
+                ("create", if self.probes.1.insert(about["create"]["_id"].as_str()?.to_owned()) { 201 } else { 409 })
+            }
+            _ => return None,
+        };
+        Some(json!({"errors": false, "items": [{about: {"status": status}}]}).to_string().into_bytes())
     }
 
     /// Takes all but the first events of a request, whether they came before or not.

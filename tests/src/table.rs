@@ -157,11 +157,11 @@ pub fn folder() -> PathBuf {
     profile.and_then(Path::parent).expect("a program in a target directory").join("fault-table")
 }
 
-/// Says why a class cannot run here.
+/// Says why a class, or a part of one, cannot run here.
 ///
 /// # Panics
 /// When `CI=true`: what is not tested there is tested nowhere.
-pub fn skip(class: u32, name: &'static str, why: &str) {
+pub fn skip(class: u32, name: &str, why: &str) {
     say(class, name, &format!("{:>5} {name:<28} skipped: {why}", self::class(class)));
     assert!(std::env::var("CI").as_deref() != Ok("true"), "class {class} was skipped: {why}");
 }

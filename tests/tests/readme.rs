@@ -33,11 +33,12 @@ const SECONDS_OF_TAIL: u32 = 3;
 /// The section whose commands need an S3.
 const STORES: &str = "### Object stores";
 /// What commands say, beside ending well.
-const PRINTS: [(&str, &str); 8] = [
+const PRINTS: [(&str, &str); 9] = [
     ("traild trail test hook", "webhook: ok"),
     ("traild trail status hook", "hook: enabled"),
     ("traild trail status changes", "changes: enabled"),
     ("aws s3 ls", ".ndjson.zst"),
+    ("traild trail rotate-key", " signs "),
     ("aws cloudtrail validate-logs", " log files valid"),
     ("import duckdb", "event_name"),
     ("traild archive verify", "; 0 problems"),

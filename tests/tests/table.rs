@@ -7,6 +7,7 @@ use std::process::Command;
 
 use tempfile::tempdir;
 use trail_tests::binary::{root, run};
+use trail_tests::moto::Moto;
 
 const CLASSES: [&str; 23] =
     ["1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "12", "13", "14", "15", "16", "17", "18", "19", "20", "21", "22", "24", "bugs"];
@@ -85,6 +86,27 @@ fn the_table_is_whole_or_it_fails() {
     assert_eq!(table(&place, None, &["show"]).0, 0);
     assert_eq!(table(&place, None, &["clear"]).0, 0);
     assert_eq!(table(&place, None, &["show"]).1.matches("missing").count(), known.len());
+}
+
+/// A test whose other side is not installed says so in the table; the program runs itself without it.
+#[test]
+fn what_is_not_installed_is_in_the_table() {
+    const ALONE: &str = "TRAIL_TEST_NOTHING_INSTALLED";
+    if std::env::var_os(ALONE).is_some() {
+        assert!(Moto::start().is_none());
+        return;
+    }
+    let folder = tempdir().unwrap();
+    let place = folder.path().join("rows");
+    let tried = |ci: Option<&str>| {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.args(["--exact", "what_is_not_installed_is_in_the_table"]).env(ALONE, "1").env("TRAIL_TEST_PYTHON", folder.path());
+        run(command.env("TRAIL_FAULT_TABLE", &place).env_remove("CI").envs(ci.map(|ci| ("CI", ci)))).0
+    };
+    assert_eq!(tried(None), 0);
+    let (_, out) = table(&place, None, &["show"]);
+    assert!(out.contains("   14 table                        skipped: moto is not installed") && out.contains("1 skipped"), "{out}");
+    assert_ne!(tried(Some("true")), 0);
 }
 
 /// `tests/faults` runs every test that writes a row, by its file.

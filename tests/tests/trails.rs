@@ -125,6 +125,10 @@ fn says_what_to_mend(client: &mut Client, trail: &str, name: &str) {
         ("404", "no such place", true),
         ("500", "answered 500", false),
         ("hang", "no whole answer within 1 s", false),
+        // A connection that ends is seen at once, and not when the patience ends.
+        ("end after the whole body", "no answer from", false),
+        ("answer lost", "no answer from", false),
+        ("short answer", "broke off", false),
         ("no answer of _bulk", "does not answer as Elasticsearch does", true),
         ("items with 429", "429: stub: as told", false),
         ("items with 400", "answered 400: stub: as told", true),

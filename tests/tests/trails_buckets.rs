@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 use trail_tests::binary::root;
+use trail_tests::delivery::tested;
 use trail_tests::flaky::{Fate, Flaky};
 use trail_tests::server::Server;
 use trail_tests::shelf::{BUCKET, Shelf};
@@ -41,8 +42,7 @@ fn tried(shelf: &Shelf, (member, value, words): (&str, &str, &str)) {
     wait_until_delivered(&mut client, "large");
     let all: Vec<String> = small.into_iter().chain(large).collect();
     assert_eq!(delivered(shelf, "large"), once(&all));
-    let answer = client.send("POST", "/v1/trails/large/test", &[], b"").unwrap();
-    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert_eq!(tested(&mut client, "large"), [None]);
     assert!(!shelf.names().iter().any(|name| name.contains("probe")), "a probe was left");
 
     let mut sink = shelf.sink(shelf.address());

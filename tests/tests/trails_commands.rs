@@ -9,8 +9,8 @@ use std::process::Stdio;
 use serde_json::{Value, json};
 use tempfile::tempdir;
 use trail_tests::binary::{run, traild};
-use trail_tests::client::{Client, NDJSON};
-use trail_tests::delivery::{in_folder, wait_until_done};
+use trail_tests::client::Client;
+use trail_tests::delivery::{in_folder, post, puts, wait_until_done};
 use trail_tests::moto::free_address;
 use trail_tests::server::Server;
 use trail_tests::table::wait_for;
@@ -31,16 +31,6 @@ fn parsed(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_else(|e| panic!("{e}: {text}"))
 }
 
-fn events(name: &str, count: u64) -> Vec<Vec<u8>> {
-    let event =
-        |n: u64| json!({"eventID": format!("{name}-{n}"), "eventName": format!("Put{}", n % 3), "eventTime": "2026-11-20T10:00:00Z"});
-    (0..count).map(|n| event(n).to_string().into_bytes()).collect()
-}
-
-fn post(client: &mut Client, events: &[Vec<u8>]) {
-    assert_eq!(client.post(NDJSON, &events.join(&b'\n')).status, 200);
-}
-
 /// Those of one kind, or all others.
 fn of_kind(kind: &str, is_wanted: bool, events: &[Vec<u8>]) -> Vec<Vec<u8>> {
     events.iter().filter(|event| String::from_utf8_lossy(event).contains(kind) == is_wanted).cloned().collect()
@@ -57,7 +47,7 @@ fn a_trail_is_made_started_watched_changed_stopped_and_removed() {
     let mut client = server.client();
     let folder = directory.path().join("out");
     let path = path_of(&folder);
-    let sent = events("first", 300);
+    let sent = puts("first", 300, 3);
     post(&mut client, &sent);
 
     let (code, out, errors) = trail(&server, &["list"]);
@@ -101,7 +91,7 @@ fn a_trail_is_made_started_watched_changed_stopped_and_removed() {
     assert_eq!(parsed(&good(&server, &changed)), client.json("/v1/trails/t"));
     let shown = client.json("/v1/trails/t");
     assert!(shown["filter"] == "event_name:Put0" && shown["state"] == "enabled" && shown["hold_retention"] == false, "{shown}");
-    let later = events("later", 30);
+    let later = puts("later", 30, 3);
     post(&mut client, &later);
     wait_until_done(&mut client, "t");
     let wanted = [wanted, of_kind("Put0", true, &later)].concat();
@@ -121,7 +111,7 @@ fn a_past_range_is_delivered_cancelled_and_gone_on_with() {
     let directory = tempdir().unwrap();
     let server = Server::start(&directory.path().join("data"), &[]);
     let mut client = server.client();
-    let sent = events("past", 120);
+    let sent = puts("past", 120, 3);
     post(&mut client, &sent);
     let folder = directory.path().join("out");
     good(&server, &["create", "t", "--type", "file", "--set", &path_of(&folder), "--set", "batch.seconds=0.05", "--start"]);
@@ -144,6 +134,35 @@ fn a_past_range_is_delivered_cancelled_and_gone_on_with() {
     assert_eq!(state(&mut client), "cancelled");
     assert_eq!(parsed(&good(&server, &["resume", "away", "1", "--json"]))["state"], "running");
     assert_eq!(state(&mut client), "running");
+    server.stop();
+}
+
+#[test]
+fn the_key_of_digests_is_replaced() {
+    let directory = tempdir().unwrap();
+    let data = directory.path().join("data");
+    let server = Server::start(&data, &[]);
+    let mut client = server.client();
+    let rows = |said: &str| said.lines().skip(1).map(|line| line.split_whitespace().map(str::to_owned).collect()).collect::<Vec<Vec<_>>>();
+    let (code, out, errors) = trail(&server, &["keys"]);
+    assert!(
+        code == 0 && out.starts_with("FINGERPRINT") && rows(&out).is_empty() && errors.starts_with("there are no keys yet"),
+        "{out}{errors}"
+    );
+    // The first that is asked for is made, as the first digest would; the next takes its place.
+    let first = rows(&good(&server, &["rotate-key"]));
+    assert!(first.len() == 1 && first[0][2] == "signs", "{first:?}");
+    let both = rows(&good(&server, &["rotate-key"]));
+    assert!(both.len() == 2 && both[0][..2] == first[0][..2] && both[0][2] != "signs" && both[1][2] == "signs", "{both:?}");
+    assert_eq!(rows(&good(&server, &["keys"])), both);
+    let shown = client.json("/v1/digest-keys");
+    assert_eq!(parsed(&good(&server, &["keys", "--json"])), shown);
+    assert!(shown["keys"][0]["retired_at"] == both[0][2] && shown["keys"][1]["fingerprint"] == both[1][0], "{shown}");
+    server.stop();
+    let file = fs::read_to_string(data.join("trails/digest.keys")).unwrap();
+    assert_eq!(file.matches("\"private_key\":null").count(), 1, "{file}");
+    let server = Server::start(&data, &[]);
+    assert_eq!(server.client().json("/v1/digest-keys"), shown);
     server.stop();
 }
 
@@ -203,7 +222,7 @@ fn mistakes_are_answered_with_what_to_do() {
     let directory = tempdir().unwrap();
     let server = Server::start(&directory.path().join("data"), &[]);
     let mut client = server.client();
-    post(&mut client, &events("e", 3));
+    post(&mut client, &puts("e", 3, 3));
     let (text, blocked) = (directory.path().join("text"), directory.path().join("blocked"));
     fs::write(&text, "no JSON").unwrap();
     fs::write(&blocked, "a file where a folder should be").unwrap();

@@ -12,24 +12,12 @@ use md5::{Digest as _, Md5};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use tempfile::tempdir;
-use trail_tests::client::{Client, NDJSON};
-use trail_tests::delivery::{in_folder, send, status, wait_until_done};
+use trail_tests::client::Client;
+use trail_tests::delivery::{in_folder, post, puts, send, status, wait_until_done};
 use trail_tests::server::Server;
 
 const TRAILS: usize = 10;
 const EVENTS: usize = 4_000;
-
-fn events(name: &str, count: usize) -> Vec<Vec<u8>> {
-    let event = |n: usize| {
-        let about = format!("Put{}", n % TRAILS);
-        json!({"eventID": format!("{name}-{n}"), "eventName": about, "eventTime": "2026-11-20T10:00:00Z", "text": "x y"})
-    };
-    (0..count).map(|n| event(n).to_string().into_bytes()).collect()
-}
-
-fn post(client: &mut Client, events: &[Vec<u8>]) {
-    assert_eq!(client.post(NDJSON, &events.join(&b'\n')).status, 200);
-}
 
 /// A trail to a folder with these members, from the oldest event on.
 fn trail(client: &mut Client, name: &str, filter: &str, members: &Value) {
@@ -54,7 +42,7 @@ fn ten_trails_with_ten_filters_read_the_log_once() {
     for i in 0..TRAILS {
         trail(&mut client, &format!("t{i}"), &format!("-event_name:Put{i}"), &json!({ "path": folder }));
     }
-    let all = events("e", EVENTS);
+    let all = puts("e", EVENTS, TRAILS);
     // In two pieces, each small enough for one reading: the first finds workers that have asked for nothing yet, the second those that wait.
     for part in all.chunks(EVENTS / 2) {
         post(&mut client, part);
@@ -97,7 +85,7 @@ fn files_are_as_actiontrail_lays_them() {
     let folder = directory.path().join("out");
     let server = Server::start(&directory.path().join("data"), &[]);
     let mut client = server.client();
-    let sent = events("a", 1_200);
+    let sent = puts("a", 1_200, TRAILS);
     post(&mut client, &sent);
     trail(&mut client, "t", "", &json!({"path": folder, "format": "actiontrail", "layout_region": "cn-hangzhou"}));
     wait_until_done(&mut client, "t");
@@ -130,7 +118,7 @@ fn lines_in_gzip_are_the_events_in_their_order() {
     let folder = directory.path().join("out");
     let server = Server::start(&directory.path().join("data"), &[]);
     let mut client = server.client();
-    let sent = events("g", 1_200);
+    let sent = puts("g", 1_200, TRAILS);
     post(&mut client, &sent);
     trail(&mut client, "t", "", &json!({"path": folder, "compression": "gzip"}));
     wait_until_done(&mut client, "t");

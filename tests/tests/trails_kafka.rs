@@ -10,7 +10,7 @@ use tempfile::tempdir;
 use trail_tests::binary::root;
 use trail_tests::client::Client;
 use trail_tests::cut::{Cut, Fate};
-use trail_tests::delivery::{Bench, FILTER, Held, SETTINGS, create, dead, owed, send, status, wait_until_done};
+use trail_tests::delivery::{Bench, FILTER, Held, SETTINGS, create, dead, owed, send, status, tested, wait_until_done};
 use trail_tests::kafka::{Broker, Front, Peer, Record, TOPIC, obstacle};
 use trail_tests::load::{Book, Sent, Source};
 use trail_tests::moto::free_address;
@@ -241,6 +241,6 @@ fn log_in(bench: &Bench, word: &str, mechanism: &str) {
     assert!(records[0].is_empty(), "all events belong into partition 1");
     let (held, whole) = judge(&mut client, word, &records, &[]);
     assert!(whole.is_ok() && held.owed > 0, "{word}: {whole:?}");
-    send(&mut client, "POST", &format!("/v1/trails/{word}/test"), &json!({}));
+    assert_eq!(tested(&mut client, word), [None]);
     send(&mut client, "DELETE", &format!("/v1/trails/{word}"), &json!({}));
 }

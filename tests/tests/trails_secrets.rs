@@ -73,8 +73,20 @@ impl Birds {
                 vec![("password", planted("kafka"))],
             ),
             (json!({"type": "otlp", "url": json}), vec![("headers.Authorization", format!("Bearer {}", planted("otlp")))]),
+            (json!({"type": "gcs", "bucket": "b", "endpoint": json}), vec![("credential", of_google(&json, &planted("google")))]),
         ]
     }
+}
+
+/// A key with which Google's own service is not asked, but the parrot, which gives a token that is in no definition.
+fn of_google(parrot: &str, audience: &str) -> String {
+    let token = format!("{parrot}/token");
+    let source = json!({"url": token, "format": {"type": "text"}});
+    json!({
+        "type": "external_account", "audience": audience, "subject_token_type": "urn:ietf:params:oauth:token-type:jwt", "token_url": token,
+        "credential_source": source,
+    })
+    .to_string()
 }
 
 /// How secrets are written.
@@ -162,6 +174,8 @@ fn look(server: &Server, sinks: &[Value], forms: &[&[&str]]) {
         let told = status(&mut client, &name)[0]["last_error"].clone();
         println!("{name}: {told}");
         assert!(told.as_str().is_some_and(|told| told.len() > 20), "{name}: {told}");
+        // It came, and was repeated.
+        assert!(!name.starts_with("gcs") || told.as_str().unwrap().contains("Bearer (hidden)"), "{name}: {told}");
         let changed = send(&mut client, "PUT", &format!("/v1/trails/{name}"), &json!({"start": "oldest", "sinks": [sink]}));
         without_secrets("PUT", &changed.to_string());
         let shown = client.get(&format!("/v1/trails/{name}"));
@@ -209,7 +223,7 @@ fn refuse(server: &Server, json: &str) {
         assert!(refused.status == 400 && refused.text_whole().contains(words), "{}", refused.text_whole());
         without_secrets("400", &refused.text_whole());
     }
-    // A key of Google is not tried: whoever signs with it asks Google first.
+    // A key of a service account is not tried: whoever signs with it asks Google first.
     let key = json!({"type": "service_account", "client_email": "a@b", "private_key": format!("{PLANTED}-google")}).to_string();
     let sink = json!({"type": "gcs", "bucket": "b", "endpoint": json, "credential": key});
     without_secrets("gcs", &send(&mut client, "POST", "/v1/trails", &json!({"name": "google", "sinks": [sink]})).to_string());

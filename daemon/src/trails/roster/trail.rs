@@ -170,7 +170,7 @@ impl Trail {
         self.crews.lock().await.iter().find(|crew| crew.backfill == backfill).map(|crew| crew.live.clone())
     }
 
-    /// Tries every sink: writes something and reads it back.
+    /// Tries every sink.
     pub async fn test(&self) -> Vec<Result<(), String>> {
         let kept = self.ledger.kept().await;
         let mut results = Vec::new();

@@ -2,7 +2,8 @@
 //!
 //! Problem: what a service writes into an answer is shown to people and logged, and some services repeat what they were sent: a key in a header, a token in
 //! a URL. Mechanism: it stands around the sink and takes out of every message whatever begins as a secret does, as far as it goes on so, since messages are cut
-//! off. Secrets are looked for as they are, in base64, alone and behind the user's name; with them the signature of a token for a URL, and what stands behind the `?` of one. Limits: one of
+//! off. Secrets are looked for as they are, in base64, alone and behind the user's name; with them the signature of a token for a URL, and what stands behind the `?` of one. Tokens that
+//! were fetched with a secret are in no definition: what stands behind `Bearer` and behind names such as `access_token` is taken out by its form. Limits: a secret of
 //! fewer than eight bytes is not looked for, because it may be any word; nor is one that a service has written in another form.
 
 use base64::Engine as _;
@@ -20,6 +21,11 @@ const HIDDEN: &str = "(hidden)";
 const BYTES_MIN: usize = 8;
 /// So many characters of a secret tell that it is there.
 const BEGINNING: usize = 12;
+
+/// What stands before a token, in lower case.
+const TOKENS: [&str; 7] = ["bearer", "access_token", "refresh_token", "id_token", "client_secret", "assertion", "accesstoken"];
+/// The shortest token, in bytes: longer than the words that follow these.
+const TOKEN_MIN: usize = 16;
 
 /// What must not be said.
 #[derive(Clone, Default)]
@@ -58,9 +64,13 @@ impl Unsaid {
         Unsaid(unsaid)
     }
 
-    /// A message without them.
+    /// A message without them, and without tokens.
     #[must_use]
     pub fn hide(&self, message: &str) -> String {
+        without_tokens(&self.hide_known(message))
+    }
+
+    fn hide_known(&self, message: &str) -> String {
         let (mut out, mut rest) = (String::new(), message);
         loop {
             let first = self.0.iter().filter_map(|secret| rest.find(beginning(secret))).min();
@@ -97,6 +107,32 @@ fn beginning(secret: &str) -> &str {
 /// How many bytes of a text are the beginning of a secret.
 fn shared(text: &str, secret: &str) -> usize {
     text.chars().zip(secret.chars()).take_while(|(a, b)| a == b).map(|(a, _)| a.len_utf8()).sum()
+}
+
+/// A message without what is a token by the words before it.
+fn without_tokens(message: &str) -> String {
+    let (mut out, mut rest) = (String::new(), message);
+    loop {
+        let lower = rest.to_ascii_lowercase();
+        let first = TOKENS.iter().filter_map(|name| lower.find(name).map(|at| at + name.len())).min();
+        let Some((before, behind)) = first.and_then(|at| rest.split_at_checked(at)) else { return out + rest };
+        let token = behind.trim_start_matches(|c: char| " \t:=\"'\\".contains(c));
+        let (gap, length) = (behind.len() - token.len(), token.bytes().take_while(|byte| is_of_token(*byte)).count());
+        out.push_str(before);
+        // A word that follows is not one; the beginning of one that was cut off is.
+        if gap > 0 && (length >= TOKEN_MIN || length == token.len() && length > 0) {
+            out.push_str(behind.get(..gap).unwrap_or_default());
+            out.push_str(HIDDEN);
+            rest = token.get(length..).unwrap_or_default();
+        } else {
+            rest = behind;
+        }
+    }
+}
+
+/// The bytes that tokens are made of (RFC 6750), and the percent sign of URLs.
+fn is_of_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~+/=%".contains(&byte)
 }
 
 /// A sink, and what it must not say.
@@ -201,6 +237,27 @@ mod tests {
         }
         assert_eq!(unsaid.hide("the user audit is correct"), "the user audit is correct");
         assert!(!format!("{unsaid:?}").contains("horse"));
+    }
+
+    #[test]
+    fn a_token_that_was_fetched_is_hidden_by_its_form() {
+        const TOKEN: &str = "ya29.c.b0AXv0zTO-_x/4w==";
+        for (said, told) in [
+            (format!("you said authorization: Bearer {TOKEN}; host: h"), "you said authorization: Bearer (hidden); host: h"),
+            (format!("{{\"access_token\":\"{TOKEN}\",\"expires_in\":3599}}"), "{\"access_token\":\"(hidden)\",\"expires_in\":3599}"),
+            (format!("\\\"Refresh_Token\\\": \\\"{TOKEN}\\\""), "\\\"Refresh_Token\\\": \\\"(hidden)\\\""),
+            (format!("GET /o?access_token={TOKEN}&alt=media"), "GET /o?access_token=(hidden)&alt=media"),
+            (format!("grant_type=jwt-bearer&assertion={TOKEN}"), "grant_type=jwt-bearer&assertion=(hidden)"),
+            (format!("BEARER {TOKEN} and Bearer {TOKEN}"), "BEARER (hidden) and Bearer (hidden)"),
+            ("you sent Bearer ya29".to_owned(), "you sent Bearer (hidden)"),
+        ] {
+            assert_eq!(Unsaid::default().hide(&said), told);
+        }
+        for said in
+            ["Bearer authentication is needed", "the access_token is missing or old", "no bearer", "bearer: ", "id_tokens are no events"]
+        {
+            assert_eq!(Unsaid::default().hide(said), said);
+        }
     }
 
     #[test]

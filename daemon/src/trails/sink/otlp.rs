@@ -18,7 +18,7 @@ use crate::trails::setting::members::{Form, Member};
 use crate::trails::sink::batch::{Batch, BatchLimits};
 use crate::trails::sink::event_id::event_id;
 use crate::trails::sink::fault::Fault;
-use crate::trails::sink::http::caller::{Call, Caller, put};
+use crate::trails::sink::http::caller::{Answer, Call, Caller, put};
 use crate::trails::sink::http::members::{CA_FILE, HEADERS, TIMEOUT, caller};
 use crate::trails::sink::http::verdict::{clip, judge};
 use crate::trails::sink::kind::{Order, SinkKind};
@@ -138,6 +138,12 @@ fn told(fields: &[(u64, Value<'_>)]) -> String {
     clip(&String::from_utf8_lossy(text.unwrap_or_default()))
 }
 
+/// Whether an answer is HTML, which whatever takes log records never says.
+fn is_page(answer: &Answer) -> bool {
+    let kind = answer.headers.get("content-type").and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    kind.starts_with("text/html") || answer.body.trim_ascii_start().starts_with(b"<")
+}
+
 impl Otlp {
     /// Sends what a batch holds; why all of it goes to the dead letters, when it does.
     async fn export(&self, batch: &Batch) -> Result<(u64, Option<String>), Fault> {
@@ -160,6 +166,12 @@ impl Otlp {
         let is_message = answer.headers.get("content-type").is_some_and(|kind| kind == "application/x-protobuf");
         let status = fields(&answer.body).filter(|_| is_message && !answer.status.is_success()).map(|status| told(&status));
         judge(self.caller.address(), &answer, status.as_deref())?;
+        if is_page(&answer) {
+            return Err(Fault::setup(format!(
+                "{} answers with a page for people, not as a collector does: mend `url`",
+                self.caller.address()
+            )));
+        }
         let reason = rejected(&answer.body).map(|(count, told)| {
             format!("{} did not take {count} of {} records and does not say which: {told}", self.caller.address(), batch.events.len())
         });
@@ -217,6 +229,17 @@ mod tests {
             raw,
             "0a98010a170a150a0c736572766963652e6e616d6512050a03737663127d0a080a06747261696c64127109056051bcd94bea1810092a190a177b226576656e744944223a22652d31222c2261223a317d32110a086576656e742e696412050a03652d3132160a0f747261696c642e73657175656e6365120318ac0232150a0c747261696c642e747261696c12050a03616c6c5900000aed1f4fea18"
         );
+    }
+
+    #[test]
+    fn a_page_for_people_is_told_from_an_answer() {
+        let answer = |kind: &str, body: &'static [u8]| {
+            let mut headers = HeaderMap::new();
+            put(&mut headers, "content-type", kind, false).unwrap();
+            is_page(&Answer { status: hyper::StatusCode::OK, headers, body: Bytes::from_static(body), cut: false })
+        };
+        assert!(answer("text/html; charset=utf-8", b"") && answer("x/y", b"\n <!doctype html>"));
+        assert!(!answer("application/x-protobuf", b"") && !answer("application/json", b"{}") && !answer("x/y", b"\x0a\x00"));
     }
 
     #[test]

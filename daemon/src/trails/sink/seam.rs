@@ -107,7 +107,7 @@ pub trait Sink: Send + Sync + std::fmt::Debug {
         Box::pin(async { Err(Fault::refused("no segment can be delivered here")) })
     }
 
-    /// Writes something and reads it back, without leaving anything behind: whether the sink is set up well.
+    /// Whether the sink is set up well: does what a delivery does, as far as the protocol lets that leave nothing behind which a reader takes for an event.
     ///
     /// # Errors
     /// With what must be mended.

@@ -11,7 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::client::conn::http1::{SendRequest, handshake};
-use hyper::http::header::{HOST, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
+use hyper::http::header::{CONTENT_LENGTH, HOST, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
 use hyper::http::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio::sync::Mutex;
@@ -141,6 +141,10 @@ impl Caller {
         headers.insert(USER_AGENT, HeaderValue::from_static(concat!("traild/", env!("CARGO_PKG_VERSION"))));
         if let (false, Ok(host)) = (headers.contains_key(HOST), HeaderValue::try_from(self.address.authority())) {
             headers.insert(HOST, host);
+        }
+        if call.body.is_empty() && call.method == Method::POST {
+            // hyper says nothing of a body that is empty, and some services want to know.
+            headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
         }
         kept.sender.send_request(request).await
     }

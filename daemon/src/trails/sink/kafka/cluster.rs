@@ -8,8 +8,14 @@ use std::collections::BTreeMap;
 use crate::trails::sink::fault::{Fault, FaultKind};
 use crate::trails::sink::kafka::codes::{Said, said};
 use crate::trails::sink::kafka::door::Access;
-use crate::trails::sink::kafka::messages::{INIT_PRODUCER_ID, METADATA, Metadata, init_producer, metadata, read_metadata, read_producer};
+use crate::trails::sink::kafka::messages::{
+    INIT_PRODUCER_ID, METADATA, Metadata, RIGHTS, init_producer, metadata, read_metadata, read_producer, read_rights, rights,
+};
 use crate::trails::sink::kafka::session::Session;
+
+/// The rights to write to a topic, and to ask about it.
+const WRITE: i32 = 1 << 4;
+const DESCRIBE: i32 = 1 << 8;
 
 /// Where a cluster is.
 #[derive(Debug, Clone)]
@@ -106,6 +112,26 @@ impl Cluster {
             self.session(leader, access).await?;
         }
         Ok(())
+    }
+
+    /// Whether we may write to the topic, as far as the cluster says so.
+    ///
+    /// # Errors
+    /// When we may not, or it cannot be asked.
+    pub async fn may_write(&mut self, topic: &str) -> Result<(), Fault> {
+        if !self.first.knows(RIGHTS) {
+            return Ok(());
+        }
+        let answer = self.first.ask(RIGHTS, &rights(topic)).await?;
+        let (code, rights) = read_rights(&answer).ok_or_else(|| self.first.strange(RIGHTS))?;
+        match said(code, self.first.place(), topic).fault() {
+            Some(fault) => Err(fault),
+            // Who may be asked says of itself that it may: else nothing was said of rights.
+            None if rights & DESCRIBE != 0 && rights & WRITE == 0 => {
+                Err(Fault::setup(format!("{} lets us see the topic {topic} and not write to it: allow the user to", self.first.place())))
+            }
+            None => Ok(()),
+        }
     }
 
     /// A new producer: its number and generation.

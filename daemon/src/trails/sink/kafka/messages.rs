@@ -1,4 +1,4 @@
-//! The six requests of Kafka that a producer needs, each in one version that brokers from 2.5 on know, and their answers.
+//! The requests of Kafka that a producer needs, each in one version that brokers from 2.5 on know, and their answers.
 
 use std::collections::BTreeMap;
 
@@ -27,6 +27,8 @@ impl Api {
 pub const PRODUCE: Api = Api::new(0, 7, "Produce");
 /// Who leads what.
 pub const METADATA: Api = Api::new(3, 4, "Metadata");
+/// The same with what we may do; asked of brokers that know it.
+pub const RIGHTS: Api = Api::new(3, 8, "Metadata");
 /// Which login.
 pub const SASL_HANDSHAKE: Api = Api::new(17, 1, "SaslHandshake");
 /// What a broker can.
@@ -89,6 +91,46 @@ pub fn metadata(topic: &str) -> Vec<u8> {
     out.into_bytes()
 }
 
+/// Asks what we may do with a topic.
+#[must_use]
+pub fn rights(topic: &str) -> Vec<u8> {
+    let mut out = Writer::default();
+    out.raw(&metadata(topic));
+    // Nothing of the cluster.
+    out.int8(0);
+    out.int8(1);
+    out.into_bytes()
+}
+
+/// An error, and what we may do with the topic: the bit 4 for writing, 8 for asking about it. Who keeps no rights says all, or nothing of use.
+#[must_use]
+pub fn read_rights(answer: &[u8]) -> Option<(i16, i32)> {
+    let mut input = Reader(answer);
+    input.int32()?;
+    input.list(read_broker)?;
+    input.text()?;
+    input.int32()?;
+    let mut topics = input.list(|input| {
+        let code = input.int16()?;
+        input.text()?;
+        input.flag()?;
+        input.list(|input| {
+            input.int16()?;
+            // Number, leader, and which of its terms; then replicas, those in step, and those that are away.
+            (0..3).try_for_each(|_| input.int32().map(drop))?;
+            (0..3).try_for_each(|_| input.list(Reader::int32).map(drop))
+        })?;
+        Some((code, input.int32()?))
+    })?;
+    topics.pop()
+}
+
+fn read_broker(input: &mut Reader<'_>) -> Option<(i32, (String, u16))> {
+    let broker = (input.int32()?, (input.text()?.to_owned(), u16::try_from(input.int32()?).ok()?));
+    input.text()?;
+    Some(broker)
+}
+
 /// Who leads what.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Metadata {
@@ -105,11 +147,7 @@ pub struct Metadata {
 pub fn read_metadata(answer: &[u8]) -> Option<Metadata> {
     let mut input = Reader(answer);
     input.int32()?;
-    let brokers = input.list(|input| {
-        let broker = (input.int32()?, (input.text()?.to_owned(), u16::try_from(input.int32()?).ok()?));
-        input.text()?;
-        Some(broker)
-    })?;
+    let brokers = input.list(read_broker)?;
     input.text()?;
     input.int32()?;
     let mut topics = input.list(|input| {
@@ -236,6 +274,8 @@ mod tests {
     fn requests_have_the_form_of_the_specification() {
         let asked = request(METADATA, 9, "me", &metadata("t"));
         assert_eq!(asked, b"\0\0\0\x14\0\x03\0\x04\0\0\0\x09\0\x02me\0\0\0\x01\0\x01t\0");
+        let asked = request(RIGHTS, 9, "me", &rights("t"));
+        assert_eq!(asked, b"\0\0\0\x16\0\x03\0\x08\0\0\0\x09\0\x02me\0\0\0\x01\0\x01t\0\0\x01");
         let producer = request(INIT_PRODUCER_ID, 1, "me", &init_producer());
         assert_eq!(producer, b"\0\0\0\x1d\0\x16\0\x03\0\0\0\x01\0\x02me\0\0\0\0\x75\x30\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\0");
         assert_eq!(read_producer(b"\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x07\0\x02\0"), Some((0, 7, 2)));
@@ -260,7 +300,7 @@ mod tests {
         #[test]
         fn any_bytes_are_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
             let _ = (versions(&bytes), read_metadata(&bytes), read_producer(&bytes), read_produced(&bytes));
-            let _ = (read_handshake(&bytes), read_authenticated(&bytes));
+            let _ = (read_handshake(&bytes), read_authenticated(&bytes), read_rights(&bytes));
         }
     }
 }

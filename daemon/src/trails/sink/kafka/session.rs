@@ -13,7 +13,7 @@ use crate::trails::sink::http::connection::{CONNECT_MAX, Stream, connect};
 use crate::trails::sink::http::tls::Trust;
 use crate::trails::sink::kafka::codes::said;
 use crate::trails::sink::kafka::frame;
-use crate::trails::sink::kafka::messages::{API_VERSIONS, Api, INIT_PRODUCER_ID, METADATA, PRODUCE, request, versions};
+use crate::trails::sink::kafka::messages::{API_VERSIONS, Api, INIT_PRODUCER_ID, METADATA, PRODUCE, Versions, request, versions};
 
 /// What we call ourselves.
 const CLIENT: &str = "traild";
@@ -22,6 +22,7 @@ const CLIENT: &str = "traild";
 pub struct Session {
     stream: Box<dyn Stream>,
     place: String,
+    known: Versions,
     /// The number of the last request, and of the last answer.
     asked: i32,
     answered: i32,
@@ -42,20 +43,30 @@ impl Session {
         let stream = connect(host, port, trust).await?;
         let place = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
         let late = Fault::later(format!("{place} did not say what it can within {} s", CONNECT_MAX.as_secs()));
-        let mut session = Session { stream, place, asked: 0, answered: 0 };
+        let mut session = Session { stream, place, known: Versions::new(), asked: 0, answered: 0 };
         let known = timeout(CONNECT_MAX, session.ask(API_VERSIONS, &[])).await.unwrap_or(Err(late)).map_err(|fault| {
             let hint = if trust.is_some() { "is it a broker" } else { "is it a broker, and does it want `tls`" };
             Fault { message: format!("{}; {hint}", fault.message), ..fault }
         })?;
-        session.check(&known, more)?;
+        session.known = session.read_known(&known)?;
+        session.check(more)?;
         Ok(session)
     }
 
-    fn check(&self, answer: &[u8], more: &[Api]) -> Result<(), Fault> {
+    fn read_known(&self, answer: &[u8]) -> Result<Versions, Fault> {
         let known = versions(answer).ok_or_else(|| self.strange(API_VERSIONS))?;
-        let known = known.map_err(|code| said(code, &self.place, "").fault().unwrap_or_else(|| self.strange(API_VERSIONS)))?;
+        known.map_err(|code| said(code, &self.place, "").fault().unwrap_or_else(|| self.strange(API_VERSIONS)))
+    }
+
+    /// Whether the broker knows a request.
+    #[must_use]
+    pub fn knows(&self, api: Api) -> bool {
+        self.known.get(&api.key).is_some_and(|(from, to)| (*from..=*to).contains(&api.version))
+    }
+
+    fn check(&self, more: &[Api]) -> Result<(), Fault> {
         for api in [PRODUCE, METADATA, INIT_PRODUCER_ID].iter().chain(more) {
-            if known.get(&api.key).is_none_or(|(from, to)| !(*from..=*to).contains(&api.version)) {
+            if !self.knows(*api) {
                 return Err(Fault::setup(format!(
                     "{} does not know version {} of {}: traild needs Kafka 2.5 or newer",
                     self.place, api.version, api.name

@@ -305,7 +305,7 @@ impl Sink for Kafka {
         Box::pin(self.within(self.deliver_all(batch)))
     }
 
-    /// Logs in to every broker that leads a partition, and gets a producer's number; a record would stay in the topic.
+    /// Logs in to every broker that leads a partition, asks whether we may write, and gets a producer's number; a record would stay in the topic.
     fn probe(&self) -> Work<'_, ()> {
         Box::pin(self.within(async {
             let mut cluster = Cluster::open(&self.seeds).await?;
@@ -313,6 +313,7 @@ impl Sink for Kafka {
                 cluster.leader(partition)?;
             }
             cluster.reach_all(&self.seeds.access).await?;
+            cluster.may_write(&self.seeds.topic).await?;
             if self.idempotent {
                 cluster.new_producer().await?;
             }

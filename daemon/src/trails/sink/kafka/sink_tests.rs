@@ -40,6 +40,10 @@ struct Held {
     turns: VecDeque<Turn>,
     producers: i64,
     repeats: usize,
+    /// What it says that we may do with the topic.
+    rights: i32,
+    /// The partition that nobody leads.
+    orphan: Option<i32>,
 }
 
 impl Held {
@@ -107,13 +111,13 @@ async fn serve(mut stream: TcpStream, port: u16, held: Arc<Shared<Held>>) -> Opt
         let mut asked = vec![0; length as usize];
         stream.read_exact(&mut asked).await.ok()?;
         let mut input = Reader(&asked);
-        let (key, _, number) = (input.int16()?, input.int16()?, input.int32()?);
+        let (key, version, number) = (input.int16()?, input.int16()?, input.int32()?);
         input.text()?;
         let mut out = Writer::default();
         out.int32(number);
         match key {
             18 => versions(&mut out),
-            3 => metadata(port, &mut out),
+            3 => metadata(port, version, &held.lock().unwrap(), &mut out),
             22 => {
                 let mut held = held.lock().unwrap();
                 held.producers += 1;
@@ -144,7 +148,7 @@ fn versions(out: &mut Writer) {
     }
 }
 
-fn metadata(port: u16, out: &mut Writer) {
+fn metadata(port: u16, version: i16, held: &Held, out: &mut Writer) {
     out.int32(0);
     out.length(1);
     out.int32(1);
@@ -161,9 +165,15 @@ fn metadata(port: u16, out: &mut Writer) {
     for partition in 0..PARTITIONS {
         out.int16(0);
         out.int32(partition);
-        out.int32(1);
-        out.length(0);
-        out.length(0);
+        out.int32(if held.orphan == Some(partition) { -1 } else { 1 });
+        if version >= 7 {
+            out.int32(0);
+        }
+        (0..if version >= 5 { 3 } else { 2 }).for_each(|_| out.length(0));
+    }
+    if version >= 8 {
+        out.int32(held.rights);
+        out.int32(i32::MIN);
     }
 }
 
@@ -301,6 +311,28 @@ async fn a_producer_that_is_forgotten_is_followed_by_another() {
     sink.deliver(&batch(2, 9..20)).await.unwrap();
     let held = held.lock().unwrap();
     assert_eq!((held.sequences(), held.producers), (all(1..20), 2));
+}
+
+#[tokio::test]
+async fn a_probe_says_whether_we_may_write_and_writes_nothing() {
+    const DESCRIBE: i32 = 1 << 8;
+    let (port, held) = broker().await;
+    let sink = sink(&members(port), None, None).unwrap();
+    // Nothing is said of rights, in the two ways in which brokers do that; all of them; writing alone, which lets one ask.
+    for rights in [0, i32::MIN, 0x1ffc, DESCRIBE | 1 << 4] {
+        held.lock().unwrap().rights = rights;
+        sink.probe().await.unwrap();
+    }
+    // Asking and reading.
+    held.lock().unwrap().rights = DESCRIBE | 1 << 3;
+    let fault = sink.probe().await.unwrap_err();
+    assert!(fault.kind == FaultKind::Setup && fault.message.contains("lets us see the topic audit and not write to it"), "{fault}");
+    held.lock().unwrap().rights = 0;
+    held.lock().unwrap().orphan = Some(2);
+    let fault = sink.probe().await.unwrap_err();
+    assert!(fault.kind == FaultKind::Later && fault.message.contains("partition 2 has no leader now"), "{fault}");
+    let held = held.lock().unwrap();
+    assert!(held.values.is_empty() && held.producers == 4, "{held:?}");
 }
 
 #[tokio::test]

@@ -88,9 +88,43 @@ async fn message(input: &mut (impl AsyncBufRead + Unpin), about: &str, has_heade
     Ok(Said::Message((*subject).to_owned(), status, body))
 }
 
+/// What a stream says of a message.
+#[derive(Debug, Deserialize)]
+pub struct Ack {
+    /// Why it did not take it.
+    pub error: Option<AckError>,
+    /// Its name.
+    pub stream: Option<String>,
+}
+
+/// Why a stream did not take a message.
+#[derive(Debug, Deserialize)]
+pub struct AckError {
+    /// JetStream's number for it.
+    #[serde(default)]
+    pub err_code: u32,
+    /// The same in words.
+    #[serde(default)]
+    pub description: String,
+}
+
 /// Appends a message with an id, whose acknowledgement is to come to `reply`.
 pub fn publish(subject: &str, reply: &str, id: &str, payload: &[u8], out: &mut Vec<u8>) {
-    let head = format!("NATS/1.0\r\nNats-Msg-Id: {id}\r\n\r\n");
+    with_header(subject, reply, ("Nats-Msg-Id", id), payload, out);
+}
+
+/// Appends an empty message that a stream of another name than `stream` refuses, with its own name in the refusal.
+pub fn knock(subject: &str, reply: &str, stream: &str, out: &mut Vec<u8>) {
+    with_header(subject, reply, ("Nats-Expected-Stream", stream), b"", out);
+}
+
+/// Appends a question without a payload.
+pub fn ask(subject: &str, reply: &str, out: &mut Vec<u8>) {
+    out.extend_from_slice(format!("PUB {subject} {reply} 0\r\n\r\n").as_bytes());
+}
+
+fn with_header(subject: &str, reply: &str, (name, value): (&str, &str), payload: &[u8], out: &mut Vec<u8>) {
+    let head = format!("NATS/1.0\r\n{name}: {value}\r\n\r\n");
     out.extend_from_slice(format!("HPUB {subject} {reply} {} {}\r\n{head}", head.len(), head.len() + payload.len()).as_bytes());
     out.extend_from_slice(payload);
     out.extend_from_slice(b"\r\n");
@@ -156,5 +190,10 @@ mod tests {
         let mut out = Vec::new();
         publish("audit.all", "_INBOX.a.0", "all-7", b"{}", &mut out);
         assert_eq!(out, b"HPUB audit.all _INBOX.a.0 32 34\r\nNATS/1.0\r\nNats-Msg-Id: all-7\r\n\r\n{}\r\n");
+        out.clear();
+        knock("audit.all", "_INBOX.a.p", "none", &mut out);
+        ask("$JS.API.STREAM.INFO.A", "_INBOX.a.i", &mut out);
+        let asked = b"HPUB audit.all _INBOX.a.p 40 40\r\nNATS/1.0\r\nNats-Expected-Stream: none\r\n\r\n\r\nPUB $JS.API.STREAM.INFO.A _INBOX.a.i 0\r\n\r\n";
+        assert_eq!(out, asked);
     }
 }

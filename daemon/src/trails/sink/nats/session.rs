@@ -67,6 +67,18 @@ pub fn refused(place: &str, error: &str) -> Fault {
     Fault::later(message)
 }
 
+/// What it means that nobody answers on a subject.
+#[must_use]
+pub fn unheard(place: &str, subject: &str) -> Fault {
+    Fault::setup(format!("no stream of {place} takes the subject {subject}: make one"))
+}
+
+/// What it means that somebody else than a stream does.
+#[must_use]
+pub fn no_stream(place: &str, subject: &str) -> Fault {
+    Fault::setup(format!("what answers on {subject} at {place} is no stream"))
+}
+
 impl Session {
     /// Connects, logs in, and listens for acknowledgements, within [`CONNECT_MAX`].
     ///

@@ -6,7 +6,6 @@
 
 use std::time::Duration;
 
-use serde::Deserialize;
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 use trail_engine::index::StoredEvent;
@@ -19,8 +18,9 @@ use crate::trails::sink::http::members::{CA_FILE, TIMEOUT};
 use crate::trails::sink::http::tls::Trust;
 use crate::trails::sink::http::verdict::clip;
 use crate::trails::sink::kind::{Order, SinkKind};
-use crate::trails::sink::nats::protocol::{Said, publish};
-use crate::trails::sink::nats::session::{Login, Session, refused};
+use crate::trails::sink::nats::probe::probe;
+use crate::trails::sink::nats::protocol::{Ack, Said, publish};
+use crate::trails::sink::nats::session::{Login, Session, no_stream, refused, unheard};
 use crate::trails::sink::seam::{Delivered, Refusal, Sink, Work};
 
 /// The row for the table of sinks.
@@ -106,21 +106,6 @@ fn login(members: &Members<'_>) -> Result<Login, String> {
     }
 }
 
-/// What a stream says of a message.
-#[derive(Debug, Deserialize)]
-struct Ack {
-    error: Option<AckError>,
-    stream: Option<String>,
-}
-
-#[derive(Debug, Deserialize)]
-struct AckError {
-    #[serde(default)]
-    err_code: u32,
-    #[serde(default)]
-    description: String,
-}
-
 impl Nats {
     fn id(&self, event: &StoredEvent) -> String {
         format!("{}-{}-{}", self.trail, event.sequence, event.received_at.as_millis())
@@ -193,12 +178,12 @@ impl Nats {
             let index = subject.rsplit('.').next().and_then(|number| number.parse::<usize>().ok());
             let Some((index, waits)) = index.and_then(|index| Some((index, waiting.get_mut(index.checked_sub(first)?)?))) else { continue };
             if status == Some(503) {
-                return Err(Fault::setup(format!("no stream of {place} takes the subject {}: make one", self.subject)));
+                return Err(unheard(&place, &self.subject));
             }
             let ack: Ack = serde_json::from_slice(&body).map_err(|_| Fault::later(format!("{place} acknowledged in an unknown way")))?;
             match ack.error {
                 None if ack.stream.is_some() => {}
-                None => return Err(Fault::setup(format!("what answers on {} at {place} is no stream", self.subject))),
+                None => return Err(no_stream(&place, &self.subject)),
                 Some(error) if error.err_code == TOO_LARGE => {
                     refused_by.push(Refusal { index, reason: format!("{place} says: {}", clip(&error.description)) });
                 }
@@ -218,11 +203,13 @@ impl Sink for Nats {
         })
     }
 
-    /// Connects and logs in; a message would stay in the stream.
+    /// Asks the stream that takes the subject, by a message that it refuses.
     fn probe(&self) -> Work<'_, ()> {
         Box::pin(async move {
-            let late = || Fault::later(format!("{} did not answer within {} s", self.address.authority(), self.patience.as_secs()));
-            timeout(self.patience, self.open()).await.unwrap_or_else(|_| Err(late())).map(drop)
+            let place = self.address.authority();
+            let late = || Fault::later(format!("{place} did not answer within {} s", self.patience.as_secs()));
+            let probed = async { probe(&mut self.open().await?, &place, &self.subject, self.patience).await };
+            timeout(self.patience, probed).await.unwrap_or_else(|_| Err(late()))
         })
     }
 }

@@ -3,7 +3,8 @@
 //!
 //! A gzip file with a JSON array of events, verbatim. The vendor does not say of what the size and the MD5 are: here they are those of the
 //! file as it lies there, so that it can be checked as it is. The MD5 of the bytes makes the name, so that a repeat
-//! overwrites itself. Limits: names do not say how far a trail got, and events of all regions stand under the one of the definition.
+//! overwrites itself. Names do not say how far a trail got: that is noted beside them ([`super::owner`]). Limits: events of all regions stand under the one of
+//! the definition.
 
 use md5::{Digest as _, Md5};
 
@@ -50,6 +51,10 @@ impl Format for ActionTrail {
     fn mark(&self, _key: &str) -> Option<Named> {
         None
     }
+
+    fn makes(&self, key: &str) -> bool {
+        key.contains(&format!("AliyunLogs/Actiontrail/{}/", self.0.region))
+    }
 }
 
 #[cfg(test)]
@@ -75,5 +80,7 @@ mod tests {
         assert_eq!(text, "[{\"a\":1},{ \"b\":2 }]");
         let aside = ActionTrail(layout).encode(&super::super::sample::batch("all.backfill-1", &["{}"])).unwrap();
         assert!(aside[0].key.starts_with("all.backfill-1/AliyunLogs/"), "{}", aside[0].key);
+        let format = ActionTrail(Layout { trail: "all".into(), account: "1".into(), region: "cn-hangzhou".into() });
+        assert!(format.makes(key) && !format.makes("all/day=2026-11-22/000000000041-5-99.ndjson.zst"));
     }
 }

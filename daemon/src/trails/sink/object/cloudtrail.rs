@@ -142,8 +142,49 @@ impl Format for CloudTrail {
 mod tests {
     use std::io::Read as _;
 
+    use std::sync::Arc;
+
+    use trail_engine::storage::FileStorage;
+
     use super::*;
+    use crate::trails::keeping::keyring::Keyring;
+    use crate::trails::keeping::store::Store;
     use crate::trails::sink::object::sample::batch;
+
+    fn unpacked(object: &Object) -> String {
+        let mut text = String::new();
+        flate2::read::GzDecoder::new(&object.bytes[..]).read_to_string(&mut text).unwrap();
+        text
+    }
+
+    #[test]
+    fn a_digest_names_the_one_before_with_its_hash_and_signature() {
+        let directory = tempfile::tempdir().unwrap();
+        let keyring = Keyring::new(Store::new(Arc::new(FileStorage::open(directory.path()).unwrap())));
+        let place = Place { endpoint: String::new(), bucket: "b".into(), prefix: String::new(), layout: format().layout };
+        let mut chain = Chain::new(place, 60, &keyring, None).unwrap();
+        let at = |minute: i64| Timestamp::from_seconds(1_795_000_020 + 60 * minute).unwrap();
+        let digests: Vec<Object> = (0..3)
+            .map(|minute| {
+                let (key, time) = (format!("file-{minute}"), seconds(at(minute)));
+                let file = LogFile { key, hash: "ab".into(), oldest: time.clone(), newest: time, at: 0, elsewhere: None };
+                chain.take(Some(file), at(minute));
+                let digest = chain.due(at(minute + 1)).unwrap().unwrap();
+                chain.settle(&digest.key);
+                digest
+            })
+            .collect();
+        let said = |digest: &Object| serde_json::from_str::<Value>(&unpacked(digest)).unwrap();
+        assert!(said(&digests[0])["previousDigestSignature"].is_null() && said(&digests[0])["previousDigestHashValue"].is_null());
+        for pair in digests.windows(2) {
+            let (before, digest) = (&pair[0], said(&pair[1]));
+            let hash = Sha256::digest(unpacked(before)).iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
+            let signature = &before.metadata.iter().find(|(name, _)| name == "signature").unwrap().1;
+            assert_eq!((&digest["previousDigestHashValue"], &digest["previousDigestS3Object"]), (&json!(hash), &json!(before.key)));
+            assert_eq!(digest["previousDigestSignature"], json!(signature));
+            assert_eq!(digest["logFiles"].as_array().unwrap().len(), 1, "{digest}");
+        }
+    }
 
     fn format() -> CloudTrail {
         let layout = Layout { trail: "all".into(), account: "123456789012".into(), region: "us-east-1".into() };
@@ -162,9 +203,7 @@ mod tests {
         assert!(key.starts_with(&format().folder("all").unwrap()));
         let since = |day: Day| format().since("all", day).unwrap();
         assert!(*since(batch.day) < *key && since(Day(batch.day.0 - 1)) < since(batch.day) && *since(Day(batch.day.0 + 1)) > *key);
-        let mut text = String::new();
-        flate2::read::GzDecoder::new(&made[0].bytes[..]).read_to_string(&mut text).unwrap();
-        assert_eq!(text, "{\"Records\":[{\"a\":1},{ \"b\":2 }]}");
+        assert_eq!(unpacked(&made[0]), "{\"Records\":[{\"a\":1},{ \"b\":2 }]}");
         for other in ["x.json.gz", "123456789012_CloudTrail_us-east-1_20261122T1000Z_00000f.json.gz", &key.replace("1b.", "-b.")] {
             assert_eq!(format().mark(other), None, "{other}");
         }

@@ -35,8 +35,18 @@ pub trait Format: Send + Sync + std::fmt::Debug {
         None
     }
 
+    /// Whether names say the first sequence of a batch as well as the last: with that, and its origin, it can be held against the log.
+    fn names_ranges(&self) -> bool {
+        false
+    }
+
     /// What the name of an object says of its batch; `None` when it is no object of this format, or its names do not say.
     fn mark(&self, key: &str) -> Option<Named>;
+
+    /// Whether a name is one of this format.
+    fn makes(&self, key: &str) -> bool {
+        self.mark(key).is_some()
+    }
 
     /// The objects that are due at a time whether there are events or not. Computes, and may read and write the keys of the trails; called
     /// on a thread that may.

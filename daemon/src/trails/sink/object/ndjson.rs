@@ -153,6 +153,10 @@ impl Format for Lines {
         Some(since(trail, day))
     }
 
+    fn names_ranges(&self) -> bool {
+        true
+    }
+
     fn mark(&self, key: &str) -> Option<Named> {
         read_key(key, self.packing.suffix())
     }

@@ -178,6 +178,10 @@ impl Format for Parquet {
         Some(since(trail, day))
     }
 
+    fn names_ranges(&self) -> bool {
+        true
+    }
+
     fn mark(&self, key: &str) -> Option<Named> {
         read_key(key, SUFFIX)
     }

@@ -8,7 +8,7 @@ use crate::trails::sink::object::store::{Object, ObjectStore};
 /// Where a probe is written, under the prefix of the sink.
 const PROBE: &str = "traild-probe";
 
-/// Puts an object, reads it back and removes it.
+/// Puts an object, reads it back and removes it; lists, as every start of a trail does.
 ///
 /// # Errors
 /// With what must be mended.
@@ -20,5 +20,7 @@ pub async fn probe(store: &dyn ObjectStore) -> Result<(), Fault> {
     if read.as_ref() != Some(&bytes) {
         return Err(Fault::setup(format!("what was written to {} did not come back as it was", store.place())));
     }
-    store.remove(PROBE).await
+    store.remove(PROBE).await?;
+    // What is under a name that no object has: nothing, from whoever may be asked.
+    store.list(&format!("{PROBE}/"), "").await.map(drop)
 }

@@ -9,6 +9,7 @@ use tokio::sync::{Mutex, OnceCell};
 use trail_engine::error::{Error, ErrorKind};
 
 use crate::backend::Hands;
+use crate::mutants;
 use crate::trails::sink::batch::Batch;
 use crate::trails::sink::fault::Fault;
 use crate::trails::sink::kind::Order;
@@ -31,7 +32,7 @@ pub struct SegmentSink {
     log: String,
     store: Box<dyn ObjectStore>,
     hands: Hands,
-    claimed: OnceCell<u64>,
+    claimed: OnceCell<()>,
     /// The manifest that was put last, with its key, while it is not known that it came as it was: what is there may be damaged then.
     unsure: Mutex<Option<(String, Manifest)>>,
 }
@@ -48,7 +49,7 @@ impl SegmentSink {
     async fn put(&self, segments: &[Sealed]) -> Result<Delivered, Fault> {
         let Some(day) = segments.first().map(|sealed| sealed.info.day) else { return Ok(Delivered::default()) };
         let owner = Owner { log: &self.log, trail: &self.trail, purpose: FORMAT };
-        self.claimed.get_or_try_init(|| owner.claim(&*self.store, 0)).await?;
+        self.claimed.get_or_try_init(|| async { owner.claim(&*self.store, 0).await.map(drop) }).await?;
         let summing: Vec<_> = segments.iter().map(|sealed| tokio::spawn(sum(self.hands.clone(), sealed.clone()))).collect();
         let folder = format!("{}/segments/day={day}", self.trail);
         let object =
@@ -58,7 +59,10 @@ impl SegmentSink {
             let bytes = Bytes::from_owner(sealed.file.clone());
             let mut whole = object(&file_name(&sealed.info), bytes, "application/octet-stream");
             whole.metadata.push((ORIGIN.to_owned(), self.log.clone()));
-            self.store.put_before(&whole).await?;
+            let put = self.store.put_before(&whole).await;
+            if !mutants::is("manifest_without_the_segment") {
+                put?;
+            }
             delivered.bytes += whole.bytes.len() as u64;
         }
         let mut archived = Vec::with_capacity(summing.len());
@@ -112,5 +116,57 @@ impl Sink for SegmentSink {
 
     fn probe(&self) -> Work<'_, ()> {
         Box::pin(probe(&*self.store))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use trail_engine::id::{Day, SegmentId, Sequence, Timestamp};
+    use trail_engine::{SegmentInfo, View};
+
+    use super::*;
+    use crate::backend::Schedule;
+    use crate::config::Config;
+    use crate::trails::sink::object::folder::Folder;
+
+    fn sealed(first: u64) -> Sealed {
+        let file = View::new(vec![first as u8; 100]);
+        let info = SegmentInfo {
+            id: SegmentId(first),
+            day: Day(20_779),
+            first_sequence: Sequence(first),
+            last_sequence: Sequence(first + 9),
+            time_min: Timestamp(0),
+            time_max: Timestamp(9),
+            events: 10,
+            event_bytes: 1_000,
+            file_bytes: 100,
+            sealed: true,
+            readable: true,
+            crc32: 0,
+        };
+        Sealed { info, file }
+    }
+
+    #[tokio::test]
+    async fn a_manifest_names_no_segment_that_did_not_come() {
+        let directory = tempfile::tempdir().unwrap();
+        let hands = Hands::new(&Schedule::of(&Config::default()));
+        let store = Box::new(Folder::new(directory.path().to_owned(), &hands));
+        let sink = SegmentSink { trail: "t".into(), log: "l".into(), store, hands, claimed: OnceCell::new(), unsure: Mutex::default() };
+        let segments = [sealed(1), sealed(11)];
+        let folder = directory.path().join("t/segments/day=2026-11-22");
+        // A folder stands where the second belongs.
+        let obstacle = folder.join(file_name(&segments[1].info));
+        fs::create_dir_all(&obstacle).unwrap();
+        assert!(sink.put(&segments).await.is_err());
+        assert!(!folder.join(NAME).exists(), "a manifest of what is not there");
+        fs::remove_dir(&obstacle).unwrap();
+        sink.put(&segments).await.unwrap();
+        let manifest = Manifest::read(&fs::read(folder.join(NAME)).unwrap()).unwrap();
+        assert_eq!(manifest.segments.iter().map(|segment| segment.first_sequence).collect::<Vec<_>>(), [1, 11]);
+        assert!(manifest.segments.iter().all(|segment| fs::read(folder.join(&segment.file)).unwrap().len() as u64 == segment.bytes));
     }
 }

@@ -4,6 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
+use tokio::sync::Mutex;
 use trail_engine::clock::{Clock, SystemClock};
 use trail_engine::id::{Day, Sequence, Timestamp};
 
@@ -13,7 +14,7 @@ use crate::trails::sink::fault::Fault;
 use crate::trails::sink::kind::Order;
 use crate::trails::sink::object::format::{Format, Named};
 use crate::trails::sink::object::formats;
-use crate::trails::sink::object::owner::Owner;
+use crate::trails::sink::object::owner::{Note, Owner};
 use crate::trails::sink::object::probe::probe;
 use crate::trails::sink::object::segments::{FORMAT as SEGMENTS, SegmentSink};
 use crate::trails::sink::object::store::{Object, ObjectStore};
@@ -39,6 +40,8 @@ pub struct ObjectSink {
     /// The SHA-256 of what is delivered, and from where.
     purpose: String,
     hands: Hands,
+    /// What the last claim of the place found there before.
+    before: Mutex<Option<u64>>,
 }
 
 impl ObjectSink {
@@ -46,7 +49,14 @@ impl ObjectSink {
     #[must_use]
     pub fn new(store: Box<dyn ObjectStore>, format: Box<dyn Format>, order: &Order<'_>) -> ObjectSink {
         let purpose = Sha256::digest(order.purpose).iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
-        ObjectSink { store, format: format.into(), log: order.log.to_owned(), purpose, hands: order.hands.clone() }
+        ObjectSink {
+            store,
+            format: format.into(),
+            log: order.log.to_owned(),
+            purpose,
+            hands: order.hands.clone(),
+            before: Mutex::default(),
+        }
     }
 
     /// How far this log got before; of a trail that knows of a batch of a day, only what is from then on is looked at. Objects from before it began to deliver this only give their numbers: nothing is passed over
@@ -58,17 +68,47 @@ impl ObjectSink {
             None => Vec::new(),
         };
         let last = keys.iter().filter_map(|key| Some((key, self.format.mark(key)?))).max_by_key(|(_, named)| named.number);
-        let owner = Owner { log: &self.log, trail, purpose: &self.purpose };
-        let before = owner.claim(&*self.store, last.map_or(0, |(_, named)| named.number)).await?;
-        let Some((key, Named { number, first, last })) = last else { return Ok(None) };
-        if number <= before {
-            return Ok(Some(Mark { number, last: Sequence::ZERO, origin: None }));
-        }
-        let origin = match first {
-            Some(first) => self.store.origin(key).await?.map(|hash| Origin { first, hash }),
-            None => None,
+        let claim = self.owner(trail).claim(&*self.store, last.map_or(0, |(_, named)| named.number)).await?;
+        *self.before.lock().await = Some(claim.before);
+        let mark = match (last, claim.note.filter(|note| self.format.makes(&note.key))) {
+            (None, Some(note)) if self.has(&note.key).await? => note.mark,
+            (None, _) => return Ok(None),
+            (Some((_, named)), Some(note)) if note.mark.number == named.number => note.mark,
+            // Nothing is noted, or nobody came to note the last.
+            (Some((key, Named { number, first, last })), _) => {
+                let origin = match first {
+                    Some(first) => self.store.origin(key).await?.map(|hash| Origin { first, hash }),
+                    None => None,
+                };
+                Mark { number, last, origin }
+            }
         };
-        Ok(Some(Mark { number, last, origin }))
+        let is_before = mark.number <= claim.before;
+        Ok(Some(if is_before { Mark { last: Sequence::ZERO, origin: None, ..mark } } else { mark }))
+    }
+
+    fn owner<'a>(&'a self, trail: &'a str) -> Owner<'a> {
+        Owner { log: &self.log, trail, purpose: &self.purpose }
+    }
+
+    /// Whether an object is there. One that was taken away is delivered again where that is asked for, whatever is noted of it.
+    async fn has(&self, key: &str) -> Result<bool, Fault> {
+        let Some((folder, _)) = key.rsplit_once('/') else { return Ok(false) };
+        let mut just_before = key.to_owned();
+        just_before.pop();
+        Ok(self.store.list(&format!("{folder}/"), &just_before).await?.iter().any(|found| found == key))
+    }
+
+    /// Notes how far it got, where nothing else says it.
+    async fn note(&self, batch: &Batch, objects: &[Object]) -> Result<(), Fault> {
+        let (before, last) = (*self.before.lock().await, objects.last());
+        let (Some(before), Some(object)) = (before, last) else { return Ok(()) };
+        if self.store.keeps_origins() && self.format.names_ranges() {
+            return Ok(());
+        }
+        let origin = object.origin().map(|hash| Origin { first: batch.first, hash: hash.to_owned() });
+        let mark = Mark { number: batch.number, last: batch.last, origin };
+        self.owner(&batch.trail).note(&*self.store, before, &Note { mark, key: object.key.clone() }).await
     }
 
     async fn put_due(&self, now: Timestamp) -> Result<Delivered, Fault> {
@@ -113,6 +153,7 @@ impl Sink for ObjectSink {
             let encoded = self.hands.compute.run(move || Ok(encoded(&*format, &copy))).await;
             let objects = encoded.map_err(|e| Fault::later(format!("a batch cannot be encoded now: {e}")))??;
             let delivered = self.put_all(&objects).await?;
+            self.note(batch, &objects).await?;
             let state = delivered.state.or(due.state);
             Ok(Delivered { objects: delivered.objects + due.objects, bytes: delivered.bytes + due.bytes, state, ..delivered })
         })

@@ -63,6 +63,11 @@ pub trait ObjectStore: Send + Sync + std::fmt::Debug {
     /// When the store cannot be asked.
     fn get<'a>(&'a self, key: &'a str) -> Work<'a, Option<Bytes>>;
 
+    /// Whether it keeps where objects came from.
+    fn keeps_origins(&self) -> bool {
+        false
+    }
+
     /// Where an object came from, by its metadata; `None` where the store keeps none.
     ///
     /// # Errors

@@ -28,6 +28,9 @@ pub struct Label {
     pub tags: Vec<(String, String)>,
 }
 
+/// The topic of what is written to find out whether it may.
+const PROBE: &str = "traild_probe";
+
 /// How a group is packed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Packing {
@@ -84,13 +87,29 @@ impl Label {
                 return None;
             }
         }
-        group.bytes(3, self.topic.as_bytes());
+        self.end(&mut group, &self.topic, &batch.trail);
+        Some(group.into_bytes())
+    }
+
+    /// One log that is no event: it has a topic of its own, and says what it is.
+    #[must_use]
+    pub fn probe(&self, now: Timestamp) -> Vec<u8> {
+        let (mut log, mut group) = (Message::default(), Message::default());
+        log.varint(1, u64::try_from(now.0.div_euclid(1_000_000_000)).unwrap_or(0));
+        log.message(2, &pair(PROBE, b"written to find out whether it may"));
+        group.message(1, &log);
+        self.end(&mut group, PROBE, "probe");
+        group.into_bytes()
+    }
+
+    /// What a group has behind its logs.
+    fn end(&self, group: &mut Message, topic: &str, trail: &str) {
+        group.bytes(3, topic.as_bytes());
         group.bytes(4, b"traild");
-        group.message(6, &pair("traild_trail", batch.trail.as_bytes()));
+        group.message(6, &pair("traild_trail", trail.as_bytes()));
         for (name, value) in &self.tags {
             group.message(6, &pair(name, value.as_bytes()));
         }
-        Some(group.into_bytes())
     }
 }
 

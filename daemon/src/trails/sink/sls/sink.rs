@@ -4,7 +4,6 @@
 //! repeated, alone. Limits: the service has no way to tell a repeat: an answer that was lost means the same logs twice.
 
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,8 +11,7 @@ use hyper::http::Method;
 use hyper::http::header::HeaderMap;
 use serde::Deserialize;
 use trail_engine::clock::{Clock as _, SystemClock};
-use trail_engine::id::{Sequence, Timestamp};
-use trail_engine::index::StoredEvent;
+use trail_engine::id::Timestamp;
 
 use crate::backend::Hands;
 use crate::trails::setting::members::{Form, Member, Members};
@@ -158,9 +156,15 @@ fn verdict(address: &Address, answer: &Answer) -> Result<(), Fault> {
 
 impl Sls {
     async fn put_logs(&self, batch: &Batch, now: Timestamp) -> Result<u64, Fault> {
-        let (copy, label, packing) = (batch.clone(), self.label.clone(), self.packing);
+        let (copy, label) = (batch.clone(), self.label.clone());
+        self.send(move || label.group(&copy, now), now).await
+    }
+
+    /// Sends a group; `None` for one that is too large.
+    async fn send(&self, group: impl FnOnce() -> Option<Vec<u8>> + Send + 'static, now: Timestamp) -> Result<u64, Fault> {
+        let packing = self.packing;
         let packed = self.hands.compute.run(move || {
-            let Some(raw) = label.group(&copy, now) else { return Ok(None) };
+            let Some(raw) = group() else { return Ok(None) };
             let length = raw.len();
             Ok(packing.pack(raw).ok().map(|packed| (packed, length)))
         });
@@ -199,15 +203,11 @@ impl Sink for Sls {
         })
     }
 
-    /// Writes one log that says what it is, and stays: the service lets nothing be taken back.
+    /// Writes one log under a topic of its own, which stays: the service lets nothing be taken back, and a key that may write may not ask.
     fn probe(&self) -> Work<'_, ()> {
         Box::pin(async move {
-            let (now, text) = (SystemClock::new().now(), br#"{"traild":"written to find out whether it may"}"#.to_vec());
-            let (sequence, bytes) = (Sequence(0), text.len() as u64);
-            let event = StoredEvent { sequence, received_at: now, event_time: now, time_is_received: true, text };
-            let events = vec![Arc::new(event)];
-            let batch = Batch { trail: "probe".into(), number: 0, first: sequence, last: sequence, day: now.day(), events, bytes };
-            self.put_logs(&batch, now).await.map(drop)
+            let (now, label) = (SystemClock::new().now(), self.label.clone());
+            self.send(move || Some(label.probe(now)), now).await.map(drop)
         })
     }
 }

@@ -199,6 +199,10 @@ impl ObjectStore for Bucket {
         Box::pin(async move { self.present(self.ways.operator.read(key).await) })
     }
 
+    fn keeps_origins(&self) -> bool {
+        true
+    }
+
     fn origin<'a>(&'a self, key: &'a str) -> Work<'a, Option<String>> {
         Box::pin(async move { Ok(self.look(key).await?.user_metadata().and_then(|metadata| metadata.get(ORIGIN)).map(ToOwned::to_owned)) })
     }
