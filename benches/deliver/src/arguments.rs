@@ -12,12 +12,12 @@ pub(crate) const USAGE: &str = "usage: deliver [options]
   --soon R       events a second whose way to a log service is timed (10000)
   --seconds S    for how long, each time (10)
   --rounds N     how often ingest is timed without and with a trail, in turn (2)
-  --part NAME    only this part; may be given again: folder, filters, segments, ingest, service
+  --part NAME    only this part; may be given again: folder, filters, segments, ingest, full, service
   --binary FILE  the server (traild beside this program)
   --load FILE    what stores (load beside this program)";
 
 /// The parts, in their order.
-pub(crate) const PARTS: [&str; 5] = ["folder", "filters", "segments", "ingest", "service"];
+pub(crate) const PARTS: [&str; 6] = ["folder", "filters", "segments", "ingest", "full", "service"];
 
 /// What is measured.
 #[derive(Debug)]

@@ -6,7 +6,7 @@ use trail_rig::{Result, now};
 
 use crate::arguments::Arguments;
 use crate::ground::Ground;
-use crate::{beside_ingest, catching_up, prompt, sealed};
+use crate::{beside_ingest, catching_up, full_ingest, prompt, sealed};
 
 /// Measures one part, and prints its rows.
 type Part = fn(&Ground<'_>) -> Result<()>;
@@ -21,11 +21,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         Ground { arguments, binary: beside(&arguments.binary, "traild", "traild")?, load: beside(&arguments.load, "load", "trail-load")? };
     let start = now();
     println!("## Deliveries of {} events\n\n| | measured | wanted |\n|---|---|---|", trail_rig::grouped(arguments.events));
-    let parts: [(&str, Part); 5] = [
+    let parts: [(&str, Part); 6] = [
         ("folder", catching_up::one_trail),
         ("filters", catching_up::ten_trails),
         ("segments", sealed::measure),
         ("ingest", beside_ingest::measure),
+        ("full", full_ingest::measure),
         ("service", prompt::measure),
     ];
     for (name, measure) in parts.into_iter().filter(|(name, _)| arguments.wants(name)) {

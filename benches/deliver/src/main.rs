@@ -8,6 +8,7 @@ mod beside_ingest;
 mod catching_up;
 mod course;
 mod delivered;
+mod full_ingest;
 mod ground;
 mod prompt;
 mod receiver;
