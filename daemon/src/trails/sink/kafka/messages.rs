@@ -105,27 +105,41 @@ pub fn rights(topic: &str) -> Vec<u8> {
 /// An error, and what we may do with the topic: the bit 4 for writing, 8 for asking about it. Who keeps no rights says all, or nothing of use.
 #[must_use]
 pub fn read_rights(answer: &[u8]) -> Option<(i16, i32)> {
-    let mut input = Reader(answer);
-    input.int32()?;
-    input.list(read_broker)?;
-    input.text()?;
-    input.int32()?;
-    let mut topics = input.list(|input| {
-        let code = input.int16()?;
-        input.text()?;
-        input.flag()?;
+    let (_, mut topics) = read_cluster(answer, |input| {
         input.list(|input| {
             input.int16()?;
             // Number, leader, and which of its terms; then replicas, those in step, and those that are away.
             (0..3).try_for_each(|_| input.int32().map(drop))?;
             (0..3).try_for_each(|_| input.list(Reader::int32).map(drop))
         })?;
-        Some((code, input.int32()?))
+        input.int32()
     })?;
     topics.pop()
 }
 
-fn read_broker(input: &mut Reader<'_>) -> Option<(i32, (String, u16))> {
+/// The number of a broker, its host and port.
+type Broker = (i32, (String, u16));
+
+/// The brokers of a cluster, and of each topic its error and what was read of it.
+type Cluster<T> = (Vec<Broker>, Vec<(i16, T)>);
+
+/// What the versions of the answer have in common: brokers, and of each topic its error and what follows its name.
+fn read_cluster<'a, T>(answer: &'a [u8], mut rest: impl FnMut(&mut Reader<'a>) -> Option<T>) -> Option<Cluster<T>> {
+    let mut input = Reader(answer);
+    input.int32()?;
+    let brokers = input.list(read_broker)?;
+    input.text()?;
+    input.int32()?;
+    let topics = input.list(|input| {
+        let code = input.int16()?;
+        input.text()?;
+        input.flag()?;
+        Some((code, rest(input)?))
+    })?;
+    Some((brokers, topics))
+}
+
+fn read_broker(input: &mut Reader<'_>) -> Option<Broker> {
     let broker = (input.int32()?, (input.text()?.to_owned(), u16::try_from(input.int32()?).ok()?));
     input.text()?;
     Some(broker)
@@ -145,26 +159,17 @@ pub struct Metadata {
 /// Reads who leads what of one topic.
 #[must_use]
 pub fn read_metadata(answer: &[u8]) -> Option<Metadata> {
-    let mut input = Reader(answer);
-    input.int32()?;
-    let brokers = input.list(read_broker)?;
-    input.text()?;
-    input.int32()?;
-    let mut topics = input.list(|input| {
-        let code = input.int16()?;
-        input.text()?;
-        input.flag()?;
-        let leaders = input.list(|input| {
+    let (brokers, mut topics) = read_cluster(answer, |input| {
+        input.list(|input| {
             input.int16()?;
             let leader = (input.int32()?, input.int32()?);
             input.list(Reader::int32)?;
             input.list(Reader::int32)?;
             Some(leader)
-        })?;
-        Some((code, leaders.into_iter().collect()))
+        })
     })?;
     let (code, leaders) = topics.pop()?;
-    Some(Metadata { brokers: brokers.into_iter().collect(), code, leaders })
+    Some(Metadata { brokers: brokers.into_iter().collect(), code, leaders: leaders.into_iter().collect() })
 }
 
 /// Asks for the number of a producer.
