@@ -14,7 +14,7 @@ use crate::id::{SegmentId, Sequence};
 use crate::index::StoredEvent;
 use crate::lifecycle::ingest::commit::{Committer, encode_kept};
 use crate::lifecycle::ingest::duplicates::mark;
-use crate::lifecycle::live::queue::{OnDone, Receipt, Submission, Task};
+use crate::lifecycle::live::queue::{OnDone, Place, Receipt, Submission, Task};
 use crate::lifecycle::live::shared::Shared;
 use crate::lifecycle::merging::compaction;
 use crate::lifecycle::recovery::open::recover;
@@ -175,23 +175,39 @@ impl AuditLog {
         self.shared.extractor.prepare(events)
     }
 
+    /// Room before the writer for a batch of about so many bytes: who takes it before [`AuditLog::prepare`] does not prepare what would then be refused.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Busy`] (wait and try again), [`ErrorKind::Poisoned`], [`ErrorKind::Closed`].
+    pub fn place(&self, bytes: u64) -> Result<Place> {
+        if self.shared.options.read_only {
+            return Err(Error::new(ErrorKind::Closed, "the log is open for reading only"));
+        }
+        self.shared.queue.place(bytes)
+    }
+
     /// Hands a batch to the writer; `done` is called when it is durable and visible, or has failed. Looks for copies in the segments
     /// and compresses on the caller's thread.
     ///
     /// # Errors
-    /// [`ErrorKind::Busy`] (wait and try again), [`ErrorKind::Poisoned`], [`ErrorKind::Closed`]; then `done` is not called.
-    pub fn submit(&self, mut batch: Batch, done: OnDone) -> Result<()> {
-        if self.shared.options.read_only {
-            return Err(Error::new(ErrorKind::Closed, "the log is open for reading only"));
-        }
-        self.shared.queue.check()?;
+    /// As [`AuditLog::place`]; then `done` is not called.
+    pub fn submit(&self, batch: Batch, done: OnDone) -> Result<()> {
+        let place = self.place(batch.bytes() as u64)?;
+        self.submit_at(place, batch, done)
+    }
+
+    /// The same for a batch that has its place. Only the batch's own bytes count from now on.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Poisoned`], [`ErrorKind::Closed`]; then `done` is not called.
+    pub fn submit_at(&self, place: Place, mut batch: Batch, done: OnDone) -> Result<()> {
         let parts = self.shared.parts();
         let budget = Budget::unlimited(self.shared.clock.clone());
         let keep = mark(&batch, &parts, &budget)?;
         self.shared.note_gaps(&budget.gaps());
         let room = std::mem::take(&mut batch.room);
         let payload = encode_kept(&batch, &keep, room)?;
-        self.shared.queue.submit(Submission { batch, payload, keep, checked: parts.change, done })
+        place.submit(Submission { batch, payload, keep, checked: parts.change, done })
     }
 
     /// Appends a batch and waits until it is durable and visible.

@@ -106,7 +106,7 @@ pub mod threads;
 pub use audit_log::AuditLog;
 pub use error::{Error, ErrorKind, Result};
 pub use event::{Batch, Rejection};
-pub use lifecycle::live::queue::{OnDone, Receipt};
+pub use lifecycle::live::queue::{OnDone, Place, Receipt};
 pub use options::{Hold, Options};
 pub use status::{DimensionInfo, Gap, Health, Inspected, Notice, OnStep, Repaired, SegmentInfo, Stats, Step};
 pub use storage::View;

@@ -30,6 +30,8 @@ const INLINE_BYTES_MAX: usize = 32 << 10;
 /// nothing is stored yet, so the client can simply be told to wait.
 const BUSY_RETRIES: u32 = 100;
 const BUSY_PAUSE: Duration = Duration::from_millis(50);
+/// How long a body that has come waits for a thread: longer than many clients do, who then are gone, and go by themselves.
+const BODY_TURN: Duration = Duration::from_secs(5);
 
 /// What became of a body's events.
 #[derive(Debug, Clone, Default)]
@@ -119,12 +121,13 @@ impl Backend {
         &self.answers
     }
 
-    /// Runs work that computes over a whole body on the threads for ingest.
+    /// Runs work that computes over a whole body on the threads for ingest: the first that is done with it. What follows, see [`Backend::append`], goes before
+    /// bodies that only begin: of a body that is begun in overload the answer comes in time.
     ///
     /// # Errors
-    /// As [`Pool::run`].
+    /// As [`Pool::run_in_line`].
     pub async fn compute<T: Send + 'static>(&self, work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
-        self.ingest.run(work).await
+        self.ingest.run_in_line(BODY_TURN, work).await
     }
 
     /// Appends the events that stand at `spans` of `body`, in that order, and returns when all are durable.
@@ -351,13 +354,15 @@ type Answer = oneshot::Receiver<Result<Receipt>>;
 
 /// Prepares the events at `part` of a body and hands them to the writer: all of an append that computes, in one piece of work.
 fn hand_over(log: &AuditLog, body: &[u8], part: &[Range<usize>]) -> Result<(Option<Answer>, Vec<Rejection>)> {
+    // Before anything is computed: what is refused here costs the others nothing.
+    let place = log.place(part.iter().map(|span| span.len() as u64).sum())?;
     let (batch, rejections) = log.prepare(&mut part.iter().map(|span| body.get(span.clone()).unwrap_or_default()))?;
     if batch.is_empty() {
         return Ok((None, rejections));
     }
     let (done, answer) = oneshot::channel();
     // Nobody may be left to hear it: the client went away, the events stay.
-    log.submit(batch, Box::new(move |result| drop(done.send(result))))?;
+    log.submit_at(place, batch, Box::new(move |result| drop(done.send(result))))?;
     Ok((Some(answer), rejections))
 }
 

@@ -1,10 +1,14 @@
 //! [`Pool`]: a bounded share of the runtime's blocking threads, with a bounded queue before it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::Semaphore;
 use tokio::task::JoinError;
+use tokio::time::timeout;
 use trail_engine::error::{Error, ErrorKind, Result};
+
+use crate::backend::line::Line;
 
 /// At most so many pieces of work at a time, and so many that wait.
 #[derive(Debug, Clone)]
@@ -12,6 +16,7 @@ pub struct Pool {
     name: &'static str,
     threads: Arc<Semaphore>,
     places: Arc<Semaphore>,
+    line: Line,
 }
 
 impl Pool {
@@ -19,23 +24,46 @@ impl Pool {
     #[must_use]
     pub fn new(name: &'static str, threads: usize, queue: usize) -> Pool {
         let places = threads.saturating_add(queue).min(Semaphore::MAX_PERMITS);
-        Pool { name, threads: Arc::new(Semaphore::new(threads)), places: Arc::new(Semaphore::new(places)) }
+        Pool { name, threads: Arc::new(Semaphore::new(threads)), places: Arc::new(Semaphore::new(places)), line: Line::default() }
     }
 
-    /// Runs work on a thread of the pool. The thread is taken until the work ends, also when the caller goes away.
+    /// Runs work on a thread of the pool, in the order of coming. The thread is taken until the work ends, also when the caller goes away.
     ///
     /// # Errors
     /// `Busy` when the queue is full; `Closed` when the runtime stops; what the work gives.
     pub async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
-        let busy = || Error::new(ErrorKind::Busy, format!("too many {} are waiting; try again", self.name));
-        let place = self.places.clone().try_acquire_owned().map_err(|_| busy())?;
+        let place = self.places.clone().try_acquire_owned().map_err(|_| self.busy())?;
         let thread = self.threads.clone().acquire_owned().await.map_err(|_| stopping())?;
-        let work = tokio::task::spawn_blocking(move || {
-            let _held = (place, thread);
-            work()
-        });
-        joined(work.await)
+        on_a_thread((place, thread), work).await
     }
+
+    /// The same for work that somebody waits for who may give up: behind all that [`Pool::run`] was given, and where that takes long, who came last
+    /// first. It waits for as long as `patience`.
+    ///
+    /// # Errors
+    /// As [`Pool::run`]; `Busy` as well when the patience is over.
+    pub async fn run_in_line<T: Send + 'static>(&self, patience: Duration, work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+        let place = self.places.clone().try_acquire_owned().map_err(|_| self.busy())?;
+        let wait = async {
+            let _turn = self.line.turn().await;
+            self.threads.clone().acquire_owned().await
+        };
+        let thread = timeout(patience, wait).await.map_err(|_| self.busy())?.map_err(|_| stopping())?;
+        on_a_thread((place, thread), work).await
+    }
+
+    fn busy(&self) -> Error {
+        Error::new(ErrorKind::Busy, format!("too many {} are waiting; try again", self.name))
+    }
+}
+
+/// Runs work on a blocking thread; what it holds is let go with its end.
+async fn on_a_thread<T: Send + 'static>(held: impl Send + 'static, work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    let work = tokio::task::spawn_blocking(move || {
+        let _held = held;
+        work()
+    });
+    joined(work.await)
 }
 
 /// What became of work on a blocking thread.
@@ -79,6 +107,45 @@ mod tests {
         assert!(running.await.unwrap().is_ok());
         assert_eq!(waiting.await.unwrap().unwrap(), 2);
         assert_eq!(pool.run(|| Ok(4)).await.unwrap(), 4);
+    }
+
+    #[tokio::test]
+    async fn what_has_begun_goes_before_those_in_line_and_patience_ends() {
+        let pool = Pool::new("bodies", 1, 8);
+        let held = pool.threads.clone().acquire_owned().await.unwrap();
+        let refused = pool.run_in_line(Duration::from_millis(10), || Ok(())).await.unwrap_err();
+        assert_eq!((refused.kind(), pool.places.available_permits()), (ErrorKind::Busy, 9));
+        let noted = Arc::new(std::sync::Mutex::new(Vec::new()));
+        let note = |name: &'static str| {
+            let noted = noted.clone();
+            move || {
+                noted.lock().unwrap().push(name);
+                Ok(())
+            }
+        };
+        let in_line = |name| {
+            let (pool, work) = (pool.clone(), note(name));
+            tokio::spawn(async move { pool.run_in_line(Duration::from_secs(60), work).await })
+        };
+        let mut waiting = Vec::new();
+        for name in ["first", "second", "third"] {
+            waiting.push(in_line(name));
+            tokio::task::yield_now().await;
+        }
+        let begun = tokio::spawn({
+            let (pool, work) = (pool.clone(), note("begun"));
+            async move { pool.run(work).await }
+        });
+        tokio::task::yield_now().await;
+        // Longer than a line is served in order.
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        drop(held);
+        begun.await.unwrap().unwrap();
+        for one in waiting {
+            one.await.unwrap().unwrap();
+        }
+        // The first of the line had its turn before the other came.
+        assert_eq!(*noted.lock().unwrap(), ["first", "begun", "third", "second"]);
     }
 
     #[tokio::test]

@@ -161,6 +161,31 @@ fn a_disk_that_hangs_makes_callers_wait_and_then_turns_them_away() {
 }
 
 #[test]
+fn a_place_before_the_writer_counts_until_it_is_given_back_or_used() {
+    let (memory, clock) = (Disk::default(), Hands::at(START));
+    let log = open(&memory, Options { pending_bytes_max: 4_000, ..options() }, &clock).unwrap();
+    let place = log.place(3_000).unwrap();
+    assert_eq!(log.place(1_001).unwrap_err().kind(), ErrorKind::Busy);
+    let small = log.place(1_000).unwrap();
+    drop(place);
+    drop(small);
+    // More than all of it: only where nothing else waits.
+    let whole = log.place(1 << 20).unwrap();
+    assert_eq!(log.place(1).unwrap_err().kind(), ErrorKind::Busy);
+    // Handed over, it counts for what it is, and for nothing once it is written.
+    let text = event(1);
+    let (batch, _) = log.prepare(&mut [text.as_bytes()].into_iter()).unwrap();
+    let (sender, receiver) = channel();
+    log.submit_at(whole, batch, Box::new(move |receipt| sender.send(receipt).unwrap())).unwrap();
+    assert_eq!(receiver.recv().unwrap().unwrap().accepted, 1);
+    let again = log.place(4_000).unwrap();
+    log.close().unwrap();
+    assert_eq!(log.place(1).unwrap_err().kind(), ErrorKind::Closed);
+    let (batch, _) = log.prepare(&mut [event(2).as_bytes()].into_iter()).unwrap();
+    assert_eq!(log.submit_at(again, batch, Box::new(|_| panic!("handed over to a closed log"))).unwrap_err().kind(), ErrorKind::Closed);
+}
+
+#[test]
 fn a_closed_log_takes_nothing_and_still_answers() {
     let (memory, clock) = (Disk::default(), Hands::at(START));
     let log = open(&memory, options(), &clock).unwrap();

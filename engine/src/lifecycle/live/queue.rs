@@ -1,7 +1,9 @@
-//! [`Queue`]: batches on their way from callers to the writer, bounded in bytes.
+//! [`Queue`]: batches on their way from callers to the writer, bounded in bytes; [`Place`]: room in it for one that is still to be prepared.
+//!
+//! A place is taken before a batch is read and looked up in the segments, so that refusing it costs nothing of that.
 
 use std::collections::VecDeque;
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use crate::error::{Error, ErrorKind, Result};
@@ -83,24 +85,19 @@ impl Queue {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Hands over a batch.
+    /// Room for a batch of so many bytes, until it is handed over or the place is dropped.
     ///
     /// # Errors
     /// [`ErrorKind::Busy`], [`ErrorKind::Closed`], [`ErrorKind::Poisoned`].
-    pub(crate) fn submit(&self, submission: Submission) -> Result<()> {
+    pub(crate) fn place(self: &Arc<Queue>, bytes: u64) -> Result<Place> {
         let mut state = self.lock();
         state.check()?;
-        let bytes = submission.batch.bytes() as u64;
         // A batch that is larger than the bound by itself still gets through when nothing else waits.
-        if state.bytes > 0 && state.bytes + bytes > self.bytes_max {
+        if state.bytes > 0 && state.bytes.saturating_add(bytes) > self.bytes_max {
             return Err(Error::new(ErrorKind::Busy, "too many batches wait to be written; send the same again in a moment"));
         }
-        state.bytes += bytes;
-        state.tasks.push_back(Task::Commit(Box::new(submission)));
-        if !mutants::is("writer_not_woken") {
-            self.changed.notify_one();
-        }
-        Ok(())
+        state.bytes = state.bytes.saturating_add(bytes);
+        Ok(Place { queue: self.clone(), bytes })
     }
 
     /// Hands over a task that is no batch. Ignored once the queue is closed.
@@ -163,6 +160,41 @@ impl Queue {
     /// Why they are not.
     pub(crate) fn check(&self) -> Result<()> {
         self.lock().check()
+    }
+}
+
+/// Room before the writer for one batch; given back when it is dropped. See [`crate::AuditLog::place`].
+#[derive(Debug)]
+#[must_use]
+pub struct Place {
+    queue: Arc<Queue>,
+    bytes: u64,
+}
+
+impl Place {
+    /// Hands over the batch: what it has of bytes counts from now on, until the writer takes it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Closed`], [`ErrorKind::Poisoned`].
+    pub(crate) fn submit(mut self, submission: Submission) -> Result<()> {
+        let mut state = self.queue.lock();
+        state.check()?;
+        let taken = std::mem::take(&mut self.bytes);
+        state.bytes = state.bytes.saturating_sub(taken).saturating_add(submission.batch.bytes() as u64);
+        state.tasks.push_back(Task::Commit(Box::new(submission)));
+        if !mutants::is("writer_not_woken") {
+            self.queue.changed.notify_one();
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if self.bytes > 0 {
+            let mut state = self.queue.lock();
+            state.bytes = state.bytes.saturating_sub(self.bytes);
+        }
     }
 }
 

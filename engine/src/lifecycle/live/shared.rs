@@ -41,7 +41,7 @@ pub(crate) struct Shared {
     pub(crate) reserve: Reserve,
     pub(crate) trusted: TrustedClock,
     pub(crate) holding: Holding,
-    pub(crate) queue: Queue,
+    pub(crate) queue: Arc<Queue>,
     pub(crate) counters: Counters,
     pub(crate) problems: Problems,
     /// What is known to be missing: stretches of the journal that could not be read.
@@ -111,7 +111,7 @@ pub(crate) struct Beginning {
 impl Shared {
     pub(crate) fn new(extractor: Arc<Extractor>, beginning: Beginning) -> Shared {
         let trusted = TrustedClock::new(beginning.clock.clone(), beginning.catalog.trusted_time);
-        let queue = Queue::new(beginning.options.pending_bytes_max);
+        let queue = Arc::new(Queue::new(beginning.options.pending_bytes_max));
         let counters = Counters::default();
         let holding = Holding::new(beginning.options.expiry_waits);
         Counters::add(&counters.quarantined, beginning.quarantined);
