@@ -26,15 +26,26 @@ impl Cage {
         Cage::new("memory", &[("memory.limit_in_bytes", bytes.to_string())], &[("memory.max", bytes.to_string())])
     }
 
-    /// With so much of one core, in percent.
+    /// With so much of one core, in percent, and before everything else on the machine: what others do there takes nothing of it.
     ///
     /// # Errors
     /// Why there can be none.
     pub fn cpu(percent: u32) -> Result<Cage, String> {
+        let cage = Cage::new("cpu", &[("cpu.shares", "262144".to_owned())], &[("cpu.weight", "10000".to_owned())])?;
+        cage.gives(percent)?;
+        Ok(cage)
+    }
+
+    /// Gives another part of a core from now on.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn gives(&self, percent: u32) -> Result<(), String> {
         // A short period: a process that has used up its share stands still for the rest of it.
         let (period, share) = (10_000, percent * 100);
         let old = [("cpu.cfs_period_us", period.to_string()), ("cpu.cfs_quota_us", share.to_string())];
-        Cage::new("cpu", &old, &[("cpu.max", format!("{share} {period}"))])
+        let unified = [("cpu.max", format!("{share} {period}"))];
+        self.write(if self.0.join(old[0].0).exists() { &old[..] } else { &unified[..] })
     }
 
     fn new(controller: &str, old: &[(&str, String)], unified: &[(&str, String)]) -> Result<Cage, String> {
@@ -44,8 +55,12 @@ impl Cage {
         let place = root.join(format!("traild-test-{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::SeqCst)));
         fs::create_dir(&place).map_err(|e| format!("{}: {e}", place.display()))?;
         let cage = Cage(place);
-        files.iter().try_for_each(|(file, value)| fs::write(cage.0.join(file), value).map_err(|e| format!("{file}: {e}")))?;
+        cage.write(files)?;
         Ok(cage)
+    }
+
+    fn write(&self, files: &[(&str, String)]) -> Result<(), String> {
+        files.iter().try_for_each(|(file, value)| fs::write(self.0.join(file), value).map_err(|e| format!("{file}: {e}")))
     }
 
     /// The command of the binary in it.

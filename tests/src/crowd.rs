@@ -1,6 +1,7 @@
 //! [`Tally`]: crowds of clients that do not wait when they are refused, and what they did together.
 
 use std::io::Write;
+use std::ops::Range;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
@@ -13,30 +14,59 @@ use crate::seed::Random;
 use crate::server::Server;
 use crate::table::wait_for;
 
+/// A batch that was acknowledged.
+#[derive(Debug)]
+struct Kept {
+    at: Instant,
+    events: usize,
+    /// Not where only counts are wanted.
+    batch: Option<Batch>,
+}
+
 /// What some clients did together.
 #[derive(Debug, Default)]
 pub struct Tally {
-    /// What was acknowledged.
-    pub kept: Mutex<Vec<Batch>>,
+    kept: Mutex<Vec<Kept>>,
     /// What was refused or never answered.
-    pub unknown: Mutex<Vec<Batch>>,
+    unknown: Mutex<Vec<Batch>>,
     /// How often the server said no.
     pub refused: AtomicU64,
-    /// How often a connection broke.
+    /// How often a connection broke, or was given up.
     pub gone: AtomicU64,
+    /// How many requests were begun: the server's system had the first bytes of each.
+    pub begun: AtomicU64,
+    counts_only: bool,
 }
 
 impl Tally {
+    /// One that forgets the batches, of a server that is not asked for them.
+    #[must_use]
+    pub fn of_counts() -> Tally {
+        Tally { counts_only: true, ..Tally::default() }
+    }
+
     /// How many events were acknowledged.
     #[must_use]
     pub fn events(&self) -> usize {
-        self.kept.lock().unwrap().iter().map(|batch| batch.events.len()).sum()
+        self.kept.lock().unwrap().iter().map(|kept| kept.events).sum()
     }
 
-    /// How many requests were acknowledged.
+    /// How many requests and events were acknowledged in a time.
     #[must_use]
-    pub fn requests(&self) -> usize {
-        self.kept.lock().unwrap().len()
+    pub fn within(&self, time: &Range<Instant>) -> [usize; 2] {
+        let kept = self.kept.lock().unwrap();
+        kept.iter().filter(|kept| time.contains(&kept.at)).fold([0, 0], |[requests, events], kept| [requests + 1, events + kept.events])
+    }
+
+    fn keep(&self, batch: Batch) {
+        let (at, events) = (Instant::now(), batch.events.len());
+        self.kept.lock().unwrap().push(Kept { at, events, batch: (!self.counts_only).then_some(batch) });
+    }
+
+    fn unknown(&self, batch: Batch) {
+        if !self.counts_only {
+            self.unknown.lock().unwrap().push(batch);
+        }
     }
 
     /// Counts a refusal, which must say when to come back.
@@ -49,7 +79,7 @@ impl Tally {
     /// Puts what is promised and what is not known into a ledger.
     pub fn into_ledger(self, ledger: &mut Ledger) {
         self.unknown.into_inner().unwrap().iter().for_each(|batch| ledger.unknown(batch));
-        self.kept.into_inner().unwrap().into_iter().for_each(|batch| ledger.promised(batch));
+        self.kept.into_inner().unwrap().into_iter().filter_map(|kept| kept.batch).for_each(|batch| ledger.promised(batch));
     }
 }
 
@@ -70,42 +100,50 @@ impl BatchSize {
 
 /// Some 46 KB.
 pub const SMALL: BatchSize = BatchSize { events_max: 200 };
-/// A thousand events on average, some 460 KB, as those send who gather them first.
-pub const GATHERED: BatchSize = BatchSize { events_max: 2_000 };
+/// Two thousand events on average, some 920 KB, as those send who gather them first.
+pub const GATHERED: BatchSize = BatchSize { events_max: 4_000 };
 
 /// Clients that send batch after batch for a while, without waiting when they are refused.
 pub fn load(server: &Server, clients: usize, time: Duration, name: &str, random: &mut Random) -> Tally {
-    closed_loop(server, clients, time, name, SMALL, random)
+    let (tally, end) = (Tally::default(), Instant::now() + time);
+    closed_loop(server, clients, name, SMALL, random, &tally, &|| Instant::now() < end);
+    tally
 }
 
-/// The same with batches of another size.
-pub fn closed_loop(server: &Server, clients: usize, time: Duration, name: &str, batch: BatchSize, random: &mut Random) -> Tally {
-    let (tally, end) = (Tally::default(), Instant::now() + time);
+/// The same with batches of another size, as long as they are to go on.
+pub fn closed_loop(
+    server: &Server,
+    clients: usize,
+    name: &str,
+    batch: BatchSize,
+    random: &mut Random,
+    tally: &Tally,
+    goes_on: &(dyn Fn() -> bool + Sync),
+) {
     thread::scope(|scope| {
         for i in 0..clients {
             let mut source = batch.source(format!("{name}-{i}"), random.fork());
-            let tally = &tally;
             scope.spawn(move || {
                 let mut client = server.client();
-                while Instant::now() < end {
+                while goes_on() {
                     let batch = source.batch();
                     match send(&mut client, &batch) {
-                        Sent::Kept => tally.kept.lock().unwrap().push(batch),
+                        Sent::Kept => tally.keep(batch),
                         Sent::Refused(answer) => {
                             tally.refuse(&answer);
-                            tally.unknown.lock().unwrap().push(batch);
+                            tally.unknown(batch);
                         }
                         Sent::Gone(_) => {
                             tally.gone.fetch_add(1, Ordering::Relaxed);
-                            tally.unknown.lock().unwrap().push(batch);
+                            tally.unknown(batch);
                             thread::sleep(Duration::from_millis(10));
                         }
                     }
                 }
+                tally.begun.fetch_add(client.begun(), Ordering::Relaxed);
             });
         }
     });
-    tally
 }
 
 /// How long a server may need until it takes events again, when what was too much is over.
@@ -131,44 +169,50 @@ pub fn recovers(server: &Server, ledger: &mut Ledger, random: &mut Random) {
 /// How many senders there are in an open loop: enough for four hundred requests a second of which none is answered.
 const SENDERS: usize = 400;
 /// How long a sender waits for an answer before it gives up, closes its connection and goes on.
-pub const GIVES_UP_AFTER: Duration = Duration::from_secs(1);
+const GIVES_UP_AFTER: Duration = Duration::from_secs(1);
 
-/// What became of a crowd that sends at planned times.
+/// Senders at planned times, whatever became of the requests before; who has no answer in time gives up and goes on. What was refused or given up is
+/// sent again later. The first batch of each is made with it, so that making them takes nothing from a server that is measured.
 #[derive(Debug)]
-pub struct Crowd {
-    /// What was acknowledged in time, refused, given up.
-    pub tally: Tally,
-    /// How many requests were begun: the server's system had the first bytes of each.
-    pub begun: u64,
-}
+pub struct OpenLoop(Vec<(Source, Batch)>);
 
-/// Sends requests at planned times, so many a second, whatever became of those before; who has no answer in time gives up and goes on. What was
-/// refused or given up is sent again later.
-pub fn open_loop(server: &Server, rate: f64, time: Duration, name: &str, batch: BatchSize, random: &mut Random) -> Crowd {
-    let (tally, begun, next, start) = (Tally::default(), AtomicU64::new(0), AtomicU64::new(0), Instant::now());
-    thread::scope(|scope| {
-        for i in 0..SENDERS {
+impl OpenLoop {
+    /// Senders that are ready.
+    #[must_use]
+    pub fn ready(name: &str, batch: BatchSize, random: &mut Random) -> OpenLoop {
+        let sender = |i| {
             let mut source = batch.source(format!("{name}-{i}"), random.fork());
-            let (tally, begun, next) = (&tally, &begun, &next);
-            scope.spawn(move || {
-                let (mut client, mut batch) = (server.client().with_patience(GIVES_UP_AFTER), source.batch());
-                loop {
-                    let due = Duration::from_secs_f64(next.fetch_add(1, Ordering::SeqCst) as f64 / rate);
-                    if due > time || start.elapsed() > time {
-                        begun.fetch_add(client.begun(), Ordering::SeqCst);
-                        return tally.unknown.lock().unwrap().push(batch);
+            let first = source.batch();
+            (source, first)
+        };
+        OpenLoop((0..SENDERS).map(sender).collect())
+    }
+
+    /// They send so many requests a second together.
+    pub fn run(self, server: &Server, rate: f64, time: Duration, tally: &Tally) {
+        let (next, start) = (AtomicU64::new(0), Instant::now());
+        thread::scope(|scope| {
+            for (mut source, mut batch) in self.0 {
+                let next = &next;
+                scope.spawn(move || {
+                    let mut client = server.client().with_patience(GIVES_UP_AFTER);
+                    loop {
+                        let due = Duration::from_secs_f64(next.fetch_add(1, Ordering::SeqCst) as f64 / rate);
+                        if due > time || start.elapsed() > time {
+                            tally.begun.fetch_add(client.begun(), Ordering::SeqCst);
+                            return tally.unknown(batch);
+                        }
+                        thread::sleep(due.saturating_sub(start.elapsed()));
+                        match send(&mut client, &batch) {
+                            Sent::Kept => tally.keep(std::mem::replace(&mut batch, source.batch())),
+                            Sent::Refused(answer) => tally.refuse(&answer),
+                            Sent::Gone(_) => drop(tally.gone.fetch_add(1, Ordering::Relaxed)),
+                        }
                     }
-                    thread::sleep(due.saturating_sub(start.elapsed()));
-                    match send(&mut client, &batch) {
-                        Sent::Kept => tally.kept.lock().unwrap().push(std::mem::replace(&mut batch, source.batch())),
-                        Sent::Refused(answer) => tally.refuse(&answer),
-                        Sent::Gone(_) => drop(tally.gone.fetch_add(1, Ordering::Relaxed)),
-                    }
-                }
-            });
-        }
-    });
-    Crowd { tally, begun: begun.into_inner() }
+                });
+            }
+        });
+    }
 }
 
 /// Bodies are announced that take nearly all memory that there is for bodies, and do not come: what is sent beside them is refused until

@@ -1,126 +1,192 @@
-//! [`Measured`]: what a server takes from its clients, by the clock and by the processor; [`Goodput`]: what is left of that in overload.
+//! [`Course`]: what a server took before, during and after an overload, window by window beside a twin that had none; [`Goodput`]: what was left of its peak.
+//!
+//! Problem: on a machine with others on it a rate says little, and a log that grows costs more by the event, so that a peak from before is not what a server could
+//! do later. Mechanism: a twin with the same settings, the same share of the processor and the same ordinary clients runs from the first to the last moment, and never has
+//! more than it can do. What the server takes is told as a share of what the twin takes in the same time: what others do, disks and growth are in both. Shares are those of
+//! sums over at least ten seconds: each flush of a head takes much of a second from one of the two, so that a second says 0.75 to 1.45 without any overload. Limit: what
+//! hits one of the two alone for longer shows as goodput.
 
-use std::sync::atomic::Ordering;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::fmt;
+use std::time::Duration;
 
-use crate::crowd::{BatchSize, Crowd, closed_loop, open_loop};
-use crate::ledger::Ledger;
-use crate::seed::Random;
-use crate::server::Server;
-use crate::stranger::processor;
-
-/// What must be left of the peak.
+/// What must be left of the peak in overload, and be there again right after it.
 const GOODPUT_MIN: f64 = 0.8;
-/// And by the measure that says less of both: others on the machine may take the clock from one part of a test and not from the other.
-const GOODPUT_MIN_BY_EITHER: f64 = 0.5;
 
-/// What a server took from some clients.
-#[derive(Debug)]
-pub struct Measured {
-    events: usize,
-    /// How many requests were acknowledged.
-    pub served: u64,
-    /// How many were begun.
-    pub begun: u64,
-    /// How many were refused.
-    pub refused: u64,
-    /// How many were given up, or broke.
-    pub gone: u64,
-    time: Duration,
-    processor: Duration,
+/// What one of the two took in a window.
+#[derive(Debug, Clone, Copy)]
+pub struct Taken {
+    /// Events that were acknowledged.
+    pub events: usize,
+    /// What the processor did for it.
+    pub processor: Duration,
 }
 
-impl Measured {
-    /// Events a second, by the clock.
-    fn a_second(&self) -> f64 {
-        self.events as f64 / self.time.as_secs_f64()
-    }
-
-    /// Events for a second of the server's processor time.
-    fn of_processor(&self) -> f64 {
+impl Taken {
+    /// Events for a second of the processor.
+    fn of_processor(self) -> f64 {
         self.events as f64 / self.processor.as_secs_f64()
     }
+}
 
-    /// Requests a second that were acknowledged.
-    #[must_use]
-    pub fn rate(&self) -> f64 {
-        self.served as f64 / self.time.as_secs_f64()
+/// What both took in the same window.
+#[derive(Debug, Clone, Copy)]
+pub struct Window {
+    /// The server that is judged.
+    pub server: Taken,
+    /// Its twin.
+    pub twin: Taken,
+}
+
+impl Window {
+    /// The server's events as a share of its twin's.
+    fn by_clock(self) -> f64 {
+        self.server.events as f64 / self.twin.events as f64
     }
 
-    /// Of a crowd that sends for so long.
-    fn of(server: &Server, time: Duration, ledger: &mut Ledger, send: impl FnOnce() -> Crowd) -> Measured {
-        let before = processor(server.pid());
-        let Crowd { tally, begun } = send();
-        let processor = processor(server.pid()) - before;
-        let [refused, gone] = [&tally.refused, &tally.gone].map(|count| count.load(Ordering::Relaxed));
-        let measured = Measured { events: tally.events(), served: tally.requests() as u64, begun, refused, gone, time, processor };
-        tally.into_ledger(ledger);
-        measured
+    /// The same of events for a second of the processor.
+    fn by_processor(self) -> f64 {
+        self.server.of_processor() / self.twin.of_processor()
     }
 }
 
-/// Lets clients send for a while, each its next batch when the one before is answered, and measures what is taken from them.
-pub fn measured(
-    server: &Server,
-    clients: usize,
-    time: Duration,
-    (name, batch): (&str, BatchSize),
-    ledger: &mut Ledger,
-    random: &mut Random,
-) -> Measured {
-    Measured::of(server, time, ledger, || {
-        let tally = closed_loop(server, clients, time, name, batch, random);
-        let begun = tally.requests() as u64 + tally.refused.load(Ordering::Relaxed) + tally.gone.load(Ordering::Relaxed);
-        Crowd { tally, begun }
-    })
+/// The windows before, during and after an overload.
+#[derive(Debug, Default)]
+pub struct Course {
+    /// Ordinary clients: the peak, and nothing else is.
+    pub before: Vec<Window>,
+    /// Too many.
+    pub during: Vec<Window>,
+    /// Ordinary clients again, from the moment on in which the overload ends.
+    pub after: Vec<Window>,
 }
 
-/// The same of a crowd that sends so many requests a second and gives up what is not answered in time: see [`open_loop`].
-pub fn measured_open(
-    server: &Server,
-    rate: f64,
-    time: Duration,
-    (name, batch): (&str, BatchSize),
-    ledger: &mut Ledger,
-    random: &mut Random,
-) -> Measured {
-    Measured::of(server, time, ledger, || open_loop(server, rate, time, name, batch, random))
+impl Course {
+    /// What was left, by sums.
+    ///
+    /// # Errors
+    /// When the twin took nothing, or the server nothing before: nothing can be said then.
+    pub fn goodput(&self) -> Result<Goodput, String> {
+        let [before, during, after] = [sum("before", &self.before)?, sum("during", &self.during)?, sum("after", &self.after)?];
+        if before.server.events == 0 || before.server.processor.is_zero() {
+            return Err("the server took nothing before".to_owned());
+        }
+        let left = |of: fn(Window) -> f64, part: Window| if part.server.events == 0 { 0.0 } else { of(part) / of(before) };
+        Ok(Goodput {
+            during: left(Window::by_clock, during),
+            after: left(Window::by_clock, after),
+            for_processor: left(Window::by_processor, during),
+        })
+    }
 }
 
-/// What is left of the peak in overload.
+impl fmt::Display for Course {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (name, windows) in [("before", &self.before), ("during", &self.during), ("after", &self.after)] {
+            write!(f, "{name}:")?;
+            for Window { server, twin } in windows {
+                let [mine, its] = [server, twin].map(|taken| taken.processor.as_millis());
+                write!(f, " {}/{} in {mine}/{its} ms;", server.events, twin.events)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// All windows of a part as one.
+fn sum(name: &str, windows: &[Window]) -> Result<Window, String> {
+    let taken = |of: fn(&Window) -> Taken| Taken {
+        events: windows.iter().map(|window| of(window).events).sum(),
+        processor: windows.iter().map(|window| of(window).processor).sum(),
+    };
+    let (server, twin) = (taken(|window| window.server), taken(|window| window.twin));
+    if twin.events == 0 || twin.processor.is_zero() {
+        return Err(format!("{name}: the twin took nothing in {} windows", windows.len()));
+    }
+    Ok(Window { server, twin })
+}
+
+/// What was left of the peak.
 #[derive(Debug, Clone, Copy)]
 pub struct Goodput {
-    by_clock: f64,
-    by_processor: f64,
+    /// In overload.
+    pub during: f64,
+    /// Right after it.
+    pub after: f64,
+    /// In overload, for a second of the processor: what refusing costs, without the waiting. Said, not judged.
+    pub for_processor: f64,
 }
 
 impl Goodput {
-    /// What was taken in overload, of what was before and after. A log that grows costs more: the peak is that of both.
-    #[must_use]
-    pub fn of(over: &Measured, around: [&Measured; 2]) -> Goodput {
-        let by_clock = of_the_peak(over.a_second(), around.map(Measured::a_second));
-        let by_processor = of_the_peak(over.of_processor(), around.map(Measured::of_processor));
-        Goodput { by_clock, by_processor }
-    }
-
-    /// Whether that is enough. Others on the machine may take the clock from one part of the test and not from the other, but not what the
-    /// processor does for an event; refusals that cost too much show in both.
-    #[must_use]
-    pub fn is_enough(self) -> bool {
-        self.by_clock.max(self.by_processor) >= GOODPUT_MIN && self.by_clock.min(self.by_processor) >= GOODPUT_MIN_BY_EITHER
+    /// Whether that is enough.
+    ///
+    /// # Errors
+    /// What is too little.
+    pub fn is_enough(self) -> Result<(), String> {
+        for (name, left) in [("in overload", self.during), ("right after it", self.after)] {
+            if left < GOODPUT_MIN {
+                return Err(format!("{:.0} % of the peak are left {name}: {self:?}", left * 100.0));
+            }
+        }
+        Ok(())
     }
 }
 
-/// What a rate is of those before and after, between which the cost of an event grew: the mean of what an event cost.
-fn of_the_peak(rate: f64, around: [f64; 2]) -> f64 {
-    rate * around.map(f64::recip).iter().sum::<f64>() / 2.0
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// How much of a core a server takes for a while. What it does in the background ends, and spinning does not.
-#[must_use]
-pub fn share_of_a_core(server: &Server) -> f64 {
-    let (before, start) = (processor(server.pid()), Instant::now());
-    thread::sleep(Duration::from_millis(300));
-    (processor(server.pid()) - before).as_secs_f64() / start.elapsed().as_secs_f64()
+    /// Windows in which the twin took 1,000 events and the server this many.
+    fn windows<const N: usize>(events: [usize; N]) -> Vec<Window> {
+        beside(events.map(|events| (events, 1_000)))
+    }
+
+    fn beside<const N: usize>(events: [(usize, usize); N]) -> Vec<Window> {
+        let taken = |events| Taken { events, processor: Duration::from_millis(200) };
+        events.map(|(server, twin)| Window { server: taken(server), twin: taken(twin) }).to_vec()
+    }
+
+    fn judged(before: Vec<Window>, during: Vec<Window>, after: Vec<Window>) -> Result<(), String> {
+        Course { before, during, after }.goodput()?.is_enough()
+    }
+
+    const CALM: [usize; 5] = [1_000, 950, 1_050, 1_000, 980];
+
+    #[test]
+    fn a_flush_in_one_window_is_none_and_one_good_window_is_none() {
+        let judged_during = |during| judged(windows(CALM), windows(during), windows(CALM));
+        assert_eq!(judged_during([1_000, 400, 950, 1_000, 900]), Ok(()));
+        assert!(judged_during([700, 500, 650, 1_000, 990]).unwrap_err().contains("in overload"));
+        assert!(judged_during([100, 100, 100, 100, 1_000]).unwrap_err().contains("in overload"));
+    }
+
+    #[test]
+    fn what_an_overload_leaves_behind_is_no_peak() {
+        // As good after as during, and neither is what was before.
+        assert!(judged(windows(CALM), windows([700; 5]), windows([700; 5])).unwrap_err().contains("70 % of the peak are left in overload"));
+        assert!(judged(windows(CALM), windows(CALM), windows([700; 5])).unwrap_err().contains("70 % of the peak are left right after it"));
+        assert!(judged(windows(CALM), windows(CALM), windows([0; 5])).unwrap_err().contains("0 % of the peak"));
+        // It comes back, and too late.
+        assert!(judged(windows(CALM), windows(CALM), windows([0, 0, 300, 1_000, 1_000])).is_err());
+        assert_eq!(judged(windows(CALM), windows(CALM), windows([200, 900, 1_000, 1_000, 1_000])), Ok(()));
+    }
+
+    #[test]
+    fn what_hits_both_is_not_of_the_overload() {
+        let slow = || beside([(300, 310), (100, 90), (500, 520), (900, 1_000), (350, 240)]);
+        assert_eq!(judged(windows(CALM), slow(), slow()), Ok(()));
+        // The server alone stays slow as the machine gets quicker.
+        assert!(judged(slow(), slow(), beside([(500, 1_000); 5])).is_err());
+        // A pair of which one is quicker than the other is judged by itself.
+        assert_eq!(judged(beside([(600, 1_000); 5]), beside([(500, 1_000); 5]), beside([(590, 1_000); 5])), Ok(()));
+    }
+
+    #[test]
+    fn without_its_twin_nothing_is_said() {
+        for part in 0..3 {
+            let [before, during, after] = std::array::from_fn(|at| if at == part { beside([(1_000, 0); 5]) } else { windows(CALM) });
+            assert!(judged(before, during, after).unwrap_err().contains("the twin took nothing"), "{part}");
+        }
+        assert!(judged(windows(CALM), windows(CALM), Vec::new()).is_err());
+        assert!(judged(windows([0; 5]), windows(CALM), windows(CALM)).unwrap_err().contains("the server took nothing before"));
+    }
 }

@@ -21,6 +21,7 @@ pub mod mounts;
 pub mod nats;
 pub mod old_day;
 pub mod otlp;
+pub mod pair;
 pub mod parrot;
 pub mod power;
 pub mod protobuf;

@@ -1,12 +1,14 @@
-//! [`Stranger`]: a server whose limits can be changed while it runs; [`processor`]: what it has computed.
+//! [`Stranger`]: a server whose limits can be changed while it runs; [`processor`]: what it has computed, and [`share_of_a_core`], how fast.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use crate::binary::{binary, clean};
 use crate::mounts::{system, text};
+use crate::server::Server;
 
 /// A user of whom nothing else runs, where the test is root's: no limit on processes holds for root.
 #[derive(Debug)]
@@ -78,4 +80,12 @@ pub fn processor(process: u32) -> Duration {
     let fields: Vec<&str> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
     // A tick is 10 ms on every Linux that this runs on.
     Duration::from_millis((fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()) * 10)
+}
+
+/// How much of a core a server takes for a while. What it does in the background ends, and spinning does not.
+#[must_use]
+pub fn share_of_a_core(server: &Server) -> f64 {
+    let (before, start) = (processor(server.pid()), Instant::now());
+    thread::sleep(Duration::from_millis(300));
+    (processor(server.pid()) - before).as_secs_f64() / start.elapsed().as_secs_f64()
 }
