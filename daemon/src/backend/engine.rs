@@ -30,7 +30,7 @@ const INLINE_BYTES_MAX: usize = 32 << 10;
 /// nothing is stored yet, so the client can simply be told to wait.
 const BUSY_RETRIES: u32 = 100;
 const BUSY_PAUSE: Duration = Duration::from_millis(50);
-/// How long a body that has come waits for a thread: longer than many clients do, who then are gone, and go by themselves.
+/// How long a body that has come waits for a thread. Many clients do not wait as long for an answer: they go, and their bodies with them.
 const BODY_TURN: Duration = Duration::from_secs(5);
 
 /// What became of a body's events.
@@ -121,8 +121,8 @@ impl Backend {
         &self.answers
     }
 
-    /// Runs work that computes over a whole body on the threads for ingest: the first that is done with it. What follows, see [`Backend::append`], goes before
-    /// bodies that only begin: of a body that is begun in overload the answer comes in time.
+    /// Runs work that computes over a whole body on the threads for ingest; it is the first thing that is done with a body. Its events go before other bodies then
+    /// (see [`Backend::append`]), so that in overload what has begun is answered while its client is still there.
     ///
     /// # Errors
     /// As [`Pool::run_in_line`].

@@ -37,8 +37,8 @@ impl Pool {
         on_a_thread((place, thread), work).await
     }
 
-    /// The same for work that somebody waits for who may give up: behind all that [`Pool::run`] was given, and where that takes long, who came last
-    /// first. It waits for as long as `patience`.
+    /// The same for work that somebody waits for who may give up: one of a line at a time waits for a thread beside what [`Pool::run`] was given; the rest are
+    /// behind all of that, and where the first of them has waited for long, the last who came is next. Each waits for as long as `patience`.
     ///
     /// # Errors
     /// As [`Pool::run`]; `Busy` as well when the patience is over.
